@@ -1,0 +1,1 @@
+"""Label a dataset with people and a model together."""
