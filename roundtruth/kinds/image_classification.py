@@ -1,0 +1,150 @@
+"""One class a picture. Its quality is right or wrong; over many pictures that is the accuracy."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from roundtruth.consolidation import votes
+from roundtruth.draw import uniforms
+from roundtruth.errors import UserError
+from roundtruth.kinds import common
+
+NAME = "image-classification"
+TYPE = "groundtruth/image-classification"
+COLUMNS = ["class_id"]
+QUALITY = 0.95
+QUALITY_NAME = "accuracy"
+LEARNER = "roundtruth.learners.classifier:Classifier"
+
+
+def consolidate(answers: pd.DataFrame, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Several people's answers (item, worker, class_id) become labels (item, class_id, confidence) and
+    workers (worker, answers, skill); see `roundtruth.consolidation.votes`."""
+    labels, workers = votes(answers.rename(columns={"class_id": "label"}), classes=range(len(classes)))
+    labels = labels.rename(columns={"label": "class_id"})
+    return labels.astype({"class_id": np.int64}), workers
+
+
+def quality(labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
+    """1 where the class is the reference's, else 0, for the items in both tables; index: item, sorted."""
+    both = labels[["item", "class_id"]].merge(reference[["item", "class_id"]], on="item", suffixes=("", "_reference"))
+    right = (both["class_id"] == both["class_id_reference"]).to_numpy(float)
+    return pd.Series(right, index=pd.Index(both["item"], name="item"), name="quality").sort_index()
+
+
+def confidence(predictions: pd.DataFrame) -> pd.Series:
+    """An item's confidence is the score of its class; index: item, sorted."""
+    return predictions.set_index("item")["score"].sort_index().rename("confidence")
+
+
+def objects(labels: pd.DataFrame) -> pd.Series:
+    """One object an item."""
+    items = np.sort(labels["item"].unique())
+    return pd.Series(1, index=pd.Index(items, name="item"), name="objects")
+
+
+def decode(
+    records: Iterable[tuple[int, dict]],
+    attribute: str,
+    classes: list[str],
+    where: Callable[[int], str],
+) -> pd.DataFrame:
+    """Labels (item, class_id, confidence) of (item, manifest record) pairs.
+
+    The class is known by its name in the metadata: the numbers of two manifests need not agree. `where(item)` is the
+    place an error names. A label without a confidence has 1.
+    """
+    rows = []
+    for item, record in records:
+        label, metadata = common.attribute_of(record, attribute, TYPE, where(item))
+        rows.append((item, label, metadata.get("class-name"), common.number(metadata.get("confidence", 1.0))))
+    table = pd.DataFrame(rows, columns=["item", "label", "name", "confidence"]).astype({"confidence": float})
+
+    def refuse(bad: np.ndarray, field: str, what: Callable[[pd.Series], str]) -> None:
+        if bad.any():
+            row = table.iloc[int(bad.argmax())]
+            raise UserError(f"{where(int(row['item']))}: field {field}: {what(row)}")
+
+    whole = [type(label) is int or (isinstance(label, str) and label.isdecimal()) for label in table["label"]]
+    refuse(~np.array(whole, bool), attribute, lambda row: f"{row['label']!r} is not the number of a class")
+    table["class_id"] = common.class_ids(table["name"], classes)
+    refuse(
+        (table["class_id"] < 0).to_numpy(),
+        f"{attribute}-metadata: class-name",
+        lambda row: common.unknown_class(row["name"], classes),
+    )
+    refuse(
+        ~table["confidence"].between(0, 1).to_numpy(),
+        f"{attribute}-metadata: confidence",
+        lambda row: "not a number from 0 to 1",
+    )
+    return table[["item", "class_id", "confidence"]].astype({"item": np.int64})
+
+
+def encode(
+    labels: pd.DataFrame,
+    items: pd.DataFrame,
+    attribute: str,
+    classes: list[str],
+    job_name: str,
+    created: str,
+) -> list[dict]:
+    """The two fields that Ground Truth adds to a line, one dict an item, in the order of `items`; items without a
+    label are left out."""
+    table = items[["item"]].merge(labels, on="item")
+    return [
+        {
+            attribute: number,
+            f"{attribute}-metadata": {
+                "confidence": round(sure, 4),
+                "job-name": job_name,
+                "class-name": classes[number],
+                "human-annotated": common.human(source),
+                "creation-date": created,
+                "type": TYPE,
+            },
+        }
+        for number, sure, source in zip(
+            table["class_id"].tolist(), table["confidence"].tolist(), table["source"].tolist()
+        )
+    ]
+
+
+def read_answers(frame: pd.DataFrame, classes: list[str], where: Callable[[int], str]) -> pd.DataFrame:
+    """The label column of a people's CSV as class_id. `frame` holds strings as they stand in the file; `where(index)`
+    names the place of the row with that index."""
+    common.check_columns(frame, ["label"], where)
+    names = frame["label"].str.strip()
+    numbers = common.class_ids(names, classes)
+    if (numbers < 0).any():
+        row = int((numbers < 0).argmax())
+        raise UserError(f"{where(frame.index[row])}: field label: {common.unknown_class(names.iloc[row], classes)}")
+    return pd.DataFrame({"class_id": numbers}, index=frame.index)
+
+
+def err(assigned: pd.DataFrame, classes: list[str], seed: int, noise: float) -> pd.DataFrame:
+    """What simulated people answer: `assigned` has the true class_id a row for each (item, source, worker)."""
+    chance = uniforms(seed, "wrong", assigned["worker"], assigned["source"])
+    other = uniforms(seed, "which", assigned["worker"], assigned["source"])
+    shift = 1 + np.floor(other * max(1, len(classes) - 1)).astype(np.int64)
+    truth = assigned["class_id"].to_numpy(np.int64)
+    wrong = (chance < 0.18 * noise) & (len(classes) > 1)
+    answers = assigned[["item", "worker"]].copy()
+    answers["class_id"] = np.where(wrong, (truth + shift) % max(1, len(classes)), truth)
+    return answers.reset_index(drop=True)
+
+
+def draw(picture: Image.Image, labels: pd.DataFrame, classes: list[str]) -> Image.Image:
+    """A copy of the picture with its class on a strip below it."""
+    width, height = picture.size
+    size = max(10, min(width, height) // 16)
+    strip = 2 * size
+    result = Image.new("RGB", (width, height + strip), (255, 255, 255))
+    result.paste(picture.convert("RGB"))
+    pen = ImageDraw.Draw(result)
+    for number in labels["class_id"].tolist():
+        place = (0, height + strip)
+        common.caption(pen, place, classes[number], common.colour(number), size, result.size)
+    return result
