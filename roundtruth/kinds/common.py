@@ -43,7 +43,7 @@ def check_columns(frame: pd.DataFrame, wanted: list[str], where: Callable[[int],
     """A people's CSV has the columns that its kind of label needs, and no others that would be silently ignored."""
     place = where(frame.index[0] if len(frame) else 0)
     expected = f"the columns are {', '.join(['item', 'worker', *wanted])}"
-    for column in wanted:
+    for column in ["item", "worker", *wanted]:
         if column not in frame:
             raise UserError(f"{place}: field {column}: the column is missing; {expected}")
     for column in frame.columns:
