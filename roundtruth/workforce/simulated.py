@@ -25,6 +25,8 @@ class Simulated:
     """A workforce backend. With `delay`, answers come in one by one over so many seconds; without, all are there at
     once."""
 
+    LATE = False
+
     def __init__(self, job):
         self.job = job
         self.spec = job.spec.workforce
