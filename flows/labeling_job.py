@@ -1,0 +1,38 @@
+"""A labeling job: round after round, until every item has a label, the money is spent, or people are still to answer."""
+
+from prefect import flow
+from prefect.states import Cancelled, Completed, Failed, State
+
+from flows.labeling_round import labeling_round
+from roundtruth import plan
+from roundtruth.errors import Held, UserError
+from roundtruth.job import Job, begin
+from roundtruth.spec import JobSpec
+from tasks.deliver import deliver
+from tasks.report import report
+from tasks.select import select
+
+
+@flow(name="labeling-job", flow_run_name="{job.name}")
+def labeling_job(job: JobSpec) -> State:
+    """Begin the job, or go on with it, until it is done or waits for people."""
+    try:
+        folder = begin(job)
+        with folder.store.hold(f"the job {job.name}"):
+            return labeled(folder.address)
+    except UserError as mistake:
+        return Failed(name="Mistake", message=str(mistake))
+    except Held as elsewhere:
+        return Cancelled(name="HeldElsewhere", message=str(elsewhere))
+
+
+def labeled(job: str) -> State:
+    select(job, Job(job).last_round())  # the first batch, or the one that a higher budget allows
+    while round := plan.next_round(Job(job)):
+        ended = labeling_round(job, round, return_state=True)
+        if ended.name == "WaitingForPeople":
+            return Completed(name=ended.name, message=ended.message)
+        ended.result()  # raises what failed the round
+    deliver(job)
+    report(job)
+    return Completed(name=plan.state(Job(job)).capitalize())

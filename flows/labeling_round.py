@@ -1,0 +1,35 @@
+"""One round: people answer a batch, a model learns from all there is, labels what it is sure of, and asks what is hardest."""
+
+from prefect import flow
+from prefect.states import Completed, State
+
+from roundtruth import plan
+from roundtruth.job import Job
+from tasks.autolabel import autolabel
+from tasks.calibrate import calibrate
+from tasks.consolidate import consolidate
+from tasks.dispatch import dispatch
+from tasks.infer import infer
+from tasks.report import report
+from tasks.select import select
+from tasks.train import train
+from tasks.wait import wait
+
+
+@flow(name="labeling-round", flow_run_name="round {round}")
+def labeling_round(job: str, round: int) -> State | None:
+    """Round `round` of the job in the folder `job`; it ends as WaitingForPeople where not all have answered."""
+    dispatch(job, round)
+    answers = wait(job, round)
+    if not answers["done"]:
+        report(job)
+        return Completed(name="WaitingForPeople", message=f"{answers['answered']} of {answers['asked']} answered")
+    consolidate(job, round)
+    if plan.has_machine_half(Job(job), round):
+        train(job, round)
+        infer(job, round)
+        calibrate(job, round)
+        autolabel(job, round)
+    select(job, round)
+    report(job)
+    return None

@@ -1,0 +1,351 @@
+"""Job: the job folder. What is done is derived from what is there.
+
+    job.json                  the spec as first given, the dataset's fingerprint and size
+    amendments/0001.json      what a person changed on the way
+    weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
+    items/0001.parquet        the items, in shards
+    rounds/001/batch.parquet  who is asked what, and what for
+              /posted.json    the backend's handle
+              /answers/0001.parquet   what one collection brought
+              /closed.json    the batch's end: which answers count
+              /labels.parquet, workers.parquet
+              /model/model.pt
+              /predictions/0001.parquet, done.json
+              /threshold.json
+              /auto.parquet
+    output/output.manifest, report/
+
+Every file is written once, by `roundtruth.steps`, but for output/, report/ and the lease.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from roundtruth import formats, kinds, manifest
+from roundtruth.errors import UserError
+from roundtruth.spec import JobSpec
+from roundtruth.storage import list_url, open_store, read_url, resolve
+
+SHARD = 100_000  # items a file
+AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+
+Progress = Callable[[int, int, str], None]
+
+
+class Job:
+    """A begun job at an address. Opening reads job.json and the amendments only."""
+
+    def __init__(self, address: str):
+        self.store = open_store(address)
+        self.address = self.store.address
+        try:
+            self.begun = self.store.read_json("job.json")
+        except FileNotFoundError:
+            raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`") from None
+        given = dict(self.begun["spec"])
+        self.stopped = False
+        for path in self.store.list("amendments/"):
+            change = self.store.read_json(path)
+            self.stopped |= change.pop("stop", False)
+            given.update(change)
+        self.spec = JobSpec.model_validate(given)
+        self.kind = kinds.get(self.spec.kind)
+
+    # -- what was asked for
+
+    @cached_property
+    def _items(self) -> pd.DataFrame:
+        return self.store.read_tables("items/")
+
+    def items(self) -> pd.DataFrame:
+        """(item, source, url, record, width, height, depth, failure), one row an item, in input order."""
+        return self._items
+
+    def input_labels(self) -> pd.DataFrame:
+        """The labels that items came with: (item, ..., confidence, source, role, round)."""
+        items = self.items()
+        mine = items[items.labeled]
+        labels = self.kind.decode(
+            ((item, json.loads(record)) for item, record in zip(mine["item"], mine["record"])),
+            self.spec.attribute,
+            self.spec.classes,
+            lambda item: f"{self.spec.data}: line {item}",
+        )
+        return labels.assign(source="input", role="input", round=0)
+
+    def truth(self) -> pd.DataFrame | None:
+        """The truth of the items (item, ...), where the workforce is simulated from one."""
+        if getattr(self.spec.workforce, "truth", None) is None:
+            return None
+        from roundtruth.workforce.simulated import truth
+
+        return truth(self)
+
+    # -- what each round wrote
+
+    def path(self, round: int, name: str) -> str:
+        return f"rounds/{round:03d}/{name}"
+
+    def has(self, round: int, name: str) -> bool:
+        return self.store.exists(self.path(round, name))
+
+    def last_round(self) -> int:
+        """The newest round that has a batch; 0 before the first."""
+        round = 0
+        while self.has(round + 1, "batch.parquet"):
+            round += 1
+        return round
+
+    def batch(self, round: int) -> pd.DataFrame:
+        return self.store.read_table(self.path(round, "batch.parquet"))
+
+    def answers(self, round: int, counted: bool = False) -> pd.DataFrame:
+        """The answers to a round's batch; where a worker corrected one before the close, the newest.
+
+        `counted`: only those that came before the batch was closed.
+        """
+        prefix = self.path(round, "answers/")
+        files = self.store.list(prefix)
+        if counted:
+            files = files[: self.store.read_json(self.path(round, "closed.json"))["files"]]
+        parts = [self.store.read_table(file).assign(file=i) for i, file in enumerate(files)]
+        if not parts:
+            return no_answers(self.kind)
+        answers = pd.concat(parts, ignore_index=True)
+        newest = answers.groupby(["item", "worker"])["file"].transform("max")
+        return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)
+
+    def labels(self, round: int) -> pd.DataFrame:
+        return self.store.read_table(self.path(round, "labels.parquet"))
+
+    def predictions(self, round: int) -> pd.DataFrame:
+        return self.store.read_tables(self.path(round, "predictions/"))
+
+    def threshold(self, round: int) -> dict | None:
+        path = self.path(round, "threshold.json")
+        return self.store.read_json(path) if self.store.exists(path) else None
+
+    def auto(self, round: int) -> pd.DataFrame:
+        return self.store.read_table(self.path(round, "auto.parquet"))
+
+    def seconds(self, round: int) -> dict[str, float]:
+        """Wall seconds of the steps of a round that did something."""
+        prefix = self.path(round, "seconds/")
+        return {
+            path[len(prefix) : -len(".json")]: self.store.read_json(path)["seconds"]
+            for path in self.store.list(prefix)
+        }
+
+    # -- what the rounds add up to
+
+    def rounds_with(self, name: str) -> list[int]:
+        return [r for r in range(1, self.last_round() + 1) if self.has(r, name)]
+
+    def asked(self) -> pd.DataFrame:
+        """Every item that was put in a batch: (item, role, round)."""
+        parts = [self.batch(r).assign(round=r) for r in range(1, self.last_round() + 1)]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": [], "role": [], "round": []})
+
+    def human_labels(self) -> pd.DataFrame:
+        return self._rows([self.labels(r) for r in self.rounds_with("labels.parquet")])
+
+    def auto_labels(self) -> pd.DataFrame:
+        return self._rows([self.auto(r) for r in self.rounds_with("auto.parquet")])
+
+    def outcome(self) -> pd.DataFrame:
+        """The labels so far: (item, ..., confidence, source, role, round)."""
+        return self._rows([self.input_labels(), self.human_labels(), self.auto_labels()])
+
+    def _rows(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        tables = [table for table in tables if len(table)]
+        return pd.concat(tables, ignore_index=True) if tables else no_labels(self.kind)
+
+    def pool(self) -> np.ndarray:
+        """The items nobody has labeled and nobody was asked about, in input order."""
+        items = self.items()
+        taken = np.concatenate([self.asked()["item"], self.auto_labels()["item"], items["item"][items.labeled]])
+        return items["item"][items.failure.isna() & ~items["item"].isin(taken)].to_numpy()
+
+    def failures(self) -> pd.Series:
+        """Why an item has no label, by item: only those without one."""
+        items = self.items().set_index("item")
+        reason = pd.Series(
+            f"the job was stopped before this item was labeled; it goes on with a higher budget: {self.spec.name}"
+            if not self.stopped
+            else "the job was stopped before this item was labeled",
+            index=items.index,
+        )
+        reason[reason.index.isin(self.asked()["item"])] = "nobody answered"
+        reason[items.failure.notna()] = items.failure.dropna()
+        return reason[~reason.index.isin(self.outcome()["item"])]
+
+    def workers(self) -> pd.DataFrame | None:
+        """(worker, answers, skill) as the newest consolidation saw them."""
+        rounds = self.rounds_with("workers.parquet")
+        return self.store.read_table(self.path(rounds[-1], "workers.parquet")) if rounds else None
+
+    def validation(self, round: int) -> pd.DataFrame | None:
+        """(item, score, quality) of the validation items against the model of a round."""
+        if not self.has(round, "predictions/done.json"):
+            return None
+        people = self.human_labels()
+        people = people[people.role.isin(("probe", "validation"))]
+        predictions = self.predictions(round)
+        predictions = predictions[predictions["item"].isin(people["item"])]
+        quality = self.kind.quality(predictions, people)
+        score = self.kind.confidence(predictions)
+        return pd.DataFrame({"score": score, "quality": quality}).rename_axis("item").dropna().reset_index()
+
+    def summary(self) -> dict:
+        from roundtruth import ledger
+
+        return ledger.summary(self)
+
+
+def no_answers(kind) -> pd.DataFrame:
+    columns = {name: np.array([], dtype="int64" if name == "class_id" else "float64") for name in kind.COLUMNS}
+    return pd.DataFrame(
+        {
+            "item": np.array([], dtype="int64"),
+            "worker": pd.array([], dtype="str"),
+            **columns,
+            "submitted_at": pd.DatetimeIndex([], dtype="datetime64[us, UTC]"),
+            "seconds": np.array([], dtype="float64"),
+            "batch": np.array([], dtype="int64"),
+        }
+    )
+
+
+def no_labels(kind) -> pd.DataFrame:
+    table = no_answers(kind)[["item", *kind.COLUMNS]]
+    return table.assign(
+        confidence=np.array([], dtype="float64"),
+        source=pd.array([], dtype="str"),
+        role=pd.array([], dtype="str"),
+        round=np.array([], dtype="int64"),
+    )
+
+
+def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
+    """Begin a job, or go on with the one in the folder; what a person changed in its job file is amended."""
+    store = open_store(spec.output)
+    if store.exists("job.json"):
+        amend(spec, store)
+    else:
+        records = list(read_records(spec))
+        check_distinct([source(record) for record in records], spec)
+        store.write_json(
+            "job.json",
+            {
+                "spec": spec.model_dump(mode="json"),
+                "fingerprint": fingerprint(spec.data),
+                "items": len(records),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
+    job = Job(spec.output)
+    shards = -(-job.begun["items"] // SHARD)
+    missing = [i for i in range(1, shards + 1) if not store.exists(f"items/{i:04d}.parquet")]
+    if missing:
+        records = list(read_records(spec))
+        for i in missing:
+            table = ingest(records[(i - 1) * SHARD : i * SHARD], (i - 1) * SHARD + 1, job, progress)
+            store.write_table(f"items/{i:04d}.parquet", table)
+    return job
+
+
+def amend(spec: JobSpec, store) -> None:
+    job = Job(spec.output)
+    before, now = job.spec.model_dump(mode="json"), spec.model_dump(mode="json")
+    changed = [key for key in now if now[key] != before[key]]
+    fixed = [key for key in changed if key not in AMENDABLE]
+    if fixed:
+        key = fixed[0]
+        raise UserError(
+            f"{spec.output}: {key}: the job in this folder has {before[key]!r}, the job file says {now[key]!r}; "
+            f"put it back, or give the new job a folder of its own"
+        )
+    if fingerprint(spec.data) != job.begun["fingerprint"]:
+        raise UserError(
+            f"{spec.data}: data: the dataset changed since the job began; "
+            "put it back, or give the new dataset a job folder of its own"
+        )
+    if changed:
+        number = len(store.list("amendments/")) + 1
+        store.write_json(f"amendments/{number:04d}.json", {key: now[key] for key in changed})
+
+
+def read_records(spec: JobSpec):
+    return formats.read(spec.data, spec.kind, spec.classes, spec.attribute)
+
+
+def source(record: dict) -> str:
+    return record["source-ref"] if "source-ref" in record else record["source"]
+
+
+def check_distinct(sources: list[str], spec: JobSpec) -> None:
+    column = pd.Series(sources)
+    again = column.duplicated()
+    if again.any():
+        later = int(np.argmax(again))
+        first = int(np.argmax(column == column[later]))
+        raise UserError(
+            f"{spec.data}: line {later + 1}: source-ref: {column[later]} is on line {first + 1} already; take one out"
+        )
+
+
+def fingerprint(data: str) -> str:
+    """Of the bytes of a file, or of the names of a folder's files."""
+    try:
+        content = read_url(data)
+    except (FileNotFoundError, IsADirectoryError):
+        content = "\n".join(url.removeprefix(data) for url in list_url(data)).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def ingest(records: list[dict], first: int, job: Job, progress: Progress | None) -> pd.DataFrame:
+    from roundtruth.pictures import check
+
+    spec, base = job.spec, formats.base(job.spec.data)
+    items = pd.DataFrame(
+        {
+            "item": np.arange(first, first + len(records)),
+            "source": [source(record) for record in records],
+            "record": [manifest.line(record) for record in records],
+            "labeled": [spec.attribute in record for record in records],
+        }
+    )
+    items["url"] = [resolve(one, base) for one in items["source"]]
+    facts = check(items, progress)
+    return items.assign(**{name: facts[name].to_numpy() for name in ("width", "height", "depth", "failure")})
+
+
+def deliverable(job: Job, created: str):
+    """The records of the output manifest, in input order: every field of the input and the label, or why there is none."""
+    spec, items, failures = job.spec, job.items(), job.failures()
+    labels = pd.concat([job.human_labels(), job.auto_labels()], ignore_index=True)
+    for start in range(0, len(items), SHARD):
+        shard = items.iloc[start : start + SHARD]
+        mine = labels[labels["item"].isin(shard["item"])]
+        labeled = shard[shard["item"].isin(mine["item"])]
+        encoded = job.kind.encode(mine, labeled, spec.attribute, spec.classes, spec.name, created)
+        of_item = dict(zip(labeled["item"], encoded))
+        for item, record in zip(shard["item"], shard["record"]):
+            record = json.loads(record)
+            if item in of_item:
+                record.update(of_item[item])
+            elif item in failures.index:
+                record[f"{spec.attribute}-metadata"] = {
+                    "failure-reason": failures[item],
+                    "type": job.kind.TYPE,
+                    "human-annotated": "no",
+                    "creation-date": created,
+                    "job-name": spec.name,
+                }
+            yield record

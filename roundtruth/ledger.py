@@ -1,0 +1,135 @@
+"""What was paid, for what, and what it saved."""
+
+import pandas as pd
+
+from roundtruth.spec import Prices
+
+
+def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
+    """The cost of each round: (human, auto), money.
+
+    human, answers, auto: items people labeled, the answers they gave and items the model labeled, one a round.
+    """
+    human, answers, auto = (pd.Series(column, dtype="int64") for column in (human, answers, auto))
+    return pd.DataFrame(
+        {
+            "human": (human * prices.per_item + answers * prices.per_answer).round(6),
+            "auto": (auto * prices.per_auto_label).round(6),
+        }
+    )
+
+
+def human_price(prices: Prices, answers_per_item: int) -> float:
+    """What one item costs that people label."""
+    return round(prices.per_item + answers_per_item * prices.per_answer, 6)
+
+
+def totals(costs: pd.DataFrame, labeled: int, price: float) -> dict:
+    """The sums of `bill`, beside what people alone would have cost at `price` for each of the `labeled` items."""
+    human, auto, alone = costs["human"].sum(), costs["auto"].sum(), labeled * price
+    return {
+        "human": round(human, 2),
+        "auto": round(auto, 2),
+        "total": round(human + auto, 2),
+        "all_human": round(alone, 2),
+        "saving": round(1 - (human + auto) / alone, 4) if alone else 0.0,
+    }
+
+
+def rounds(job) -> pd.DataFrame:
+    """(round, human, answers, auto, objects, threshold, seconds), as `summary` lists them.
+
+    A row holds people's batch of that round and the auto labels of the model that was trained on the batches before it.
+    """
+    people, machine, asked = job.human_labels(), job.auto_labels(), job.asked()
+    rows = []
+    for r in range(1, job.last_round() + 2):
+        human = people[people["round"] == r]
+        auto = machine[machine["round"] == r - 1]
+        answers = job.answers(r) if r <= job.last_round() else None
+        before, now = job.seconds(r - 1), job.seconds(r)
+        threshold = job.threshold(r - 1)
+        rows.append(
+            {
+                "round": r,
+                "asked": int((asked["round"] == r).sum()),
+                "human": human["item"].nunique(),
+                "answers": 0 if answers is None else len(answers[["item", "worker"]].drop_duplicates()),
+                "auto": auto["item"].nunique(),
+                "objects": int(job.kind.objects(human).sum() + job.kind.objects(auto).sum()),
+                "threshold": threshold["threshold"] if threshold else None,
+                "seconds": {
+                    "train": round(before.get("train", 0.0), 2),
+                    "infer": round(before.get("infer", 0.0), 2),
+                    "other": round(
+                        sum(before.get(step, 0.0) for step in ("calibrate", "autolabel", "select"))
+                        + sum(now.get(step, 0.0) for step in ("dispatch", "wait", "consolidate")),
+                        2,
+                    ),
+                },
+            }
+        )
+    table = pd.DataFrame(rows)
+    if len(table) > 1 and table.iloc[-1]["auto"] == 0:
+        table = table.iloc[:-1]
+    return table
+
+
+def spent(job) -> float:
+    """Money spent so far."""
+    table = rounds(job)
+    return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices).to_numpy().sum())
+
+
+def summary(job) -> dict:
+    """report/summary.json."""
+    from roundtruth import plan
+
+    spec, table, items = job.spec, rounds(job), job.items()
+    costs = bill(table["human"], table["answers"], table["auto"], spec.prices)
+    human, auto = int(table["human"].sum()), int(table["auto"].sum())
+    state = plan.state(job)
+    target = spec.target
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "state": state,
+        "items": len(items),
+        "human": human,
+        "auto": auto,
+        "input": int(items.labeled.sum()),
+        "failed": len(job.failures()) if state in ("complete", "stopped") else int((items.failure.notna() & ~items.labeled).sum()),
+        "answers": int(table["answers"].sum()),
+        "cost": totals(costs, human + auto, human_price(spec.prices, spec.workforce.answers_per_item)),
+        "target": {
+            "quality": target.quality,
+            "confidence": target.confidence,
+            "certificate": target.certificate,
+            "holds": None,
+        },
+        "measured": measured(job),
+        "rounds": [
+            {
+                "round": int(row["round"]),
+                "human": int(row["human"]),
+                "auto": int(row["auto"]),
+                "objects": int(row["objects"]),
+                "cost": round(float(cost), 2),
+                "threshold": None if pd.isna(row["threshold"]) else float(row["threshold"]),
+                "seconds": row["seconds"],
+            }
+            for row, cost in zip(table.to_dict("records"), costs.sum(axis=1))
+        ],
+    }
+
+
+def measured(job) -> dict:
+    """Mean quality of people's labels and of auto labels against the truth, where there is one."""
+    truth = job.truth()
+    if truth is None:
+        return {"human": None, "auto": None}
+
+    def mean(labels: pd.DataFrame) -> float | None:
+        return round(float(job.kind.quality(labels, truth).mean()), 4) if len(labels) else None
+
+    return {"human": mean(job.human_labels()), "auto": mean(job.auto_labels())}

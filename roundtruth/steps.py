@@ -1,0 +1,270 @@
+"""The steps of a round, one function a verb: each reads what earlier steps wrote to the job folder and adds its own.
+
+A step that has been done does nothing, and a step that is run again after a kill gives the same result: the loop in
+`flows` and the one in `benchmarks` are these functions in the order of a round.
+"""
+
+import io
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+
+import numpy as np
+import pandas as pd
+
+from roundtruth import certify, formats, learners, manifest, plan, report, workforce
+from roundtruth.draw import uniforms
+from roundtruth.job import Job, Progress, no_answers, no_labels
+from roundtruth.pictures import Pictures
+
+PREDICT = 5_000  # items a shard of predictions
+
+
+def once(result: str):
+    """The step is done when the round has the file `result`; the wall seconds it took are kept beside it."""
+
+    def decorate(step: Callable) -> Callable:
+        @wraps(step)
+        def run(job: Job, round: int, progress: Progress | None = None) -> None:
+            if job.has(round, result):
+                return
+            start = time.monotonic()
+            step(job, round, progress)
+            took = {"seconds": round_to(time.monotonic() - start)}
+            job.store.write_json(job.path(round, f"seconds/{step.__name__}.json"), took)
+
+        return run
+
+    return decorate
+
+
+def round_to(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+@once("posted.json")
+def dispatch(job: Job, round: int, progress: Progress | None) -> None:
+    """Post the round's batch to people."""
+    posted = workforce.get(job).post(round, job.batch(round))
+    job.store.write_json(job.path(round, "posted.json"), posted)
+
+
+def wait(job: Job, round: int) -> dict[str, int | bool]:
+    """Collect what has been answered; {"asked", "answered", "done"}: items asked about, answered in full, all answered.
+
+    Answers to earlier batches that come late are kept and paid, too.
+    """
+    backend = workforce.get(job)
+    for earlier in range(1, round) if backend.LATE else ():
+        collect(job, earlier, backend)
+    batch = job.batch(round)
+    if job.has(round, "closed.json"):
+        return {"asked": len(batch), "answered": len(batch), "done": True}
+    exhausted = collect(job, round, backend)
+    answers = job.answers(round)
+    per_item = answers.groupby("item")["worker"].nunique()
+    answered = int((per_item >= job.spec.workforce.answers_per_item).sum())
+    done = exhausted or answered == len(batch)
+    if done:
+        close(job, round, "complete")
+    return {"asked": len(batch), "answered": answered, "done": done}
+
+
+def collect(job: Job, round: int, backend) -> bool:
+    """Add the answers that are new to the round's; whether no more will ever come."""
+    posted = job.store.read_json(job.path(round, "posted.json"))
+    answers, exhausted = backend.collect(round, job.batch(round), posted)
+    known = job.answers(round)
+    new = changed(answers, known, job.kind.COLUMNS) if len(known) else answers
+    if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
+        new = new[~pair(new).isin(pair(known))]
+    if len(new):
+        table = pd.concat([no_answers(job.kind), new.assign(batch=round)])[no_answers(job.kind).columns]
+        number = len(job.store.list(job.path(round, "answers/"))) + 1
+        job.store.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
+    return exhausted
+
+
+def pair(answers: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(answers[["item", "worker"]])
+
+
+def changed(answers: pd.DataFrame, known: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The answers (all rows of an item and worker) that are not in `known` just so."""
+
+    def content(table: pd.DataFrame) -> pd.Series:
+        rows = pd.util.hash_pandas_object(table[columns], index=False)
+        return rows.groupby(pair(table)).sum()  # wraps around: a sum of hashes does not depend on the rows' order
+
+    now, before = content(answers), content(known)
+    same = now.index[before.reindex(now.index, fill_value=np.uint64(0)).to_numpy() == now.to_numpy()]
+    return answers[~pair(answers).isin(same)]
+
+
+def close(job: Job, round: int, how: str) -> None:
+    """End the round's batch: the answers there are now count, later ones do not."""
+    files = len(job.store.list(job.path(round, "answers/")))
+    closed = {"how": how, "files": files, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    job.store.write_json(job.path(round, "closed.json"), closed)
+
+
+@once("labels.parquet")
+def consolidate(job: Job, round: int, progress: Progress | None) -> None:
+    """Several answers to one label with a confidence; workers' skills come from all answers so far."""
+    answers = pd.concat([job.answers(r, counted=True) for r in range(1, round + 1)], ignore_index=True)
+    labels, workers = job.kind.consolidate(answers, job.spec.classes)
+    batch = job.batch(round)
+    labels = labels[labels["item"].isin(batch["item"])]
+    labels = labels.merge(batch, on="item").assign(source="human", round=round)
+    job.store.write_table(job.path(round, "workers.parquet"), workers)
+    job.store.write_table(job.path(round, "labels.parquet"), labels[no_labels(job.kind).columns])
+
+
+def learner(job: Job, round: int):
+    """A fresh learner for the round, with the job's backbone weights."""
+    make = learners.load(job.spec.learner, job.kind)
+    seed = int(uniforms(job.spec.seed, "train", [round])[0] * 2**31)
+    return make(job.spec.classes, seed, backbone(job))
+
+
+def backbone(job: Job) -> dict | None:
+    """The pretrained weights, chosen once a job and kept in its folder."""
+    import torch
+
+    from roundtruth.learners import weights
+
+    if not job.store.exists("weights/origin.json"):
+        state, origin = weights.resolve(job.spec.weights)
+        if state is not None:
+            job.store.write_once("weights/backbone.pth", dump(state))
+        job.store.write_json("weights/origin.json", {"origin": origin, "pretrained": state is not None})
+    if not job.store.read_json("weights/origin.json")["pretrained"]:
+        return None
+    return torch.load(io.BytesIO(job.store.read("weights/backbone.pth")), weights_only=True, map_location="cpu")
+
+
+def dump(state: dict) -> bytes:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def pictures(job: Job, items) -> Pictures:
+    table = job.items()
+    return Pictures(table[table["item"].isin(items) & table.failure.isna()].reset_index(drop=True))
+
+
+@once("model/model.pt")
+def train(job: Job, round: int, progress: Progress | None) -> None:
+    """Train a model on every label there is but the checked ones."""
+    labels = job.outcome()
+    labels = labels[labels["source"].isin(("human", "input")) & ~labels.role.isin(plan.CHECKED)]
+    model = learner(job, round)
+    model.train(pictures(job, labels["item"]), labels.reset_index(drop=True), progress)
+    job.store.write_once(job.path(round, "model/model.pt"), dump(model.state()))
+
+
+@once("predictions/done.json")
+def infer(job: Job, round: int, progress: Progress | None) -> None:
+    """Predict the checked items and the whole pool, in shards."""
+    import torch
+
+    model = learner(job, round)
+    state = io.BytesIO(job.store.read(job.path(round, "model/model.pt")))
+    model.load(torch.load(state, weights_only=True, map_location="cpu"))
+    asked = job.asked()
+    items = np.sort(np.concatenate([job.pool(), asked["item"][asked.role.isin(plan.CHECKED)]]))
+    shards = np.array_split(items, -(-len(items) // PREDICT))
+    done = 0
+    for number, shard in enumerate(shards, 1):
+        path = job.path(round, f"predictions/{number:04d}.parquet")
+        if not job.store.exists(path):
+            def shifted(at: int, of: int, note: str = "", before: int = done) -> None:
+                if progress:
+                    progress(before + at, len(items), note)
+
+            predictions = model.predict(pictures(job, shard), shifted)
+            job.store.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
+        done += len(shard)
+    job.store.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": len(shards)})
+
+
+@once("threshold.json")
+def calibrate(job: Job, round: int, progress: Progress | None) -> None:
+    """Read the threshold off the validation items."""
+    checked = job.validation(round)
+    score, quality = checked["score"].to_numpy(), checked["quality"].to_numpy()
+    theta = certify.naive(score, quality, job.spec.target.quality)
+    above = quality[score >= theta] if theta is not None else quality[:0]
+    job.store.write_json(
+        job.path(round, "threshold.json"),
+        {
+            "threshold": theta,
+            "rule": "naive",
+            "checked": len(quality),
+            "above": len(above),
+            "quality": float(above.mean()) if len(above) else None,
+        },
+    )
+
+
+@once("auto.parquet")
+def autolabel(job: Job, round: int, progress: Progress | None) -> None:
+    """Label the pool's items that are at or above the threshold; the most confident ones, where the money ends first."""
+    theta = job.threshold(round)["threshold"]
+    labels = no_labels(job.kind)
+    if theta is not None:
+        predictions = job.predictions(round)
+        score = job.kind.confidence(predictions)
+        score = score[(score >= theta) & score.index.isin(job.pool())].sort_values(ascending=False, kind="stable")
+        sure = score.index[: plan.affordable(job, human=False)]
+        found = predictions[predictions["item"].isin(sure)].rename(columns={"score": "confidence"})
+        labels = found.assign(source="auto", role="auto", round=round)[labels.columns]
+    job.store.write_table(job.path(round, "auto.parquet"), labels.reset_index(drop=True))
+
+
+def select(job: Job, round: int) -> int:
+    """Write the batch of the round after `round`; how many items it asks about, 0 where there is nothing more to ask."""
+    if not job.has(round + 1, "batch.parquet") and not job.stopped:
+        start = time.monotonic()
+        batch = plan.next_batch(job, round)
+        if len(batch) == 0:
+            return 0
+        job.store.write_table(job.path(round + 1, "batch.parquet"), batch)
+        took = {"seconds": round_to(time.monotonic() - start)}
+        job.store.write_json(job.path(round, "seconds/select.json"), took)
+    return len(job.batch(round + 1)) if job.has(round + 1, "batch.parquet") else 0
+
+
+def deliver(job: Job) -> str:
+    """Write the augmented manifest: a line an item, in input order; its path in the job folder."""
+    from roundtruth.job import deliverable
+
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    manifest.write(f"{job.address}/output/output.manifest", deliverable(job, created))
+    return "output/output.manifest"
+
+
+def stop(job: Job) -> None:
+    """Ask nobody any more: the open batch is closed with the answers there are."""
+    if not job.stopped:
+        number = len(job.store.list("amendments/")) + 1
+        job.store.write_json(f"amendments/{number:04d}.json", {"stop": True})
+        job.stopped = True
+    last = job.last_round()
+    if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):
+        collect(job, last, workforce.get(job))
+        close(job, last, "expired")
+    if last and job.has(last, "closed.json"):
+        consolidate(job, last)
+
+
+def tell(job: Job) -> None:
+    """Write the report of the job as it stands."""
+    report.write(job)
+
+
+export = formats.export
