@@ -1,0 +1,656 @@
+"""Where jobs and data live: a folder on local disk, or a prefix on S3, behind the same few verbs.
+
+A job folder is written by several processes, any of which may be killed at any moment. So a file is there whole or not
+at all, what is written once stays, and nothing is cached that another process may change. S3's endpoint and keys come
+from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
+
+Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
+credentials, a folder that cannot be written); `OSError` naming endpoint and path where S3 stays out of reach.
+"""
+
+import fcntl
+import getpass
+import io
+import json
+import os
+import posixpath
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+from uuid import uuid4
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from roundtruth.errors import Held, UserError
+
+LEASE = "lease.json"
+LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease is over
+LEASE_RENEW = 10.0  # seconds between renewals: three may fail before the lease is over
+LEASE_POLL = 1.0  # seconds between looks at another's lease
+
+S3_ATTEMPTS = 8  # of one request, with growing pauses between them: an outage of half a minute is ridden out
+
+# A killed writer leaves its file under such a name, which no listing shows
+TEMPORARY = ".writing-"
+
+Names = list[str]  # inside the stores, `list` is their verb
+
+
+def open_store(address: str) -> "Store":
+    """The folder at `address`, a local path (made absolute) or s3://bucket/prefix. It need not exist yet."""
+    if address.startswith("s3://"):
+        return S3Store(address)
+    _no_other_scheme(address)
+    return LocalStore(address)
+
+
+class Store:
+    """A folder. Paths are relative to it, with `/`; a path below it names one file."""
+
+    address: str
+
+    def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError."""
+        raise NotImplementedError
+
+    def exists(self, path: str) -> bool:
+        raise NotImplementedError
+
+    def list(self, prefix: str = "") -> Names:
+        """All files below the folder `prefix`, sorted; the lease is not among them."""
+        raise NotImplementedError
+
+    def write_once(self, path: str, data: bytes) -> bool:
+        """True: written, or these very bytes are there already. False: other bytes are there, and stay."""
+        raise NotImplementedError
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Readers see the old bytes or the new ones, never a mixture."""
+        raise NotImplementedError
+
+    def hold(self, what: str):
+        """The job's lease, as a context: only one holder at a time, anywhere. `what` says what for.
+
+        Raises Held, naming who holds it. Yields a lease whose `check()` raises Held once the lease was lost to another.
+        """
+        raise NotImplementedError
+
+    def read_json(self, path: str):
+        return json.loads(self.read(path))
+
+    def write_json(self, path: str, value) -> bool:
+        """`write_once` of `value`; equal values have equal bytes."""
+        return self.write_once(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+    def read_table(self, path: str, columns: Names | None = None) -> pd.DataFrame:
+        return _frame(self._table(path, columns))
+
+    def read_tables(self, prefix: str, columns: Names | None = None) -> pd.DataFrame:
+        """The rows of every .parquet file below `prefix`, in the order of the files' names.
+
+        Raises FileNotFoundError where there is none.
+        """
+        paths = [path for path in self.list(prefix) if path.endswith(".parquet")]
+        if not paths:
+            raise FileNotFoundError(f"{self.address}/{prefix}: no tables")
+        with ThreadPoolExecutor(8) as threads:
+            tables = list(threads.map(lambda path: self._table(path, columns), paths))
+        return _frame(pa.concat_tables(tables, promote_options="permissive"))
+
+    def write_table(self, path: str, frame: pd.DataFrame) -> bool:
+        """`write_once` of the columns of `frame` (its index is not kept); equal tables have equal bytes."""
+        return self.write_once(path, _parquet(frame))
+
+    def _table(self, path: str, columns: Names | None) -> pa.Table:
+        # ParquetFile, not read_table: the latter would look for partitions and start the dataset machinery
+        return pq.ParquetFile(pa.BufferReader(self.read(path))).read(columns)
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    return table.to_pandas()
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    # One type for strings however pandas held them, also where a file happens to have none
+    text = {pa.large_string(), pa.null()}
+    schema = pa.schema([field.with_type(pa.string()) if field.type in text else field for field in table.schema])
+    # combine_chunks: how a table was put together must not show in its bytes
+    sink = io.BytesIO()
+    pq.write_table(table.cast(schema).combine_chunks(), sink, compression="zstd")
+    return sink.getvalue()
+
+
+# --- Local disk ---
+
+
+class LocalStore(Store):
+    def __init__(self, address: str):
+        self.address = str(Path(address).absolute())
+
+    def _path(self, path: str) -> Path:
+        return Path(self.address, path)
+
+    def read(self, path: str) -> bytes:
+        with _mistakes(self._path(path)):
+            return self._path(path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        with _mistakes(self._path(path)):
+            return self._path(path).is_file()
+
+    def list(self, prefix: str = "") -> Names:
+        with _mistakes(self.address):
+            paths = [path.removeprefix(self.address + "/") for path in _files(self._path(prefix))]
+        return sorted(path for path in paths if path != LEASE)
+
+    def write_once(self, path: str, data: bytes) -> bool:
+        target = self._path(path)
+        with _unwritable(target), _temporary(target) as file:
+            file.write(data)
+            _sync(file)
+            try:
+                os.link(file.name, target)  # unlike a rename, this fails where the name is taken
+            except FileExistsError:
+                return self.read(path) == data
+            _sync_folder(target)
+            return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        with write_url(str(self._path(path))) as file:
+            file.write(data)
+
+    @contextmanager
+    def hold(self, what: str):
+        """A lock of the operating system on `lease.json`: it goes when its process does, however that ends."""
+        path = self._path(LEASE)
+        with _unwritable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._lock(path)
+        with file:
+            lease = LocalLease(self.address, path, file)
+            file.truncate(0)
+            file.write(json.dumps(_me(what)).encode())
+            file.flush()
+            try:
+                yield lease
+            finally:
+                if lease.held():
+                    path.unlink()
+
+    def _lock(self, path: Path) -> IO[bytes]:
+        while True:
+            file = path.open("a+b")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with file:
+                    file.seek(0)
+                    raise Held(_held(self.address, file.read())) from None
+            if LocalLease(self.address, path, file).held():
+                return file
+            file.close()  # its holder let go, and removed the file, between our opening and our locking it
+
+
+class LocalLease:
+    def __init__(self, address: str, path: Path, file: IO[bytes]):
+        self.address, self.path, self.file = address, path, file
+
+    def held(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def check(self) -> None:
+        if not self.held():
+            raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job")
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for where, _, names in os.walk(folder):
+        yield from (f"{where}/{name}" for name in names if not name.startswith(TEMPORARY))
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[IO[bytes]]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.with_name(f"{TEMPORARY}{uuid4().hex}")
+    try:
+        with path.open("xb") as file:
+            yield file
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(target: Path) -> None:
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _mistakes(where: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
+        raise UserError(f"{where}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _unwritable(where: Path | str) -> Iterator[None]:
+    """As `_mistakes`, where a file is made: then a missing folder is one that could not be made."""
+    try:
+        with _mistakes(where):
+            yield
+    except (FileNotFoundError, FileExistsError) as error:
+        raise UserError(f"{where}: cannot be written: {error.strerror or error}") from error
+
+
+# --- S3 ---
+
+
+class S3Store(Store):
+    def __init__(self, address: str):
+        self.address = address.rstrip("/")
+        self.bucket, self.prefix = _split(self.address)
+
+    def _key(self, path: str) -> str:
+        return posixpath.join(self.prefix, path)
+
+    def _url(self, path: str) -> str:
+        return f"{self.address}/{path}"
+
+    def read(self, path: str) -> bytes:
+        with _mistakes(self._url(path)):
+            return read_url(self._url(path))
+
+    def exists(self, path: str) -> bool:
+        try:
+            with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+                _s3().call_s3("head_object", Bucket=self.bucket, Key=self._key(path))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def list(self, prefix: str = "") -> Names:
+        folder = self._key(prefix).rstrip("/")
+        with _mistakes(self._url(prefix)):
+            keys = _keys(self.bucket, folder + "/" if folder else "")
+        skip = len(self.prefix) + 1 if self.prefix else 0
+        return [key[skip:] for key in keys if key[skip:] != LEASE]
+
+    def write_once(self, path: str, data: bytes) -> bool:
+        while True:
+            try:
+                with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+                    _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data, mode="create")
+                return True
+            except OSError as error:
+                # A create whose first answer was lost meets its own object when it is tried again (and an upload in
+                # parts finds its parts gone)
+                if _code(error) in (*TAKEN, "NoSuchUpload"):
+                    return self.read(path) == data
+                if _code(error) != BUSY:
+                    raise
+            time.sleep(0.2)
+
+    def replace(self, path: str, data: bytes) -> None:
+        with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+            _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data)
+
+    @contextmanager
+    def hold(self, what: str):
+        """An object that only one can create, renewed by a thread while it is held; unrenewed for LEASE_TTL it is over.
+
+        Of a holder on this machine it is known whether it lives, so its lease is refused, or taken over, at once.
+        """
+        lease = S3Lease(self, what)
+        lease.acquire()
+        renewal = threading.Thread(target=lease.keep, name="lease", daemon=True)
+        renewal.start()
+        try:
+            yield lease
+        finally:
+            lease.release()
+            renewal.join()
+
+
+class S3Lease:
+    """Time is this machine's own, from when it first saw a state of the lease: no two clocks are ever compared."""
+
+    def __init__(self, store: S3Store, what: str):
+        self.store = store
+        self.me = _me(what) | {"token": uuid4().hex, "renewals": 0}
+        self.etag = ""
+        self.renewed = 0.0
+        self.lost = ""
+        self.done = threading.Event()
+        self.lock = threading.Lock()
+
+    def acquire(self) -> None:
+        seen, since = "", 0.0
+        while not self._put(IfNoneMatch="*"):
+            found = self._get()
+            if found is None:
+                continue  # let go just now
+            etag, body, who = found
+            if who.get("token") == self.me["token"]:
+                self.etag = etag  # ours: the answer to our request was lost
+                break
+            lives = _lives(who)
+            if lives or (seen and etag != seen):
+                raise Held(_held(self.store.address, body))
+            if not seen:
+                seen, since = etag, time.monotonic()
+            if lives is False or time.monotonic() - since > LEASE_TTL:
+                if self._put(IfMatch=etag):
+                    break
+            else:
+                time.sleep(LEASE_POLL)
+
+    def check(self) -> None:
+        """Raises Held if another has the lease, and OSError if it ran out while S3 could not be reached."""
+        if self.lost:
+            raise Held(self.lost)
+        if time.monotonic() - self.renewed > LEASE_TTL:
+            self.renew()
+
+    def renew(self) -> None:
+        with self.lock:
+            if self.done.is_set():
+                return
+            self.me["renewals"] += 1  # other bytes, hence another etag: what a watcher looks for
+            if self._put(IfMatch=self.etag):
+                return
+            found = self._get()
+            if found is None or found[2].get("token") != self.me["token"]:
+                self.lost = _held(self.store.address, found[1] if found else b"")
+                raise Held(self.lost)
+            self.etag = found[0]  # the answer to our own renewal was lost
+
+    def keep(self) -> None:
+        while not self.done.wait(LEASE_RENEW):
+            try:
+                self.renew()
+            except Held:
+                return  # check() tells the holder
+            except (OSError, UserError):
+                continue  # out of reach: the next renewal may pass, and check() sees when the lease has run out
+
+    def release(self) -> None:
+        with self.lock:
+            self.done.set()
+            # What cannot be deleted now is another's already, or is over in LEASE_TTL
+            with suppress(OSError, UserError), _s3_errors(self.store._url(LEASE)):
+                _s3().call_s3("delete_object", **self._where(), IfMatch=self.etag)
+
+    def _where(self) -> dict:
+        return {"Bucket": self.store.bucket, "Key": self.store._key(LEASE)}
+
+    def _put(self, **condition) -> bool:
+        """False where the condition does not hold."""
+        asked = time.monotonic()
+        url = self.store._url(LEASE)
+        try:
+            with _mistakes(url), _s3_errors(url):
+                answer = _s3().call_s3("put_object", **self._where(), Body=json.dumps(self.me).encode(), **condition)
+        except OSError as error:
+            if _code(error) in (*TAKEN, "NoSuchKey", BUSY):
+                return False
+            raise
+        self.etag, self.renewed = answer["ETag"], asked
+        return True
+
+    def _get(self) -> tuple[str, bytes, dict] | None:
+        """Its etag, its bytes, and what they say."""
+        url = self.store._url(LEASE)
+        try:
+            with _mistakes(url), _s3_errors(url):
+                etag = _s3().call_s3("head_object", **self._where())["ETag"]
+            body = self.store.read(LEASE)
+        except FileNotFoundError:
+            return None
+        return etag, body, _json_object(body)
+
+
+TAKEN = ("PreconditionFailed", "412")
+BUSY = "ConditionalRequestConflict"  # two conditional requests at once: S3 asks to try again
+CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+
+
+def _s3() -> Any:
+    """One client a process and environment; it has its own thread, so any thread may use it."""
+    return _s3_client(os.getpid(), tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))))
+
+
+@lru_cache
+def _s3_client(pid: int, environment: tuple):
+    import s3fs
+
+    client = s3fs.S3FileSystem(
+        skip_instance_cache=True,  # fsspec would make one a thread
+        use_listings_cache=False,
+        config_kwargs={
+            "retries": {"mode": "standard", "total_max_attempts": S3_ATTEMPTS},
+            "connect_timeout": 5,
+            "read_timeout": 30,
+            "max_pool_connections": 32,
+        },
+    )
+    client.retries = 3  # requests are tried again by botocore; this is for bodies that break off while they are read
+    return client
+
+
+def _split(url: str) -> tuple[str, str]:
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise UserError(f"{url}: names no bucket; write s3://bucket/prefix")
+    return bucket, key
+
+
+def _keys(bucket: str, prefix: str) -> list[str]:
+    keys, more = [], {}
+    with _s3_errors(f"s3://{bucket}/{prefix}"):
+        while True:
+            page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+            keys += [entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
+            if not page.get("IsTruncated"):
+                return sorted(keys)
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+@contextmanager
+def _s3_errors(url: str) -> Iterator[None]:
+    from aiohttp import ClientError
+    from botocore.exceptions import BotoCoreError, NoCredentialsError, ParamValidationError, PartialCredentialsError
+
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise UserError(f"{url}: no credentials for S3 in the environment (AWS_ACCESS_KEY_ID, ...): {error}") from error
+    except ParamValidationError as error:
+        raise UserError(f"{url}: {' '.join(str(error).split())}") from error
+    except (BotoCoreError, ClientError, OSError) as error:
+        code = _code(error)
+        if code == "NoSuchBucket":
+            raise UserError(f"{url}: there is no such bucket") from error
+        if code in CREDENTIALS:
+            raise UserError(f"{url}: S3 refuses the credentials in the environment: {error}") from error
+        if isinstance(error, FileNotFoundError) and code != "NoSuchUpload":
+            raise FileNotFoundError(f"{url}: not there") from error
+        if isinstance(error, PermissionError):
+            raise PermissionError(f"{url}: {error}") from error
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+        raise OSError(f"{url}: S3 at {endpoint}: {error}") from error
+
+
+def _code(error: BaseException | None) -> str:
+    """S3's own word for an error, which s3fs keeps in the error's cause."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            return response.get("Error", {}).get("Code", "")
+        error = error.__cause__
+    return ""
+
+
+# --- Who holds a job ---
+
+
+def _me(what: str) -> dict:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user need have no name
+        user = str(os.getuid())
+    return {
+        "user": user,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "what": what,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": _machine(),
+        "started": _started(os.getpid()),
+    }
+
+
+def _machine() -> list[str] | None:
+    """What two processes share that can see each other's process ids; None where the system does not tell."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return [socket.gethostname(), boot, str(Path("/proc/self/ns/pid").readlink())]
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> int | None:
+    """When a living process began (a number that tells it from a later one of the same id); None for a dead one."""
+    try:
+        # What follows the name, which is in brackets and may hold anything: first the state, as the 20th the start
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _lives(who: dict) -> bool | None:
+    """Whether the process lives; None where that cannot be known from here."""
+    machine = _machine()
+    if machine is None or who.get("machine") != machine or not isinstance(who.get("pid"), int):
+        return None
+    return _started(who["pid"]) == who.get("started")
+
+
+def _held(address: str, body: bytes) -> str:
+    who = _json_object(body)
+    if not {"user", "host", "pid", "what", "since"} <= set(who):
+        return f"{address} is held by another run"
+    return f"{address} is held by {who['user']}@{who['host']} pid {who['pid']} ({who['what']}) since {who['since']}"
+
+
+def _json_object(body: bytes) -> dict:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+# --- Single files and folders anywhere ---
+
+
+def read_url(url: str) -> bytes:
+    """One file at an absolute path or s3:// url. Raises OSError (FileNotFoundError, PermissionError, ...)."""
+    if not url.startswith("s3://"):
+        return Path(url).read_bytes()
+    bucket, key = _split(url)
+    with _s3_errors(url):
+        return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # more would ask for the size first
+
+
+def list_url(url: str) -> list[str]:
+    """All files below a folder, as absolute paths or s3:// urls, sorted. Raises FileNotFoundError without a folder."""
+    if url.startswith("s3://"):
+        bucket, key = _split(url.rstrip("/"))
+        urls = [f"s3://{bucket}/{key}" for key in _keys(bucket, key + "/" if key else "")]
+        if not urls:
+            raise FileNotFoundError(f"{url}: nothing is there")
+        return urls
+    folder = Path(url)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{url}: no such folder")
+    return sorted(_files(folder))
+
+
+@contextmanager
+def open_url(url: str) -> Iterator[IO[bytes]]:
+    """One file, to be read in a stream. Raises as `read_url` does."""
+    if not url.startswith("s3://"):
+        with Path(url).open("rb") as file:
+            yield file
+        return
+    bucket, key = _split(url)
+    with _s3_errors(url), _s3().open(f"{bucket}/{key}", "rb", block_size=8 << 20) as file:
+        yield io.BufferedReader(file, 1 << 20)  # its lines are found in C
+
+
+@contextmanager
+def write_url(url: str) -> Iterator[IO[bytes]]:
+    """One file, written in a stream: it is there, whole, at the end of the context, and not at all after an error."""
+    if url.startswith("s3://"):
+        bucket, key = _split(url)
+        with _mistakes(url), _s3_errors(url):
+            file = _s3().open(f"{bucket}/{key}", "wb", block_size=16 << 20)
+        try:
+            yield file
+            with _mistakes(url), _s3_errors(url):
+                file.close()
+        finally:
+            if not file.closed:
+                file.discard()
+                file.closed = True  # else it would be written when it is collected
+        return
+    target = Path(url)
+    with ExitStack() as stack:
+        with _unwritable(target):
+            file = stack.enter_context(_temporary(target))
+        yield file
+        with _unwritable(target):
+            _sync(file)
+            Path(file.name).replace(target)
+            _sync_folder(target)
+
+
+def resolve(source: str, base: str) -> str:
+    """Where `source` is: s3:// and absolute as it stands, else below the folder `base`.
+
+    Raises UserError where `..` leads out of `base`.
+    """
+    if source.startswith(("s3://", "/")):
+        return source
+    _no_other_scheme(source)
+    path = posixpath.normpath(source)
+    if path == ".." or path.startswith("../"):
+        raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
+    return f"{base.rstrip('/')}/{path}"
+
+
+def _no_other_scheme(address: str) -> None:
+    if "://" in address:
+        raise UserError(f"{address}: only local paths and s3:// are read")
