@@ -21,13 +21,13 @@ def read(path: str) -> Iterator[dict]:
     number = 0
     try:
         with open_url(str(path)) as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
+            for number, text in enumerate(file, start=1):
+                if not text.strip():
                     blank = blank or number
                     continue
                 if blank:
                     raise UserError(f"{path}: line {blank}: blank; every line but the last is an item")
-                yield _record(line, f"{path}: line {number}")
+                yield _record(text, f"{path}: line {number}")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (IsADirectoryError, PermissionError) as error:
@@ -43,14 +43,18 @@ def write(path: str, records: Iterable[dict]) -> None:
     """
     with write_url(str(path)) as file:
         for record in records:
-            # Without spaces, as Ground Truth writes them
-            file.write(json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n")
+            file.write(line(record).encode() + b"\n")
 
 
-def _record(line: bytes, where: str) -> dict:
+def line(record: dict) -> str:
+    """A record as its line, in Ground Truth's own form: without spaces."""
+    return json.dumps(record, separators=(",", ":"), allow_nan=False)
+
+
+def _record(text: bytes, where: str) -> dict:
     try:
         record = json.loads(
-            line.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite
+            text.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite
         )
     except UnicodeDecodeError as error:
         raise UserError(f"{where}: not UTF-8 ({error.reason} at byte {error.start + 1})") from None

@@ -1,0 +1,228 @@
+"""COCO's JSON: images, categories, and annotations with bbox [left, top, width, height].
+
+https://cocodataset.org/#format-data
+"""
+
+import json
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from roundtruth.errors import UserError
+from roundtruth.formats.records import SOURCES, check_inside, picture_sizes, records
+from roundtruth.kinds.common import unknown_class
+from roundtruth.storage import read_url, write_url
+
+SIDES = ["left", "top", "width", "height"]
+
+
+def read(path: str, kind: str, classes: list[str], attribute: str) -> Iterator[dict]:
+    """Manifest records of a COCO file, one an image, in the order of `images`; file_name is relative to the file.
+
+    An image without annotations is one to be labeled (unless its label_source says that somebody saw it: then there is
+    nothing to draw). Of a segmentation without a bbox the outline's bounds are taken; a crowd (iscrowd) is no box of
+    one thing, and passed over. For image-classification an image's annotations must agree on one category.
+    Raises UserError naming the entry and its field.
+    """
+    value = _load(path)
+    images = _list(path, value, "images")
+    sources, places = _images(path, images)
+    labels = _annotations(path, value, places, classes, boxes=kind == "object-detection")
+
+    def where(annotation: int) -> str:
+        return f"{path}: annotations[{annotation}]"
+
+    if kind == "object-detection":
+        sizes = _sizes(path, images, labels, sources)
+        check_inside(labels, sizes, where)
+    else:
+        labels = _one_class(labels, classes, where)
+        sizes = pd.DataFrame({"item": labels["item"], "width": 0})
+    return records(sources, sizes, labels, kind, classes, attribute)
+
+
+def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, classes: list[str]) -> None:
+    """Writes the labeled items as images (id: the item), their boxes as annotations and the classes as categories.
+
+    An annotation's score is its confidence, its source who gave it; an image's label_source tells a picture on which
+    there is nothing from one nobody saw. Raises UserError for labels that are no boxes.
+    """
+    if "left" not in labels:
+        raise UserError("--to coco: COCO files hold boxes, and this job's labels have none; --to csv fits")
+    table = labels.sort_values("item", kind="stable")
+    givers = table.groupby("item")["source"].first()
+    images = items[items["item"].isin(givers.index)]
+    drawn = table[table["class_id"] >= 0]
+    value = {
+        "images": [
+            {"id": item, "file_name": source, "width": width, "height": height, "label_source": giver}
+            for item, source, width, height, giver in zip(
+                *(images[column].tolist() for column in ("item", "source", "width", "height")),
+                givers.reindex(images["item"]).tolist(),
+            )
+        ],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": item,
+                "category_id": class_id + 1,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+                "score": score,
+                "source": source,
+            }
+            for number, (item, class_id, box, score, source) in enumerate(
+                zip(
+                    drawn["item"].tolist(),
+                    drawn["class_id"].tolist(),
+                    drawn[SIDES].to_numpy(float).tolist(),
+                    drawn["confidence"].tolist(),
+                    drawn["source"].tolist(),
+                ),
+                start=1,
+            )
+        ],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(classes, start=1)],
+    }
+    with write_url(path) as file:
+        file.write(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+
+
+def _load(path: str) -> dict:
+    try:
+        value = json.loads(read_url(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error})") from None
+    if not isinstance(value, dict) or "images" not in value:
+        raise UserError(f"{path}: neither a COCO file, which has images, nor a manifest, whose lines have a source-ref")
+    return value
+
+
+def _list(path: str, value: dict, name: str, default: list | None = None) -> list[dict]:
+    found = value.get(name, default)
+    if not isinstance(found, list):
+        raise UserError(f"{path}: field {name}: {'not a list' if name in value else 'missing'}")
+    for n, entry in enumerate(found):
+        if not isinstance(entry, dict):
+            raise UserError(f"{path}: {name}[{n}]: not an object")
+    return found
+
+
+def _field(path: str, where: str, entry: dict, name: str, types: tuple):
+    found = entry.get(name)
+    if type(found) not in types or found == "":
+        raise UserError(f"{path}: {where}: field {name}: {'missing' if found is None else f'cannot be {found!r}'}")
+    return found
+
+
+def _images(path: str, images: list[dict]) -> tuple[list[str], dict]:
+    """Their file names, and each id's place, from 1."""
+    places: dict = {}
+    files: dict[str, int] = {}
+    for n, image in enumerate(images):
+        number = _field(path, f"images[{n}]", image, "id", (int, str))
+        name = _field(path, f"images[{n}]", image, "file_name", (str,))
+        for field, value, known in (("id", number, places), ("file_name", name, files)):
+            if value in known:
+                raise UserError(f"{path}: images[{n}]: field {field}: {value!r} is images[{known[value] - 1}] already")
+            known[value] = n + 1
+    if not images:
+        raise UserError(f"{path}: field images: empty; there is nothing to label")
+    return list(files), places
+
+
+def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes: bool) -> pd.DataFrame:
+    """Labels, sorted by item; the index is an annotation's place in the file, -1 for images that are seen and empty."""
+    categories = _list(path, value, "categories", None if value.get("annotations") else [])
+    names = {}
+    for n, category in enumerate(categories):
+        number = _field(path, f"categories[{n}]", category, "id", (int, str))
+        names[number] = _field(path, f"categories[{n}]", category, "name", (str,))
+    rows = {}
+    for n, annotation in enumerate(_list(path, value, "annotations", [])):
+        where = f"annotations[{n}]"
+        image = _field(path, where, annotation, "image_id", (int, str))
+        category = _field(path, where, annotation, "category_id", (int, str))
+        for field, number, known in (("image_id", image, places), ("category_id", category, names)):
+            if number not in known:
+                raise UserError(f"{path}: {where}: field {field}: {number!r} is nothing's id")
+        if annotation.get("iscrowd"):
+            continue
+        if names[category] not in classes:
+            raise UserError(f"{path}: {where}: field category_id: {unknown_class(names[category], classes)}")
+        score = annotation.get("score", 1.0)
+        if not _is_number(score) or not 0 <= score <= 1:
+            raise UserError(f"{path}: {where}: field score: {score!r} is no number from 0 to 1")
+        box = _box(path, where, annotation) if boxes else [0.0] * 4
+        rows[n] = (places[image], classes.index(names[category]), *box, float(score), _giver(annotation.get("source")))
+    columns = ["item", "class_id", *SIDES, "confidence", "source"]
+    labels = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    empty = [
+        (places[image["id"]], -1, 0.0, 0.0, 0.0, 0.0, 1.0, image["label_source"])
+        for image in value["images"]
+        if boxes and image.get("label_source") in SOURCES
+    ]
+    seen = pd.DataFrame(empty, columns=columns, index=[-1] * len(empty))
+    labels = pd.concat([labels, seen[~seen["item"].isin(labels["item"])]])
+    return labels.astype({"item": "int64", "class_id": "int64"}).sort_values("item", kind="stable")
+
+
+def _giver(source) -> str:
+    return source if source in SOURCES else "input"
+
+
+def _is_number(value) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _box(path: str, where: str, annotation: dict) -> list[float]:
+    box = annotation.get("bbox") or _bounds(annotation.get("segmentation"))
+    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
+        raise UserError(f"{path}: {where}: field bbox: not [left, top, width, height], and no outline to take it from")
+    if not (box[2] > 0 and box[3] > 0):
+        raise UserError(f"{path}: {where}: field bbox: the box has no area")
+    return [float(side) for side in box]
+
+
+def _bounds(outlines) -> list[float] | None:
+    """The box around polygons [[x, y, x, y, ...], ...]; a run-length mask is no polygon."""
+    if not isinstance(outlines, list) or not all(isinstance(outline, list) for outline in outlines):
+        return None
+    across = [x for outline in outlines for x in outline[0::2]]
+    down = [y for outline in outlines for y in outline[1::2]]
+    if not down or not all(_is_number(value) for value in across + down):
+        return None
+    return [min(across), min(down), max(across) - min(across), max(down) - min(down)]
+
+
+def _sizes(path: str, images: list[dict], labels: pd.DataFrame, sources: list[str]) -> pd.DataFrame:
+    """As the file has them, else from the pictures; COCO's pictures are RGB, it has no word for their depth."""
+    told, untold = [], []
+    for item in sorted(set(labels["item"])):
+        width, height = images[item - 1].get("width"), images[item - 1].get("height")
+        if type(width) is int and type(height) is int and width > 0 and height > 0:
+            told.append((item, width, height, 3))
+        else:
+            untold.append(item)
+    read = picture_sizes(untold, [sources[item - 1] for item in untold], path.rpartition("/")[0])
+    sizes = pd.DataFrame(told, columns=["item", "width", "height", "depth"], dtype="int64")
+    return pd.concat([sizes, read], ignore_index=True).sort_values("item", ignore_index=True)
+
+
+def _one_class(labels: pd.DataFrame, classes: list[str], where) -> pd.DataFrame:
+    first = labels.groupby("item")["class_id"].transform("first")
+    bad = labels["class_id"] != first
+    if bad.any():
+        row = bad.idxmax()
+        one, other = classes[first[row]], classes[labels["class_id"][row]]
+        raise UserError(
+            f"{where(row)}: field category_id: {other!r}, where an earlier annotation of the image has {one!r}; "
+            f"a job of image-classification has one class an image"
+        )
+    return labels.drop_duplicates("item")

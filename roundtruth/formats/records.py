@@ -1,0 +1,70 @@
+"""Labels that a dataset came with, as manifest records."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+
+from roundtruth import kinds
+from roundtruth.errors import UserError
+from roundtruth.storage import open_url, resolve
+
+SOURCES = ("human", "auto", "verified", "input")  # who gave a label, as in the table of labels
+CREATED = "1970-01-01T00:00:00.000000"  # nobody knows when; and a dataset that is read again must read the same
+JOB_NAME = "input"
+
+
+def records(
+    sources: Sequence[str], sizes: pd.DataFrame, labels: pd.DataFrame, kind: str, classes: list[str], attribute: str
+) -> Iterator[dict]:
+    """One record a source, with its label where there is one.
+
+    `sizes` (item, width, height, depth; 0 where unknown) has the labeled items, `labels` (item, the kind's columns,
+    confidence, source) their labels; item is the place in `sources`, from 1.
+    """
+    encoded = kinds.get(kind).encode(labels, sizes, attribute, classes, JOB_NAME, CREATED)
+    fields = dict(zip(sizes["item"].tolist(), encoded, strict=True))
+    unknown = set(sizes["item"][sizes["width"] == 0])
+    for item, source in enumerate(sources, start=1):
+        record = {"source-ref": source, **fields.get(item, {})}
+        if item in unknown and kind == "object-detection":
+            del record[attribute]["image_size"]
+        yield record
+
+
+def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str) -> pd.DataFrame:
+    """(item, width, height, depth) of the pictures; 0 where one is missing or broken."""
+    with ThreadPoolExecutor(16) as threads:
+        sizes = list(threads.map(_size, [resolve(source, base) for source in sources]))
+    return pd.DataFrame(sizes, columns=["width", "height", "depth"], dtype="int64").assign(item=list(items))
+
+
+def _size(url: str) -> tuple[int, int, int]:
+    from PIL import Image
+
+    try:
+        with open_url(url) as file, Image.open(file) as picture:
+            return *picture.size, len(picture.getbands())
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ):  # whatever a broken picture makes Pillow raise
+        return 0, 0, 0
+
+
+def check_inside(labels: pd.DataFrame, sizes: pd.DataFrame, where: Callable[[int], str]) -> None:
+    """Refuses a box that stands out of its picture by more than a pixel of rounding; `where(index)` is its place."""
+    size = sizes.set_index("item")
+    drawn = labels["class_id"] >= 0
+    for start, length in (("left", "width"), ("top", "height")):
+        limit = labels["item"].map(size[length])
+        end = labels[start] + labels[length]
+        bad = drawn & (limit > 0) & ((labels[start] < -1) | (end > limit + 1))
+        if bad.any():
+            row = bad.idxmax()
+            raise UserError(
+                f"{where(row)}: field {start}: the box reaches from {labels[start][row]:g} to {end[row]:g}, "
+                f"outside the picture, whose {length} is {limit[row]:g}"
+            )
