@@ -27,7 +27,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from roundtruth import formats, kinds, manifest
+from roundtruth import formats, kinds
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
 from roundtruth.storage import list_url, open_store, read_url, resolve
@@ -202,6 +202,11 @@ class Job:
         score = self.kind.confidence(predictions)
         return pd.DataFrame({"score": score, "quality": quality}).rename_axis("item").dropna().reset_index()
 
+    def weights_origin(self) -> str | None:
+        """Where the pretrained weights are from, or why there are none; None before a model was trained."""
+        path = "weights/origin.json"
+        return self.store.read_json(path)["origin"] if self.store.exists(path) else None
+
     def summary(self) -> dict:
         from roundtruth import ledger
 
@@ -317,7 +322,7 @@ def ingest(records: list[dict], first: int, job: Job, progress: Progress | None)
         {
             "item": np.arange(first, first + len(records)),
             "source": [source(record) for record in records],
-            "record": [manifest.line(record) for record in records],
+            "record": [json.dumps(record, separators=(",", ":")) for record in records],
             "labeled": [spec.attribute in record for record in records],
         }
     )

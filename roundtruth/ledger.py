@@ -108,6 +108,7 @@ def summary(job) -> dict:
             "holds": None,
         },
         "measured": measured(job),
+        "weights": job.weights_origin(),
         "rounds": [
             {
                 "round": int(row["round"]),

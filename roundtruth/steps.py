@@ -13,7 +13,7 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from roundtruth import certify, formats, learners, manifest, plan, report, workforce
+from roundtruth import certify, learners, manifest, plan, report, workforce
 from roundtruth.draw import uniforms
 from roundtruth.job import Job, Progress, no_answers, no_labels
 from roundtruth.pictures import Pictures
@@ -265,6 +265,3 @@ def stop(job: Job) -> None:
 def tell(job: Job) -> None:
     """Write the report of the job as it stands."""
     report.write(job)
-
-
-export = formats.export

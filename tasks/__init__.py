@@ -1,7 +1,6 @@
 """The verbs of a round as Prefect tasks, one a file. A task adds retries, artifacts and progress to one call of the library."""
 
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from prefect.deployments import run_deployment
 
 from roundtruth import steps
 from roundtruth.job import Job, Progress
+from roundtruth.terminal import bar
 
 
 def outside(task, run, state) -> bool:
@@ -31,27 +31,13 @@ def key(job: Job, what: str) -> str:
 @contextmanager
 def progress(job: Job, what: str) -> Iterator[Progress]:
     """Progress as an artifact in the UI and, where people look at a terminal, as a bar."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     artifact = create_progress_artifact(0.0, key=key(job, what), description=what)
     shown = time.monotonic()
-    bar = Progress(
-        TextColumn("{task.description:<18}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        line = bar.add_task(what, total=None, note="")
+    with bar(what) as drawn:
 
         def told(done: int, total: int, note: str = "") -> None:
             nonlocal shown
-            bar.update(line, completed=done, total=total, note=note)
+            drawn(done, total, note)
             if time.monotonic() - shown > 2:  # seconds; every update is a call of the server
                 shown = time.monotonic()
                 update_progress_artifact(artifact, progress=100.0 * done / max(total, 1))

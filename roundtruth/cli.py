@@ -1,0 +1,165 @@
+"""The command line: demo, run, status, stop, report, export.
+
+Exit codes: 0 done, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the budget,
+5 another run holds the job, 1 a fault.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from roundtruth.errors import Held, UserError
+
+DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = 0, 1, 2, 3, 4, 5
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    try:
+        return args.verb(args)
+    except UserError as mistake:
+        return say(str(mistake), MISTAKE)
+    except Held as elsewhere:
+        return say(str(elsewhere), HELD)
+    except KeyboardInterrupt:
+        return say("interrupted; run it again and it goes on", 130)
+
+
+def say(line: str, code: int) -> int:
+    print(" ".join(line.splitlines()), file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="roundtruth", description="Label a dataset with people and a model together.")
+    verbs = top.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, what, help: str, *, job: bool = True, asks_json: bool = False) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=help, description=help)
+        added.set_defaults(verb=what)
+        if job:
+            added.add_argument("job", metavar="JOB.yaml", help="the job file")
+        if asks_json:
+            added.add_argument("--json", action="store_true", help="print report/summary.json, and nothing else")
+        return added
+
+    demo_ = verb("demo", demo, "The main job on embedded data: no account, no network.", job=False)
+    demo_.add_argument("--kind", choices=["object-detection", "image-classification"], default="object-detection")
+    demo_.add_argument("--dir", default="roundtruth-demo", help="where to; default: %(default)s")
+    verb("run", run, "Run, or go on with, a job until it is done or waits for people.", asks_json=True)
+    verb("status", status, "Rounds, who is waited for, money spent.", asks_json=True)
+    verb("stop", stop, "Ask nobody any more and write the manifest with what there is.")
+    verb("report", report, "Write the page again.")
+    export_ = verb("export", export, "Write the labels in another format.")
+    export_.add_argument("--to", required=True, metavar="FORMAT", help="coco or csv")
+    export_.add_argument("path", metavar="PATH")
+    return top
+
+
+def run(args) -> int:
+    from roundtruth.spec import JobSpec
+
+    return labeled(JobSpec.from_file(args.job), args.json)
+
+
+def labeled(spec, as_json: bool = False) -> int:
+    """Run the job of `spec` as a flow, print how it stands, and give the exit code."""
+    from roundtruth.job import Job, begin
+
+    with bar("checking pictures") as progress:
+        begin(spec, progress)  # here already: a mistake is told before a server is started
+    state = flow_run(spec)
+    if state.name == "Mistake":
+        raise UserError(state.message)
+    if state.name == "HeldElsewhere":
+        raise Held(state.message)
+    if not state.is_completed():
+        return say(f"fault: {state.message}", FAULT)
+    job = Job(spec.output)
+    summary = show(job, as_json)
+    if summary["state"] == "waiting":
+        return WAITING
+    return BUDGET if summary["state"] == "stopped" and not job.stopped else DONE
+
+
+def flow_run(spec):
+    """The final state of the job's flow, run in this process against the configured server or a private one."""
+    from flows.private_server import prefect_server, settings
+
+    settings()
+    with prefect_server():
+        from flows.labeling_job import labeling_job
+
+        return labeling_job(spec, return_state=True)
+
+
+def bar(what: str):
+    from roundtruth.terminal import bar
+
+    return bar(what)
+
+
+def existing(args):
+    from roundtruth.job import Job
+    from roundtruth.spec import JobSpec
+
+    return Job(JobSpec.from_file(args.job).output)
+
+
+def show(job, as_json: bool) -> dict:
+    summary = job.summary()
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        from roundtruth.terminal import print_summary
+
+        print_summary(job, summary)
+    return summary
+
+
+def status(args) -> int:
+    show(existing(args), args.json)
+    return DONE
+
+
+def stop(args) -> int:
+    from roundtruth import steps
+
+    job = existing(args)
+    with job.store.hold("roundtruth stop"):
+        steps.stop(job)
+        steps.deliver(job)
+        steps.tell(job)
+    show(job, False)
+    return DONE
+
+
+def report(args) -> int:
+    from roundtruth import steps
+
+    job = existing(args)
+    steps.tell(job)
+    print(f"{job.address}/report/index.html")
+    return DONE
+
+
+def export(args) -> int:
+    from roundtruth import formats
+
+    formats.export(existing(args), args.to, args.path)
+    print(args.path)
+    return DONE
+
+
+def demo(args) -> int:
+    from roundtruth import demo
+    from roundtruth.spec import JobSpec
+
+    folder = Path(args.dir)
+    job_file = demo.write(folder, args.kind)
+    return labeled(JobSpec.from_file(job_file))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

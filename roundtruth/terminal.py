@@ -1,0 +1,75 @@
+"""What a person sees in a terminal: a bar while it works, a table at the end. Nothing but the table in a pipe."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+@contextmanager
+def bar(what: str) -> Iterator:
+    """Yields progress(done, total, note)."""
+    shown = Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with shown:
+        line = shown.add_task(what, total=None, note="")
+        yield lambda done, total, note="": shown.update(line, completed=done, total=total, note=note)
+
+
+def print_summary(job, summary: dict) -> None:
+    """The rounds, what was paid, and where the manifest and the page are."""
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    table = Table(title=f"{summary['name']}: {summary['state']}", title_justify="left")
+    for column in ("round", "people", "auto", "objects", "threshold", "cost", "train s", "infer s"):
+        table.add_column(column, justify="right")
+    for row in summary["rounds"]:
+        threshold = row["threshold"]
+        table.add_row(
+            str(row["round"]),
+            str(row["human"]),
+            str(row["auto"]),
+            str(row["objects"]),
+            "" if threshold is None else f"{threshold:.3f}",
+            f"{row['cost']:.2f}",
+            f"{row['seconds']['train']:.0f}",
+            f"{row['seconds']['infer']:.0f}",
+        )
+    cost, measured = summary["cost"], summary["measured"]
+    human = sum(row["human"] for row in summary["rounds"])
+    table.add_section()
+    table.add_row("all", str(human), str(summary["auto"]), "", "", f"{cost['total']:.2f}", "", "")
+    console.print(table)
+    console.print(
+        f"{summary['items']} items: {summary['human']} labeled by people, {summary['auto']} by the model, "
+        f"{summary['input']} came labeled, {summary['failed']} failed. "
+        f"Cost {cost['total']:.2f} instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved."
+    )
+    if measured["auto"] is not None:
+        name = job.kind.QUALITY_NAME
+        console.print(f"Against the truth: {name} of auto labels {measured['auto']:.3f}, of people's {measured['human']:.3f}.")
+    if summary["state"] == "waiting":
+        console.print(waiting(job))
+    else:
+        console.print(f"Manifest: {job.address}/output/output.manifest", soft_wrap=True)
+    console.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)
+
+
+def waiting(job) -> str:
+    last = job.last_round()
+    asked, answers = len(job.batch(last)), job.answers(last)
+    per_item = answers.groupby("item")["worker"].nunique()
+    answered = int((per_item >= job.spec.workforce.answers_per_item).sum())
+    posted = job.store.read_json(job.path(last, "posted.json"))
+    where = f" Asked in {job.address}/{posted['file']}; answers go to {job.address}/people/answers/" if "file" in posted else ""
+    return f"Waiting for people: {answered} of {asked} items of round {last} answered.{where}"
