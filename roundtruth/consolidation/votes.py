@@ -1,50 +1,53 @@
 """Votes: what several people said of an item becomes one class."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-ALL = 30.0  # pseudo-answers behind what is said of the whole job
-WORKER = 8.0  # pseudo-answers behind what is said of one worker
-BEFORE = 0.7  # the accuracy assumed before any answer
-STILL, TURNS = 1e-3, 20  # when to stop
-TOGETHER = 0.2  # how much answers of one item are correlated
-FLOOR = 0.05  # the part of a confidence that no number of answers overcomes
+from roundtruth.consolidation.tables import Consolidated, codes, distinct
 
-
-class Consolidated(NamedTuple):
-    labels: pd.DataFrame
-    workers: pd.DataFrame
+ALL = 30.0  # G: pseudo-answers behind what is said of the whole job
+WORKER = 8.0  # S: pseudo-answers behind what is said of one worker
+BEFORE = 0.7  # a0: the accuracy assumed before any answer
+STILL, TURNS = 1e-3, 20  # the estimate stands when it moves by less; the most turns it gets
+FEW = 100  # comparable answers a class, below which a model cannot overrule a majority
+TOGETHER = 0.2  # how much the answers to one item are correlated
+FLOOR = 0.05  # the part of a confidence that no number of answers overcomes: some items are hopeless
 
 
 def votes(answers: pd.DataFrame, classes: Sequence | None = None) -> Consolidated:
-    """One label an item, by Dawid and Skene's model with two strengths of pooling.
+    """One label an item from several people's answers.
 
-    `answers` has the columns item, worker, label, one row an answer; `classes` names all classes, also those that
-    nobody voted for (without it, the labels that occur). Gives labels (item, label, confidence), label in the answers'
-    own type, and workers (worker, answers, skill), skill the accuracy estimated for the worker; both sorted by their
-    first column, and the same bytes for any order of the rows.
+    `answers`: item, worker, label, one row an answer (what a worker repeats counts once); other columns are ignored.
+    `classes`: all there are, also those that nobody voted for, in the order in which ties are broken; without it, the
+    labels that occur, sorted. Gives (labels, workers): labels(item, label, confidence), label in the answers' own type,
+    and workers(worker, answers, skill), skill the estimated accuracy; both sorted by their first column, and the same
+    bytes for any order of the rows. Raises ValueError naming the row of a missing value or of a label not in `classes`.
 
-    A worker's confusion matrix (Dawid and Skene, 1979, "Maximum likelihood estimation of observer error-rates using
-    the EM algorithm") is pulled towards one that all workers share and one that knows the worker's accuracy alone,
-    which is what lets it work on few answers.
+    Dawid and Skene's model ("Maximum likelihood estimation of observer error-rates using the EM algorithm", 1979),
+    with the workers' confusion matrices pooled at two strengths. Q[i, k] is the probability that item i is of class k.
 
-    Raises ValueError for a missing value, and for a label that is not in `classes`, naming the row.
+    0. Q starts as the shares of the votes.
+    1. From the items with two answers or more (m answers, n_w of worker w), N[w, k, l] = sum of Q[i, k] over w's
+       answers l, and f_w = (n_w - 1) / n_w, which leaves out what a worker adds to their own consensus:
+       the mean accuracy a = (sum N[w, k, k] + G a0) / (m + G);
+       all workers' confusion P[k] ~ sum_w N[w, k] + G M(a)[k], M(a) having a on its diagonal and the rest even;
+       a worker's skill a_w = (f_w sum_k N[w, k, k] + S a) / (f_w n_w + S);
+       a worker's confusion T[w, k] ~ f_w N[w, k] + S (P[k] + M(a_w)[k]) / 2;
+       the classes' shares p[k] ~ sum_i Q[i, k] + G (share of the votes for k).
+    2. For all answers L[i, k] = log p[k] + sum log T[w, k, l]; Q = softmax(L) over the classes somebody gave the item.
+    3. Repeat 1 and 2 until Q stands.
+    4. The label is the largest Q; exact ties go to the first class. In a job where m is below 100 a class, and
+       such a model can talk itself into ignoring most people, only the classes with the most votes can win.
+    5. The confidence is softmax(L / (1 + .2 (r - 1))) over all classes, r being the item's answers, which are
+       correlated, mixed with 5 % of pure chance.
     """
-    item, items = _codes(answers, "item")
-    worker, workers = _codes(answers, "worker")
-    if classes is None:
-        label, names = _codes(answers, "label")
-    else:
-        names = pd.Index(list(classes))
-        label = names.get_indexer(answers["label"])
-        if (label < 0).any():
-            row = int((label < 0).argmax())
-            raise ValueError(f"row {row}: label {answers['label'].iloc[row]!r} is not one of the classes")
-    # one order whatever the table's, so that sums come out the same; a worker's repeated answer counts once
-    key = np.unique((item * max(1, len(workers)) + worker) * max(1, len(names)) + label)
+    item, items = codes(answers, "item")
+    worker, workers = codes(answers, "worker")
+    label, names = codes(answers, "label", classes)
+    # one order whatever the table's, so that sums come out the same; what a worker repeats counts once
+    key = distinct((item * len(workers) + worker) * len(names) + label)
     rest, label = np.divmod(key, max(1, len(names)))
     item, worker = np.divmod(rest, max(1, len(workers)))
     best, confidence, skill = _estimate(item, worker, label, len(items), len(workers), len(names))
@@ -54,17 +57,81 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None) -> Consolidate
     )
 
 
-def _codes(answers: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
-    codes, values = pd.factorize(answers[column], sort=True)
-    if (codes < 0).any():
-        raise ValueError(f"row {int((codes < 0).argmax())}: {column} is missing")
-    return codes.astype(np.int64), pd.Index(values)
+def _estimate(item: np.ndarray, worker: np.ndarray, label: np.ndarray, items: int, workers: int, K: int):
+    """Classes, confidences (a number an item each) and skills (a number a worker); the arrays are codes, an answer a
+    row, sorted."""
+    if not len(item):
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
+
+    # g: the classes that somebody gave an item, sorted; e: every answer beside every g of its item; c: the cells of N
+    # that are in use, a small part of all, where there are many classes
+    given = distinct(item * K + label)
+    g_item, g_class = np.divmod(given, K)
+    g_first = np.searchsorted(g_item, np.arange(items + 1))
+    e_count = np.diff(g_first)[item]
+    e_answer = np.repeat(np.arange(len(item)), e_count)
+    e_g = np.arange(len(e_answer)) + np.repeat(g_first[item] - np.cumsum(e_count) + e_count, e_count)
+    e_c, cells = pd.factorize((worker[e_answer] * K + g_class[e_g]) * K + label[e_answer])
+    c_worker_class, c_label = np.divmod(cells, K)
+    c_worker, c_class = np.divmod(c_worker_class, K)
+    c_row, rows = pd.factorize(c_worker_class)
+    c_right = c_label == c_class
+
+    r = np.bincount(item, minlength=items)
+    compared = r[item] >= 2
+    e_compared = compared[e_answer].astype(float)
+    n = np.bincount(worker[compared], minlength=workers)
+    f = np.maximum(n - 1, 0) / np.maximum(n, 1)
+    share = (np.bincount(label, minlength=K) + 1) / (len(label) + K)
+    said = np.bincount(np.searchsorted(given, item * K + label), minlength=len(given))
+
+    Q, L = said / r[g_item], np.zeros(len(given))
+    N, a_w, P, log_p = np.zeros(len(cells)), np.zeros(workers), np.zeros((K, K)), np.zeros(K)
+    for _ in range(TURNS):
+        N = np.bincount(e_c, Q[e_g] * e_compared, minlength=len(cells))
+        right = np.bincount(c_worker[c_right], N[c_right], minlength=workers)
+        a = (right.sum() + ALL * BEFORE) / (n.sum() + ALL)
+        a_w = (f * right + WORKER * a) / (f * n + WORKER)
+        P = np.bincount(c_class * K + c_label, N, minlength=K * K).reshape(K, K)
+        P = P + ALL * np.where(np.eye(K, dtype=bool), a, (1 - a) / max(1, K - 1))
+        P /= P.sum(axis=1, keepdims=True)
+        p = np.bincount(g_class, Q, minlength=K) + ALL * share
+        log_p = np.log(p / p.sum())
+        row = np.bincount(c_row, N, minlength=len(rows))[c_row]
+        log_T = _log_confusion(N, row, f[c_worker], P[c_class, c_label], c_right, a_w[c_worker], K)
+
+        L = log_p[g_class] + np.bincount(e_g, log_T[e_c], minlength=len(given))
+        new = np.exp(L - np.maximum.reduceat(L, g_first[:-1])[g_item])
+        new /= np.add.reduceat(new, g_first[:-1])[g_item]
+        moved, Q = np.abs(new - Q).sum() / 2 / items, new
+        if moved < STILL:
+            break
+
+    if n.sum() < FEW * K:
+        Q = np.where(said == np.maximum.reduceat(said, g_first[:-1])[g_item], Q, 0.0)
+    top = np.flatnonzero(Q >= np.maximum.reduceat(Q, g_first[:-1])[g_item] - 1e-9)
+    best = top[np.diff(g_item[top], prepend=-1) > 0]  # of equals, the first
+
+    # the confidence is over all classes: one class after the other, so that memory does not grow with their number
+    heat = 1 + TOGETHER * (r - 1)
+    j_u, used = pd.factorize(worker * K + label)
+    u_worker, u_label = np.divmod(used, K)
+    c_u = pd.Index(used).get_indexer(c_worker * K + c_label)
+    by_class = np.argsort(c_class, kind="stable")
+    bounds = np.searchsorted(c_class[by_class], np.arange(K + 1))
+    total = np.full(items, -np.inf)
+    for k in range(K):
+        mine = by_class[bounds[k] : bounds[k + 1]]
+        N_k = np.zeros(len(used))
+        N_k[c_u[mine]] = N[mine]
+        row = np.bincount(c_worker[mine], N[mine], minlength=workers)[u_worker]
+        log_T = _log_confusion(N_k, row, f[u_worker], P[k, u_label], u_label == k, a_w[u_worker], K)
+        total = np.logaddexp(total, (log_p[k] + np.bincount(item, log_T[j_u], minlength=items)) / heat)
+    confidence = (1 - FLOOR) * np.exp(L[best] / heat - total) + FLOOR / K
+    return g_class[best], np.minimum(confidence, 1.0), a_w
 
 
-def _estimate(item, worker, label, items: int, workers: int, classes: int):
-    """Classes, confidences and skills; the arrays are codes, one row an answer, sorted."""
-    share = np.zeros((items, classes))
-    np.add.at(share, (item, label), 1.0)
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1)
-    best = share.argmax(axis=1) if classes else np.zeros(items, int)
-    return best, share[np.arange(items), best] if classes else np.zeros(items), np.full(workers, BEFORE)
+def _log_confusion(N, row, f, P, right, skill, K: int) -> np.ndarray:
+    """log T of cells (w, k, l): `row` is the sum of N over l, `right` where k = l."""
+    M = np.where(right, skill, (1 - skill) / max(1, K - 1))
+    return np.log((f * N + WORKER * (P + M) / 2) / (f * row + WORKER))
