@@ -41,7 +41,7 @@ class Target(Strict):
 class Simulated(Strict):
     """People who are simulated from a truth that is known, or whose answers were recorded."""
 
-    backend: Literal["simulated"] = "simulated"
+    backend: Literal["simulated"] = Field("simulated", description="People who are simulated.")
     truth: Address | None = Field(None, description="A manifest with the true label of every item.")
     answers: Address | None = Field(
         None, description="Recorded answers to replay, a CSV: item, worker, label; or the box columns."
@@ -62,7 +62,7 @@ class Simulated(Strict):
 class Files(Strict):
     """People who answer by CSV files in the job folder."""
 
-    backend: Literal["files"] = "files"
+    backend: Literal["files"] = Field("files", description="People who answer by CSV.")
     answers_per_item: Annotated[int, Field(ge=1)] = Field(3, description="How many people answer each item.")
 
 

@@ -1,0 +1,78 @@
+"""Write docs/job-file.md from JobSpec: `python docs/reference.py > docs/job-file.md`."""
+
+import typing
+
+from pydantic_core import PydanticUndefined
+
+from roundtruth.spec import Files, JobSpec, Prices, Simulated, Target
+
+HEAD = """# The job file
+
+A job is one YAML file; the same fields are the form in the Prefect UI and the Python class `JobSpec`. Relative paths are
+relative to the file. A misspelt key, a wrong type or a value out of range is told with its line, before anything is done.
+
+    name: birds
+    kind: object-detection
+    data: input.manifest
+    classes: [bird]
+    output: jobs/birds
+    target: {quality: 0.6}
+    workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
+    prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
+    budget: 200.00
+
+What may change on the way: `budget`, `target`, `prices`, `workforce` and `learner`. `roundtruth run` finds the change and
+keeps it in the job folder (`amendments/`). A change of anything else is refused, since the job would no longer be the one
+that was begun.
+"""
+
+PARTS = [
+    ("The keys", JobSpec),
+    ("`target`", Target),
+    ("`workforce: {backend: simulated, ...}`", Simulated),
+    ("`workforce: {backend: files, ...}`", Files),
+    ("`prices`", Prices),
+]
+
+
+def page() -> str:
+    return HEAD + "".join(f"\n## {title}\n\n{table(model)}" for title, model in PARTS)
+
+
+def table(model) -> str:
+    rows = "".join(row(name, field) for name, field in model.model_fields.items())
+    return f"| key | values | default | what it is |\n|---|---|---|---|\n{rows}"
+
+
+def row(name: str, field) -> str:
+    return f"| `{name}` | {values(field.annotation, field.metadata)} | {default(field)} | {field.description or ''} |\n"
+
+
+def default(field) -> str:
+    if field.default is not PydanticUndefined:
+        return "not given" if field.default is None else f"`{field.default}`"
+    return "see below" if field.default_factory else "must be given"
+
+
+def values(kind, limits=()) -> str:
+    """A type and its limits in words."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return " or ".join(f"`{part}`" for part in parts)
+    if origin is typing.Annotated:
+        return values(parts[0], parts[1:])
+    if origin is list:
+        return f"a list of {values(parts[0])}"
+    if parts:
+        words = dict.fromkeys(values(part) for part in parts if part is not type(None))  # each once, in their order
+        return " or ".join(words)
+    words = {str: "text", int: "a whole number", float: "a number"}.get(kind, "see below")
+    signs = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    found = [m for limit in limits for m in getattr(limit, "metadata", [limit])]
+    bounds = [f"{word} {getattr(m, sign):g}" for m in found for sign, word in signs.items() if hasattr(m, sign)]
+    address = any(getattr(getattr(m, "func", None), "__name__", "") == "check_address" for m in found)
+    return "a path or s3://..." if address else ", ".join([words, *bounds])
+
+
+if __name__ == "__main__":
+    print(page(), end="")
