@@ -155,10 +155,17 @@ def export(args) -> int:
 def demo(args) -> int:
     from roundtruth import demo
     from roundtruth.spec import JobSpec
+    from roundtruth.terminal import print_post
 
     folder = Path(args.dir)
-    job_file = demo.write(folder, args.kind)
-    return labeled(JobSpec.from_file(job_file))
+    with bar("making pictures"):
+        spec = JobSpec.from_file(demo.write(folder, args.kind))
+    if spec.kind != args.kind:
+        raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")
+    code = labeled(spec)
+    if args.kind == "object-detection":
+        print_post()
+    return code
 
 
 if __name__ == "__main__":
