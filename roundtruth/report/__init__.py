@@ -1,0 +1,343 @@
+"""The report of a job: a page a person reads, report/index.html, and its pictures, report/*.png."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from roundtruth import kinds
+from roundtruth.draw import uniforms
+from roundtruth.report import words
+
+GALLERY = 24  # pictures in one
+SAMPLE = 20_000  # labels of one source whose quality is plotted; more would not change the plot
+SHOWN = 10  # workers at either end
+FAILED = 50  # failed items that are listed
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plot: its name, what it shows in words for who cannot see it, and a sentence below it."""
+
+    name: str
+    group: str  # "rounds" or "quality"
+    alt: str
+    caption: str
+    png: bytes
+
+    @property
+    def uri(self) -> str:
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    name: str
+    title: str
+    source: str
+    caption: str
+    tiles: list
+
+
+def write(job) -> None:
+    """Writes report/index.html, one file that needs nothing else, and report/*.png.
+
+    `job` is a `roundtruth.job.Job` at any point of its life; what is not there yet is left out of the page.
+    """
+    summary, labels = job.summary(), job.outcome()
+    charts, galleries = charts_of(job, summary, labels), galleries_of(job, labels)
+    for name, png in named(charts, galleries).items():
+        job.store.replace(f"report/{name}.png", png)
+    html = page(job, summary, charts, galleries)
+    job.store.replace("report/index.html", html.encode("utf-8", "replace"))  # a file name may hold what UTF-8 cannot
+
+
+def pictures(job) -> dict[str, bytes]:
+    """The report's pictures as they are now: name -> PNG. The names are lower case words joined by dashes."""
+    summary, labels = job.summary(), job.outcome()
+    return named(charts_of(job, summary, labels), galleries_of(job, labels))
+
+
+def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:
+    from roundtruth.report.gallery import sheet
+
+    sheets = {gallery.name: sheet(gallery.tiles) for gallery in galleries if gallery.tiles}
+    return {chart.name: chart.png for chart in charts} | sheets
+
+
+def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> str:
+    """The page as HTML: styles and pictures are in it, and whatever users wrote is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("roundtruth", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("money", "percent", "share", "count", "many", "score", "duration", "cut"):
+        environment.filters[name] = getattr(words, name)
+    kind = kinds.get(job.spec.kind)
+    reasons = failed(job, summary["state"])
+    return environment.get_template("page.html.j2").render(
+        spec=job.spec,
+        summary=summary,
+        things=words.plural(noun(job.spec.kind)),
+        quality_name=kind.QUALITY_NAME,
+        state=words.STATES[summary["state"]],
+        headline=words.headline(summary),
+        explanation=words.explanation(summary),
+        promise=words.promise(summary, kind.QUALITY_NAME, job.spec.target.confidence),
+        strip=strip(summary),
+        measured={source: value for source, value in (summary["measured"] or {}).items() if value is not None},
+        charts=charts,
+        galleries=galleries,
+        workers=ends(job.workers()),
+        failed=reasons.head(FAILED).to_dict("records"),
+        failures=len(reasons),
+        facts=list(facts(job.spec, summary)),
+    )
+
+
+def noun(kind: str) -> str:
+    return {"object-detection": "box", "image-classification": "label"}.get(kind, "object")
+
+
+def strip(summary: dict) -> list[tuple[str, str, int]]:
+    """Every item is in one part: (style, name, items), in the order they are shown, parts of nothing left out."""
+    failed = 0 if summary["state"] == "stopped" else summary["failed"]  # then most of these were just not reached
+    parts = [
+        ("human", "people", summary["human"]),
+        ("auto", "model", summary["auto"]),
+        ("input", "came with a label", summary["input"]),
+        ("failed", "failed", failed),
+    ]
+    left = summary["items"] - sum(part[2] for part in parts)
+    return [part for part in [*parts, ("left", "without a label", left)] if part[2]]
+
+
+def charts_of(job, summary: dict, labels: pd.DataFrame) -> list[Chart]:
+    measured = quality_chart(job, summary, labels), threshold_chart(job, summary)
+    return [*charts_of_rounds(job, summary, labels), *(chart for chart in measured if chart)]
+
+
+def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart]:
+    from roundtruth.report import plots
+
+    if not summary["rounds"]:
+        return
+    rows = pd.DataFrame(summary["rounds"])
+    rounds = rows["round"].to_list()
+    yield Chart(
+        "items-per-round",
+        "rounds",
+        in_rounds(rows, rows["human"], rows["auto"], words.count),
+        "Items that got their label in each round: people answer a batch while the model labels what it is sure of.",
+        plots.bars_per_round(rounds, rows["human"], rows["auto"], "Items labeled"),
+    )
+    things = words.plural(noun(job.spec.kind))
+    if things != "labels":  # where an item is one label, this would be the plot above
+        human, auto = split_objects(job.spec.kind, rows, labels)
+        yield Chart(
+            f"{things}-per-round",
+            "rounds",
+            in_rounds(rows, human, auto, words.count),
+            f"The {things} in these labels.",
+            plots.bars_per_round(rounds, human, auto, f"{things.capitalize()} drawn"),
+        )
+    auto = rows["auto"] * job.spec.prices.per_auto_label
+    human = (rows["cost"] - auto).clip(lower=0)
+    yield Chart(
+        "cost-per-round",
+        "rounds",
+        in_rounds(rows, human, auto, words.money),
+        "What each round cost: people's answers, and the price of an auto label.",
+        plots.bars_per_round(rounds, human, auto, "Cost", unit="$"),
+    )
+
+
+def in_rounds(rows: pd.DataFrame, human: pd.Series, auto: pd.Series, text) -> str:
+    """The bars in words; of a long job the last rounds."""
+    lines = [f"round {r}: people {text(h)}, model {text(a)}" for r, h, a in zip(rows["round"], human, auto)]
+    skipped = [f"bars for {len(lines)} rounds, of which the last:"] if len(lines) > 12 else []
+    return "; ".join([*skipped, *lines[-12:]]).capitalize() + "."
+
+
+def split_objects(kind: str, rows: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The objects of each row of the rounds table: those in people's labels, and the rest."""
+    people = labels[labels["source"].isin(["human", "verified"])]
+    human = pd.Series(0, index=rows["round"])
+    if len(people):
+        objects = kinds.get(kind).objects(people)
+        round_of = people.drop_duplicates("item").set_index("item")["round"]
+        human = objects.groupby(round_of.reindex(objects.index)).sum().reindex(rows["round"], fill_value=0)
+    human = pd.Series(np.minimum(human.to_numpy(), rows["objects"]), index=rows.index)
+    human = human.mask(rows["auto"] == 0, rows["objects"])
+    return human, rows["objects"] - human
+
+
+def by_source(labels: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The labels of people ("human") and of the model ("auto"), where there are any."""
+    parts = {"human": labels["source"].isin(["human", "verified"]), "auto": labels["source"] == "auto"}
+    return {source: labels[rows] for source, rows in parts.items() if rows.any()}
+
+
+def quality_chart(job, summary: dict, labels: pd.DataFrame) -> Chart | None:
+    """The quality of each item's label against the truth; None where the truth is not known or nothing is labeled."""
+    from roundtruth.report import plots
+
+    truth = job.truth()
+    if truth is None:
+        return None
+    kind = kinds.get(job.spec.kind)
+    quality, part = {}, ""
+    for source, rows in by_source(labels).items():
+        sampled = sample(rows, job.spec.seed)
+        values = kind.quality(sampled, truth[truth["item"].isin(sampled["item"])])
+        if len(values):
+            quality[source] = values
+            part = " A sample is shown." if len(sampled) < len(rows) else part
+    if not quality:
+        return None
+    target = summary["target"]["quality"]
+    parts = [
+        f"{'people' if source == 'human' else 'model'}: {kind.QUALITY_NAME} {words.score(values.mean())}, "
+        f"{words.percent((values >= target).mean())} of {words.many(len(values), 'item')} at {target:g} or better"
+        for source, values in quality.items()
+    ]
+    if all(values.isin([0.0, 1.0]).all() for values in quality.values()):
+        parts = [
+            f"{'people' if source == 'human' else 'model'}: {words.percent(values.mean())} "
+            f"of {words.many(len(values), 'label')} right"
+            for source, values in quality.items()
+        ]
+        png = plots.share_right(quality, target)
+        caption = "Labels of people and of the model against the truth, which this job's simulated people know."
+    else:
+        png = plots.quality_histogram(quality, target, kind.QUALITY_NAME.removeprefix("mean "))
+        caption = (
+            "Each item's label against the truth, which this job's simulated people know; "
+            "the dashed line is the target for the mean of the auto labels."
+        )
+    return Chart("quality", "quality", "; ".join(parts).capitalize() + ".", caption + part, png)
+
+
+def sample(labels: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The labels of at most SAMPLE items, chosen at random by the seed."""
+    items = labels["item"].unique()
+    if len(items) <= SAMPLE:
+        return labels
+    kept = items[np.argsort(uniforms(seed, "report", items), kind="stable")[:SAMPLE]]
+    return labels[labels["item"].isin(kept)]
+
+
+def threshold_curve(validation: pd.DataFrame) -> pd.DataFrame:
+    """threshold, coverage, quality: of the validation items (score, quality), the share with score >= threshold and
+    their mean quality. One row a distinct score, rising; at most 500 rows."""
+    groups = validation.groupby("score")["quality"].agg(["sum", "count"])[::-1].cumsum()[::-1]
+    curve = pd.DataFrame(
+        {
+            "threshold": groups.index.to_numpy(float),
+            "coverage": groups["count"].to_numpy() / max(len(validation), 1),
+            "quality": groups["sum"].to_numpy() / groups["count"].to_numpy(),
+        }
+    )
+    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, 500).astype(int))] if len(curve) > 500 else curve
+
+
+def threshold_chart(job, summary: dict) -> Chart | None:
+    """The last model's threshold on the validation items; None where no model was calibrated yet."""
+    from roundtruth.report import plots
+
+    for row in reversed(summary["rounds"]):
+        validation = job.validation(row["round"])
+        if validation is not None and len(validation):
+            break
+    else:
+        return None
+    theta = (job.threshold(row["round"]) or {}).get("threshold")
+    target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
+    checked = f"the {words.many(len(validation), 'validation item')}"
+    if theta is None:
+        caption = f"The last model on {checked}: no threshold reached the target, so it labeled nothing."
+    else:
+        above = validation["score"] >= theta
+        letter = f"θ{words.SPACE}={words.SPACE}{theta:.3g}"
+        caption = f"The last model on {checked}: {letter} lets {words.percent(above.mean())} of them through"
+        caption += f", with {name} {words.score(validation.loc[above, 'quality'].mean())}." if above.any() else "."
+    return Chart(
+        "threshold",
+        "quality",
+        f"Two curves against the threshold: the share of validation items above it, and their {name}. {caption}",
+        caption,
+        plots.quality_by_threshold(threshold_curve(validation), theta, target, name),
+    )
+
+
+def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
+    """The surest labels of people, the surest and the least sure of the model."""
+    from roundtruth.report.gallery import tiles
+
+    kind, items = kinds.get(job.spec.kind), job.items()
+    parts = by_source(labels)
+    wanted = [
+        ("most-confident-human", "People's surest labels", "human", False, "Where people agreed most."),
+        ("most-confident-auto", "The model's surest labels", "auto", False, "Where the model was most confident."),
+        ("least-confident-auto", "The model's least sure labels", "auto", True, "The auto labels to look at first."),
+    ]
+    galleries = []
+    for name, title, source, least, caption in wanted:
+        if source not in parts:
+            continue
+        part = parts[source]
+        confidence = kind.confidence(part.rename(columns={"confidence": "score"}))
+        chosen = confidence.dropna().sort_values(ascending=least, kind="stable").head(GALLERY)
+        galleries.append(Gallery(name, title, source, caption, tiles(chosen, part, items, kind, job.spec.classes)))
+    return galleries
+
+
+def ends(workers: pd.DataFrame | None) -> dict | None:
+    """The workers of the highest and of the lowest skill, all of them where they are few."""
+    if workers is None or not len(workers):
+        return None
+    ranked = workers.sort_values(["skill", "answers"], ascending=False, kind="stable")
+    few = len(ranked) <= 2 * SHOWN
+    top, bottom = (ranked, ranked[:0]) if few else (ranked.head(SHOWN), ranked.tail(SHOWN))
+    return {"number": len(ranked), "top": top.to_dict("records"), "bottom": bottom.to_dict("records")}
+
+
+def failed(job, state: str) -> pd.DataFrame:
+    """(item, source, reason) of the items that cannot be labeled; once a job has ended, of all that have no label."""
+    items = job.items()
+    if state in ("complete", "stopped"):
+        reasons = job.failures().rename("reason").rename_axis("item").reset_index()
+        return reasons.merge(items[["item", "source"]], on="item")
+    broken = items[items["failure"].notna()]
+    return broken.rename(columns={"failure": "reason"})[["item", "source", "reason"]]
+
+
+def facts(spec, summary: dict) -> Iterator[tuple[str, str]]:
+    """How the job was made: (name, value) pairs."""
+    target, name = spec.target, kinds.get(spec.kind).QUALITY_NAME
+    more = len(spec.classes) - 20
+    people = {"simulated": "simulated people", "files": "people, by CSV files"}.get(
+        spec.workforce.backend, spec.workforce.backend
+    )
+    yield "Dataset", spec.data
+    yield "Classes", ", ".join(words.cut(c, 40) for c in spec.classes[:20]) + (f" and {more} more" if more > 0 else "")
+    yield "Plan", spec.plan
+    sure = "" if target.certificate == "none" else f", confidence {100 * target.confidence:g}{words.SPACE}%"
+    yield "Target", f"{name} of at least {target.quality:g}, certificate {target.certificate}{sure}"
+    yield "Workforce", f"{people}, {words.many(spec.workforce.answers_per_item, 'answer')} an item"
+    yield (
+        "Prices",
+        f"{words.price(spec.prices.per_item)} an item and {words.price(spec.prices.per_answer)} an answer of people, "
+        f"{words.price(spec.prices.per_auto_label)} an auto label",
+    )
+    yield "Budget", "none" if spec.budget is None else words.money(spec.budget)
+    yield "Learner", spec.learner + ("" if spec.pool is None else f", in the work pool {spec.pool}")
+    yield "Backbone weights", summary["weights"] or "none yet"
+    yield "Seed", str(spec.seed)

@@ -1,0 +1,95 @@
+"""Galleries: a job's labels, drawn on their pictures."""
+
+import base64
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from roundtruth.kinds import Kind
+from roundtruth.pictures import decode
+from roundtruth.report.words import cut, percent
+from roundtruth.storage import read_url
+
+SIDE = 240  # pixels of a tile's longer side; labels are drawn at this size, so that their lines are as thick on all
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One item's label: `found` says it in words, `jpeg` is the picture it is drawn on."""
+
+    item: int
+    source: str
+    confidence: float
+    found: str
+    jpeg: bytes
+
+    @property
+    def uri(self) -> str:
+        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
+
+
+def tiles(chosen: pd.Series, labels: pd.DataFrame, items: pd.DataFrame, kind: Kind, classes: list[str]) -> list[Tile]:
+    """The tiles of the items in the index of `chosen`, whose values are their confidences.
+
+    Order is kept; items whose picture cannot be read are left out.
+    """
+    rows = dict(list(labels[labels["item"].isin(chosen.index)].groupby("item")))
+    place = items[items["item"].isin(chosen.index)].set_index("item")
+
+    def tile(item: int) -> Tile | None:
+        picture = open_picture(place.at[item, "url"])
+        if picture is None:
+            return None
+        drawn = draw(picture, rows[item], kind, classes)
+        return Tile(item, place.at[item, "source"], chosen[item], in_words(rows[item], classes), drawn)
+
+    with ThreadPoolExecutor(8) as pool:
+        return [made for made in pool.map(tile, chosen.index.tolist()) if made]
+
+
+def open_picture(url: str) -> Image.Image | None:
+    try:
+        return decode(read_url(url))[0]
+    except Exception:  # whatever a store or a decoder says of a picture, a gallery does without it
+        return None
+
+
+def draw(picture: Image.Image, label: pd.DataFrame, kind: Kind, classes: list[str]) -> bytes:
+    scale = SIDE / max(picture.size)
+    size = [max(1, round(side * scale)) for side in picture.size]
+    pixels = [column for column in kind.COLUMNS if column != "class_id"]
+    label = label.assign(**{column: label[column] * scale for column in pixels})
+    out = io.BytesIO()
+    kind.draw(picture.resize(size, Image.Resampling.BICUBIC), label, classes).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def in_words(label: pd.DataFrame, classes: list[str]) -> str:
+    """`cat`, `cat × 3, dog`, or `nothing`."""
+    counts = label.loc[label["class_id"] >= 0, "class_id"].value_counts(sort=False).sort_index()
+    names = [cut(classes[i], 40) + (f" × {n}" if n > 1 else "") for i, n in counts.items()]
+    return ", ".join(names) or "nothing"
+
+
+def sheet(shown: list[Tile], columns: int = 6, side: int = 160) -> bytes:
+    """The tiles as one PNG, item number and confidence below each."""
+    line, gap = 22, 8
+    rows = -(-len(shown) // columns)
+    paper = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + line + gap) + gap), "white")
+    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(13)
+    for place, tile in enumerate(shown):
+        row, column = divmod(place, columns)
+        left, top = gap + column * (side + gap), gap + row * (side + line + gap)
+        pen.rectangle((left, top, left + side - 1, top + side - 1), fill="#f0f1f2")
+        with Image.open(io.BytesIO(tile.jpeg)) as picture:
+            picture.thumbnail((side, side))
+            paper.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
+        pen.text((left, top + side + 3), f"{tile.item}", fill="#5a6472", font=font)
+        share = percent(tile.confidence)
+        pen.text((left + side - pen.textlength(share, font), top + side + 3), share, fill="#1c2026", font=font)
+    out = io.BytesIO()
+    paper.quantize(256).save(out, "PNG", optimize=True)  # a third of the size; it travels in artifacts
+    return out.getvalue()
