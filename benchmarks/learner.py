@@ -1,0 +1,86 @@
+"""How well, and how quickly, the default learner learns from n random pictures: one JSON line.
+
+    python benchmarks/learner.py FOLDER/truth.manifest --n 200 [--weights backbone.pth] [--seed 0]
+
+The manifest (Ground Truth schema, attribute `truth`) is the truth; all pictures that are not trained on are predicted.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+TARGETS = (0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--n", type=int, default=200, help="pictures to train on")
+    parser.add_argument("--rest", type=int, default=600, help="pictures to predict, at most")
+    parser.add_argument("--weights", default="none")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a learner's setting, to try")
+    print(json.dumps(measure(parser.parse_args())))
+
+
+def measure(arguments) -> dict:
+    from importlib import import_module
+
+    from roundtruth.kinds import get
+    from roundtruth.learners import load
+    from roundtruth.learners.weights import resolve
+    from roundtruth.pictures import Pictures, check
+
+    records = [json.loads(line) for line in arguments.truth.read_text().splitlines()]
+    kind = get(records[0]["truth-metadata"]["type"].rpartition("/")[2])
+    classes = _classes(records)
+    items = pd.DataFrame({"item": range(1, len(records) + 1)})
+    items["url"] = [str(arguments.truth.parent.resolve() / record["source-ref"]) for record in records]
+    labels = kind.decode(zip(items["item"], records), "truth", classes, lambda i: f"{arguments.truth}: line {i}")
+    items[["width", "height", "depth", "failure"]] = check(items)
+    items = items[items["failure"].isna()]
+    order = np.random.default_rng(arguments.seed).permutation(items["item"].to_numpy())
+    train, rest = order[: arguments.n], order[arguments.n : arguments.n + arguments.rest]
+    pictures = Pictures(items)
+
+    cls = load("default", kind)
+    settings = import_module(cls.__module__).SETTINGS
+    for name, _, value in (pair.partition("=") for pair in arguments.set):
+        setattr(settings, name, type(getattr(settings, name))(float(value)))
+    learner = cls(classes, arguments.seed, resolve(arguments.weights)[0])
+    start = time.perf_counter()
+    learner.train(pictures, labels[labels["item"].isin(train)])
+    trained = time.perf_counter()
+    predictions = learner.predict(pictures.take(np.isin(pictures.items, rest)))
+    predicted = time.perf_counter()
+
+    quality = kind.quality(predictions.drop(columns="score"), labels)
+    confidence = kind.confidence(predictions).reindex(quality.index)
+    falling = quality.to_numpy()[np.argsort(-confidence.to_numpy(), kind="stable")]
+    means = falling.cumsum() / np.arange(1, len(falling) + 1)
+    found = {
+        "data": arguments.truth.parent.name, "n": arguments.n, "seed": arguments.seed, "set": arguments.set,
+        "mean": means[-1], "first_quarter": means[len(means) // 4 - 1],
+        "coverage": {str(t): (np.flatnonzero(means >= t).max(initial=-1) + 1) / len(means) for t in TARGETS},
+        "train_seconds": trained - start, "predict_seconds": predicted - trained, "predicted": len(means),
+    }  # fmt: skip
+    return json.loads(json.dumps(found), parse_float=lambda x: round(float(x), 3))
+
+
+def _classes(records: list[dict]) -> list[str]:
+    """The names in the class maps of boxes, or the class names of whole pictures, by their number."""
+    names = {}
+    for record in records:
+        metadata = record["truth-metadata"]
+        names |= {int(k): v for k, v in metadata.get("class-map", {}).items()}
+        if "class-name" in metadata:
+            names[record["truth"]] = metadata["class-name"]
+    return [names.get(k, str(k)) for k in range(max(names) + 1)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Says what is on a picture: a small residual network (He et al. 2015), or a pretrained backbone that is tuned.
+
+classifier = Classifier(["cat", "dog"], seed=0, weights=None)
+classifier.train(pictures, labels)
+predictions = classifier.predict(others)
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from roundtruth.learners.backbone import Average, Backbone, device, rate, resized, same_twice, shell
+from roundtruth.pictures import Pictures
+
+
+@dataclass
+class Settings:
+    scratch_side: int = 64  # pixels the network sees at most; a hundred pictures teach a small network no finer things
+    tuned_side: int = 160  # with a pretrained backbone, which halves five times
+    tuned_least: int = 96
+    gpu_side: int = 224
+    width: int = 32  # channels of the first map; they double where the map is halved
+    passes: float = 400  # pictures seen in training, times the root of the training pictures
+    batch: int = 32
+    lr: float = 3e-3  # AdamW
+    tuned_lr: float = 1e-3  # of a pretrained backbone; its head learns at `lr`
+    decay: float = 0.05
+    warmup: int = 20
+    average: float = 0.98  # of the weights: about the last fifty steps
+    held_back: float = 0.1  # of the training pictures, to find out how sure the network may be
+    shift: float = 0.1  # training pictures are moved by up to this share of their side,
+    turn: float = 0.15  # turned by up to this (radians: 9 degrees),
+    scale: float = 0.15  # and scaled by up to this
+
+
+SETTINGS = Settings()
+
+
+class Network(nn.Module):
+    """Pictures (batch, 3, side, side), RGB in [0, 1] -> logits (batch, classes)."""
+
+    def __init__(self, weights: dict | None, side: int, classes: int):
+        super().__init__()
+        if weights is None:
+            width, layers = SETTINGS.width, [_conv(3, SETTINGS.width, 1)]
+            for _ in range(max(2, math.ceil(math.log2(side / 5)))):  # until the map is 3 to 5 cells wide
+                layers += [_conv(width, 2 * width if width < 256 else width, 2)]
+                width = min(2 * width, 256)
+                layers += [Residual(width)]
+            self.body, self.backbone = nn.Sequential(*layers), None
+        else:
+            self.body = self.backbone = Backbone(weights)
+            width = self.backbone.channels[-1]
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.body((x - 0.5) / 0.25) if self.backbone is None else self.backbone(x)[-1]
+        return self.head(maps.mean((2, 3)))
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.change = _conv(width, width, 1)
+
+    def forward(self, x):
+        return x + self.change(x)
+
+
+def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class Classifier:
+    """A learner (`roundtruth.learners.Learner`) of what a picture as a whole is."""
+
+    def __init__(self, classes: list[str], seed: int, weights: dict | None):
+        self.classes, self.seed, self.weights = classes, seed, weights
+        self.side = 0  # 0 until there was something to learn
+        self.temperature = 1.0
+        self.network: Network | None = None
+
+    def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
+        s, where = SETTINGS, device()
+        labels = labels.drop_duplicates("item", keep="last").set_index("item")["class_id"]
+        labels = labels[labels.isin(range(len(self.classes)))]
+        pictures = pictures.take(np.isin(pictures.items, labels.index))
+        if not len(pictures):
+            self.side, self.network = 0, None
+            return
+        with torch.random.fork_rng(), same_twice(where):
+            torch.manual_seed(self.seed)
+            chance = np.random.default_rng(self.seed)
+            self.side = _side(pictures, self.weights is not None, where)
+            images, target = self._load(pictures), torch.tensor(labels.loc[pictures.items].to_numpy("int64"))
+            colour = bool((images.amax(1) != images.amin(1)).any())  # photographs may be mirrored, signs may not
+            shuffled = chance.permutation(len(images))
+            held = shuffled[: int(s.held_back * len(images))]
+            kept = shuffled[len(held) :]
+            network = Network(self.weights, self.side, len(self.classes)).to(where)
+            average = Average(network, s.average)
+            tuned = network.backbone.parameters() if network.backbone else []
+            fresh = network.head.parameters() if network.backbone else network.parameters()
+            groups = [{"params": list(p), "top": lr} for p, lr in ((tuned, s.tuned_lr), (fresh, s.lr))]
+            optimiser = torch.optim.AdamW([g for g in groups if g["params"]], s.lr, weight_decay=s.decay)
+            batch = min(s.batch, len(kept))
+            steps = math.ceil(s.passes * math.sqrt(len(kept)) / s.batch)
+            order = np.concatenate([chance.permutation(kept) for _ in range(steps * batch // len(kept) + 1)])
+
+            network.train()
+            for step in range(steps):
+                chosen = order[step * batch : (step + 1) * batch]
+                x = _vary(images[chosen].to(where).float() / 255, colour, chance)
+                for group in optimiser.param_groups:
+                    group["lr"] = group["top"] * rate(step, steps, s.warmup)
+                with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+                    loss = F.cross_entropy(network(x), target[chosen].to(where), label_smoothing=0.05)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                average.update(network)
+                if progress and (step % 20 == 0 or step + 1 == steps):
+                    progress(step + 1, steps, f"loss {loss.item():.2f}")
+
+            self.network = average.network
+            self.temperature = _temperature(self._logits(images[held]), target[held]) if len(held) >= 10 else 1.0
+
+    def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
+        if self.network is None:
+            return pd.DataFrame({"item": pictures.items, "class_id": 0, "score": 1 / max(len(self.classes), 1)})
+        scores, chosen = [], []
+        for start in range(0, len(pictures), 256):
+            some = pictures.take(slice(start, start + 256))
+            best = (self._logits(self._load(some)) / self.temperature).softmax(1).max(1)
+            scores.append(best.values.numpy())
+            chosen.append(best.indices.numpy())
+            if progress:
+                progress(start + len(some), len(pictures))
+        none = [np.zeros(0)]
+        found = {"class_id": np.concatenate(chosen or none), "score": np.concatenate(scores or none)}
+        return pd.DataFrame({"item": pictures.items, **found}).astype({"class_id": "int64", "score": "float64"})
+
+    def state(self) -> dict:
+        tensors = {} if self.network is None else self.network.state_dict()
+        return {
+            "side": self.side, "temperature": self.temperature, "classes": list(self.classes), "seed": self.seed,
+            "weights": shell(self.weights), "tensors": {k: v.cpu() for k, v in tensors.items()},
+        }  # fmt: skip
+
+    def load(self, state: dict) -> None:
+        self.side, self.temperature = state["side"], state["temperature"]
+        self.classes, self.seed, self.weights = state["classes"], state["seed"], state["weights"]
+        self.network = None
+        if self.side:
+            self.network = Network(self.weights, self.side, len(self.classes))
+            self.network.load_state_dict(state["tensors"])
+            self.network.to(device()).eval()
+
+    def _load(self, pictures: Pictures) -> torch.Tensor:
+        """(n, 3, side, side) uint8: all of each picture, whatever its shape was."""
+        return torch.stack(list(resized(pictures, np.full((len(pictures), 2), self.side))))
+
+    @torch.no_grad()
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        where = device()
+        parts = [self.network(some.to(where).float() / 255).float().cpu() for some in images.split(64)]
+        return torch.cat(parts)
+
+
+def _side(pictures: Pictures, tuned: bool, where: torch.device) -> int:
+    s = SETTINGS
+    most = s.gpu_side if where.type == "cuda" else s.tuned_side if tuned else s.scratch_side
+    typical = int(np.median(pictures.sizes.max(1)))
+    return int(np.clip(typical, s.tuned_least if tuned else 8, most))
+
+
+def _vary(x: torch.Tensor, mirror: bool, chance: np.random.Generator) -> torch.Tensor:
+    """Training pictures as they could also have been: moved, turned, scaled, brighter or darker, mirrored."""
+    s, n = SETTINGS, len(x)
+    turn, scale = chance.uniform(-s.turn, s.turn, n), np.exp(chance.uniform(-s.scale, s.scale, n))
+    shift, flip = chance.uniform(-2 * s.shift, 2 * s.shift, (n, 2)), np.where(mirror & (chance.random(n) < 0.5), -1, 1)
+    cos, sin = np.cos(turn) * scale, np.sin(turn) * scale
+    theta = np.stack((cos * flip, -sin, shift[:, 0], sin * flip, cos, shift[:, 1]), 1).reshape(n, 2, 3)
+    grid = F.affine_grid(torch.tensor(theta, dtype=x.dtype, device=x.device), list(x.shape), align_corners=False)
+    gain = torch.tensor(chance.uniform(0.8, 1.2, (n, 1, 1, 1)), dtype=x.dtype, device=x.device)
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False) * gain
+
+
+def _temperature(logits: torch.Tensor, target: torch.Tensor) -> float:
+    """What to divide logits by for the likeliest held-back labels (temperature scaling, Guo et al. 2017)."""
+    tried = torch.logspace(-1, 1, 81, base=5)
+    losses = torch.stack([F.cross_entropy(logits / t, target) for t in tried])
+    return float(tried[losses.argmin()])

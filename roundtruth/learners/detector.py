@@ -1,0 +1,325 @@
+"""Finds boxes: a Faster R-CNN (Ren et al. 2015) with a small feature pyramid, made for hundreds of pictures on a CPU.
+
+detector = Detector(["bird"], seed=0, weights=None)
+detector.train(pictures, labels)
+predictions = detector.predict(others)
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, box_iou
+
+from roundtruth.learners.backbone import Average, Backbone, device, rate, resized, same_twice, shell
+from roundtruth.pictures import Pictures
+
+BOX = ["left", "top", "width", "height"]
+
+
+@dataclass
+class Settings:
+    side: int = 256  # longest side the network sees: 320-px birds lose nothing by it, and a CPU has the time
+    crowded_side: int = 320  # where small boxes ask for more than `side`
+    gpu_side: int = 512
+    small: int = 16  # pixels the smallest boxes should have for the network: two cells of its finest map
+    passes: float = 400  # pictures seen in training, times the root of the training pictures: 28 passes over 200
+    batch: int = 8
+    lr: float = 2e-3  # AdamW; twice this diverges on some seeds, half of it is not done in time
+    decay: float = 0.05
+    warmup: int = 50
+    average: float = 0.99  # of the weights: about the last hundred steps
+    jitter: float = 0.3  # pictures are scaled by 1 / (1 + jitter) to 1 + jitter
+    channels: int = 64  # of the pyramid
+    hidden: int = 128  # of the box head
+    samples: int = 32  # boxes a picture that teach each of the two stages
+    floor: float = 0.05  # boxes with less score are never seen
+
+
+SETTINGS = Settings()
+
+
+class Network(nn.Module):
+    """Backbone, pyramid, proposals, box head. `anchors`: sizes per map, and ratios height / width, for all maps."""
+
+    def __init__(self, body: Backbone, sizes: list, ratios: list, classes: int, most: int):
+        super().__init__()
+        s = SETTINGS
+        self.body = body
+        self.pyramid = FeaturePyramidNetwork(body.channels, s.channels)
+        anchors = AnchorGenerator(tuple(map(tuple, sizes)), (tuple(ratios),) * 3)
+        self.rpn = RegionProposalNetwork(
+            anchors, RPNHead(s.channels, anchors.num_anchors_per_location()[0]),
+            fg_iou_thresh=0.7, bg_iou_thresh=0.3, batch_size_per_image=s.samples, positive_fraction=0.5,
+            pre_nms_top_n={"training": 200, "testing": 200},
+            post_nms_top_n={"training": 100, "testing": max(30, 3 * most)}, nms_thresh=0.7,
+        )  # fmt: skip
+        self.heads = RoIHeads(
+            # a box of 7 to 14 cells is seen in the map where it is that large: 128 px at stride 16
+            MultiScaleRoIAlign(["0", "1", "2"], 7, 1, canonical_scale=128),
+            TwoMLPHead(s.channels * 49, s.hidden), FastRCNNPredictor(s.hidden, classes + 1),
+            fg_iou_thresh=0.5, bg_iou_thresh=0.5, batch_size_per_image=s.samples, positive_fraction=0.25,
+            bbox_reg_weights=None, score_thresh=s.floor, nms_thresh=0.5, detections_per_img=max(50, 2 * most),
+        )  # fmt: skip
+
+    def features(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return self.pyramid({str(i): f for i, f in enumerate(self.body(x))})
+
+    def losses(self, x: torch.Tensor, sizes: list, targets: list[dict]) -> dict[str, torch.Tensor]:
+        features = self.features(x)
+        proposals, first = self.rpn(ImageList(x, sizes), features, targets)
+        _, second = self.heads(features, proposals, sizes, targets)
+        return {**first, **second}
+
+    @torch.no_grad()
+    def boxes(self, x: torch.Tensor, sizes: list) -> list[dict[str, torch.Tensor]]:
+        """What is proposed is judged in the picture and in its mirror image, and averaged."""
+        width = x.shape[3]
+        features = self.features(x)
+        proposals, _ = self.rpn(ImageList(x, sizes), features)
+        mirrored = [torch.stack((width - p[:, 2], p[:, 1], width - p[:, 0], p[:, 3]), 1) for p in proposals]
+        scores, shifts = self._judge(features, proposals, sizes)
+        scores_m, shifts_m = self._judge(self.features(x.flip(3)), mirrored, sizes)
+        shifts_m = shifts_m * shifts_m.new_tensor([-1, 1, 1, 1]).repeat(shifts_m.shape[1] // 4)
+        logits = ((scores.softmax(1) + scores_m.softmax(1)) / 2).log()
+        found = self.heads.postprocess_detections(logits, (shifts + shifts_m) / 2, proposals, sizes)
+        return [{"boxes": b, "scores": s, "classes": c - 1} for b, s, c in zip(*found)]
+
+    def _judge(self, features, boxes, sizes):
+        return self.heads.box_predictor(self.heads.box_head(self.heads.box_roi_pool(features, boxes, sizes)))
+
+
+class Detector:
+    """A learner (`roundtruth.learners.Learner`) of boxes."""
+
+    def __init__(self, classes: list[str], seed: int, weights: dict | None):
+        self.classes, self.seed, self.weights = classes, seed, weights
+        self.plan: dict | None = None  # what the network was built for; None until there was something to learn
+        self.cut = 0.5
+        self.network: Network | None = None
+
+    def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
+        s, where = SETTINGS, device()
+        labels = labels[labels["item"].isin(pictures.items)].sort_values(["item", "class_id", *BOX])
+        pictures = pictures.take(np.isin(pictures.items, labels["item"].unique()))
+        if not len(pictures):
+            self.plan = self.network = None
+            return
+        with torch.random.fork_rng(), same_twice(where):
+            torch.manual_seed(self.seed)
+            chance = np.random.default_rng(self.seed)
+            self.plan = _plan(pictures, labels, len(self.classes), where)
+            network = self._build(self.weights).to(where)
+            average = Average(network, s.average)
+            images, targets = self._training_set(pictures, labels)
+            steps = math.ceil(s.passes * math.sqrt(len(images)) / s.batch)
+            optimiser = torch.optim.AdamW(network.parameters(), s.lr, weight_decay=s.decay)
+            order = np.concatenate([chance.permutation(len(images)) for _ in range(steps * s.batch // len(images) + 1)])
+
+            network.train()
+            for step in range(steps):
+                chosen = order[step * s.batch : (step + 1) * s.batch]
+                x, sizes, truth = _batch([_vary(images[i], *targets[i], self.plan["side"], chance) for i in chosen])
+                for group in optimiser.param_groups:
+                    group["lr"] = s.lr * rate(step, steps, s.warmup)
+                with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+                    loss = sum(network.losses(x.to(where), sizes, [_to(t, where) for t in truth]).values())
+                optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)  # a first step from far off must not be the last
+                optimiser.step()
+                average.update(network)
+                if progress and (step % 20 == 0 or step + 1 == steps):
+                    progress(step + 1, steps, f"loss {loss.item():.2f}")
+
+            self.network = average.network
+            self.cut = _best_cut(self._detect(pictures), targets, self._scales(pictures))
+
+    def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
+        columns = ["item", "class_id", *BOX, "score"]
+        if self.network is None:
+            found = pd.DataFrame({"item": pictures.items, "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": 0.0})
+            return found.astype({"class_id": "int64"})[columns]
+        boxes = self._detect(pictures, progress)
+        n = np.array([len(b["scores"]) for b in boxes], int)
+        table = pd.DataFrame(np.concatenate([b["boxes"] for b in boxes] or [np.zeros((0, 4))]), columns=BOX)
+        table["width"], table["height"] = table["width"] - table["left"], table["height"] - table["top"]
+        table.insert(0, "item", np.repeat(pictures.items, n))
+        table.insert(1, "class_id", np.concatenate([b["classes"] for b in boxes] or [[]]).astype("int64"))
+        table["score"] = np.concatenate([b["scores"] for b in boxes] or [[]]).astype("float64")
+        kept = table[(table["score"] >= self.cut) & (table["width"] > 0) & (table["height"] > 0)]
+        best = table.groupby("item")["score"].max().reindex(pictures.items, fill_value=0.0)
+        empty = best[~best.index.isin(kept["item"])]
+        nothing = pd.DataFrame(
+            {"item": empty.index, "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": 1 - empty.values}
+        )
+        both = pd.concat([kept, nothing.astype(table.dtypes)], ignore_index=True) if len(nothing) else kept
+        place = pd.Series(np.arange(len(pictures)), index=pictures.items)
+        both = both.assign(place=both["item"].map(place)).sort_values(
+            ["place", "score"], ascending=[True, False], kind="stable"
+        )
+        return both[columns].reset_index(drop=True)
+
+    def state(self) -> dict:
+        tensors = {} if self.network is None else self.network.state_dict()
+        return {
+            "plan": self.plan, "cut": self.cut, "classes": list(self.classes), "seed": self.seed,
+            "weights": shell(self.weights), "tensors": {k: v.cpu() for k, v in tensors.items()},
+        }  # fmt: skip
+
+    def load(self, state: dict) -> None:
+        self.plan, self.cut, self.classes, self.seed = state["plan"], state["cut"], state["classes"], state["seed"]
+        self.weights, self.network = state["weights"], None
+        if self.plan is not None:
+            self.network = self._build(self.weights)
+            self.network.load_state_dict(state["tensors"])
+            self.network.to(device()).eval()
+
+    def _build(self, weights: dict | None) -> Network:
+        plan = self.plan
+        return Network(Backbone(weights), plan["anchors"], plan["ratios"], len(self.classes), plan["most"])
+
+    def _scales(self, pictures: Pictures) -> np.ndarray:
+        """By how much each picture is scaled for the network."""
+        return self.plan["side"] / pictures.sizes.max(1)
+
+    def _resized(self, pictures: Pictures):
+        sizes = np.maximum(1, np.rint(pictures.sizes * self._scales(pictures)[:, None])).astype(int)
+        return resized(pictures, sizes)
+
+    def _training_set(self, pictures: Pictures, labels: pd.DataFrame):
+        """The pictures as the network sees them, and (boxes (n, 4: left, top, right, bottom), classes (n,)) of each."""
+        rows = labels.groupby("item").indices
+        values, classes = labels[BOX].to_numpy("float64"), labels["class_id"].to_numpy("int64")
+        targets = []
+        for item, scale in zip(pictures.items, self._scales(pictures)):
+            at = rows[item][classes[rows[item]] >= 0]
+            left, top, width, height = (values[at] * scale).T
+            targets.append((np.stack((left, top, left + width, top + height), 1).astype("float32"), classes[at]))
+        return list(self._resized(pictures)), targets
+
+    def _detect(self, pictures: Pictures, progress=None) -> list[dict[str, np.ndarray]]:
+        """All boxes over the floor, a dict a picture, in its pixels and falling score. Like shapes go together."""
+        where, chunk = device(), 16
+        order = np.argsort(pictures.sizes[:, 0] / pictures.sizes[:, 1], kind="stable")
+        ordered, scales, found = pictures.take(order), self._scales(pictures)[order], [{}] * len(pictures)
+        images = self._resized(ordered)
+        for start in range(0, len(pictures), chunk):
+            some = [next(images) for _ in range(start, min(start + chunk, len(pictures)))]
+            x, sizes, _ = _batch([(image.float() / 255, None, None) for image in some])
+            for k, boxes in enumerate(self.network.boxes(x.to(where), sizes), start):
+                boxes = {name: tensor.float().cpu().numpy() for name, tensor in boxes.items()}
+                boxes["boxes"] = np.clip(boxes["boxes"] / scales[k], 0, np.tile(ordered.sizes[k], 2))
+                found[order[k]] = boxes
+            if progress:
+                progress(start + len(some), len(pictures))
+        return found
+
+
+def _plan(pictures: Pictures, labels: pd.DataFrame, classes: int, where: torch.device) -> dict:
+    """What the network is built for: its input's longest side, anchors like the boxes, the crowd."""
+    s = SETTINGS
+    typical = float(np.median(pictures.sizes.max(1)))
+    boxes = labels[labels["class_id"] >= 0]
+    longest = pd.Series(pictures.sizes.max(1), index=pictures.items).reindex(boxes["item"]).to_numpy()
+    sizes = np.sqrt(boxes["width"] * boxes["height"]).to_numpy() / longest  # as a share of the longest side
+    shapes = (boxes["height"] / boxes["width"]).to_numpy()
+    most = int(boxes.groupby("item").size().max()) if len(boxes) else 1
+    if not len(boxes):
+        sizes, shapes = np.array([0.1, 0.8]), np.array([0.5, 2.0])
+    needed = s.small / max(float(np.quantile(sizes, 0.05)), 1e-3)
+    most_side = s.gpu_side if where.type == "cuda" else s.crowded_side
+    side = min(max(s.side, needed), most_side, max(typical, 128))
+    if where.type == "cuda":
+        side = min(s.gpu_side, max(typical, 128))
+    low, high = np.log(np.clip(np.quantile(sizes, [0.03, 0.97]) * side, 8, side))
+    anchors = np.exp(np.linspace(low, max(high, low + 0.7), 6)).reshape(3, 2)
+    ratios = np.exp(np.quantile(np.log(shapes), [0.15, 0.5, 0.85]))
+    return {
+        "side": int(side), "most": most,
+        "anchors": [[float(v) for v in row] for row in anchors], "ratios": [float(v) for v in ratios],
+    }  # fmt: skip
+
+
+def _vary(image: torch.Tensor, boxes: np.ndarray, classes: np.ndarray, side: int, chance: np.random.Generator):
+    """A training picture as it could also have been: mirrored, larger or smaller, brighter or darker."""
+    scale = math.exp(chance.uniform(-1, 1) * math.log1p(SETTINGS.jitter))
+    flip, gain, bias = chance.random() < 0.5, chance.uniform(0.8, 1.2), chance.uniform(-0.1, 0.1)
+    spot = chance.random(2)
+    x = image[None].float() / 255
+    x = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)[0]
+    scaled = boxes * scale
+    height, width = x.shape[1:]
+    left, top = (np.maximum(0, [width - side, height - side]) * spot).astype(
+        int
+    )  # what is larger than it may be is cut
+    x = x[:, top : top + side, left : left + side] * gain + bias
+    height, width = x.shape[1:]
+    inside = np.clip(scaled - [left, top, left, top], 0, [width, height, width, height]).astype("float32")
+    area = (scaled[:, 2] - scaled[:, 0]) * (scaled[:, 3] - scaled[:, 1])
+    left_over = (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
+    seen = left_over > 0.3 * np.maximum(area, 1e-6)
+    if flip:
+        x, inside[:, [0, 2]] = x.flip(2), width - inside[:, [2, 0]]
+    return x, inside[seen], classes[seen]
+
+
+def _batch(examples: list):
+    """Pictures on grey canvases of one size: tensor, the sizes (height, width), targets as torchvision has them."""
+    height, width = (-(-max(x.shape[k] for x, _, _ in examples) // 32) * 32 for k in (1, 2))
+    canvas = torch.full((len(examples), 3, height, width), 0.5)
+    for spot, (x, _, _) in zip(canvas, examples):
+        spot[:, : x.shape[1], : x.shape[2]] = x
+    targets = [
+        {"boxes": torch.from_numpy(boxes), "labels": torch.from_numpy(classes) + 1}
+        for _, boxes, classes in examples
+        if boxes is not None
+    ]
+    return canvas, [tuple(x.shape[1:]) for x, _, _ in examples], targets
+
+
+def _to(target: dict, where: torch.device) -> dict:
+    return {name: tensor.to(where) for name, tensor in target.items()}
+
+
+def _best_cut(found: list[dict], targets: list[tuple], scales: np.ndarray) -> float:
+    """The score below which a box is dropped, such that the pictures' mean quality (as the promise has it) is highest.
+
+    Taking boxes in falling score never changes what the earlier ones were matched with, so one pass a picture gives the
+    quality of every cut.
+    """
+    cuts = np.linspace(SETTINGS.floor, 0.95, 91)
+    total = np.zeros(len(cuts))
+    for boxes, (truth, classes), scale in zip(found, targets, scales):
+        quality = _prefix_quality(boxes, truth / scale, classes)
+        total += quality[np.searchsorted(-boxes["scores"], -cuts, side="right")]
+    good = cuts[total >= total.max() - 1e-9]
+    return float(good[len(good) // 2])
+
+
+def _prefix_quality(boxes: dict, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The picture's quality if only its first 0, 1, 2, ... boxes are kept."""
+    n, g = len(boxes["scores"]), len(classes)
+    quality = np.zeros(n + 1)
+    quality[0] = float(g == 0)
+    if not n or not g:
+        return quality
+    iou = box_iou(torch.from_numpy(boxes["boxes"]).double(), torch.from_numpy(truth).double()).numpy()
+    iou[boxes["classes"].astype(int)[:, None] != classes[None]] = 0
+    gained = matched = 0.0
+    for k in range(n):
+        best = iou[k].argmax()
+        if iou[k, best] > 0:
+            gained, matched = gained + iou[k, best], matched + 1
+            iou[:, best] = 0
+        quality[k + 1] = gained / (k + 1 + g - matched)
+    return quality

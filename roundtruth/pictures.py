@@ -1,0 +1,84 @@
+"""Pictures as the learners see them: upright, in colour, one at a time."""
+
+import io
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+from roundtruth.storage import read_url
+
+# A small file can claim to be a picture of many gigabytes. Pillow only warns at 90 million pixels; here it is an error.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each may hold a picture of 270 MB
+CHUNK = 1024  # pictures handed to the threads at a time, so that a million of them are not a million futures
+
+
+class Pictures:
+    """The pictures of some items, read when asked for.
+
+    `items` is a table with columns item, url, width and height (pixels, upright), as `check` finds them.
+    """
+
+    def __init__(self, items: pd.DataFrame):
+        self.items = items["item"].to_numpy("int64")
+        self.sizes = items[["width", "height"]].to_numpy("int64")  # (n, 2)
+        self._urls = items["url"].to_numpy(object)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, i: int) -> np.ndarray:
+        """The i-th picture: uint8, height x width x 3, red first."""
+        return np.asarray(decode(read_url(self._urls[i]))[0])
+
+    def take(self, which) -> "Pictures":
+        """Those that `which`, a mask or an array of positions, names."""
+        some = object.__new__(Pictures)
+        some.items, some.sizes, some._urls = self.items[which], self.sizes[which], self._urls[which]
+        return some
+
+
+def decode(data: bytes) -> tuple[Image.Image, int]:
+    """A picture in RGB, turned upright as its EXIF orientation says, and how many channels its file has."""
+    picture = Image.open(io.BytesIO(data))
+    depth = 3 if picture.mode == "P" else len(picture.getbands())
+    if picture.mode.startswith("I;16"):  # Pillow would cut sixteen bits off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
+    return ImageOps.exif_transpose(picture).convert("RGB"), depth
+
+
+def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame:
+    """Decode every picture once: columns width, height, depth (int32, 0 where it failed) and failure (None, or why).
+
+    One row an item, with the index of `items` (column url). A file that is missing, may not be read or is no picture
+    is a failure; a fault of the network is raised, for the next try to mend.
+    """
+    urls, found = items["url"].tolist(), []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(urls), CHUNK):
+            found += pool.map(_check, urls[start : start + CHUNK])
+            if progress:
+                progress(len(found), len(urls), "checking pictures")
+    frame = pd.DataFrame(found, columns=["width", "height", "depth", "failure"], index=items.index)
+    return frame.astype({"width": "int32", "height": "int32", "depth": "int32", "failure": object})
+
+
+def _check(url: str) -> tuple[int, int, int, str | None]:
+    try:
+        data = read_url(url)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return 0, 0, 0, "no file"
+    except PermissionError:
+        return 0, 0, 0, "may not be read"
+    try:
+        picture, depth = decode(data)
+    except Image.UnidentifiedImageError:
+        return 0, 0, 0, "cannot be decoded: not a picture"
+    except Exception as error:  # Pillow raises half a dozen kinds for broken files
+        return 0, 0, 0, f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
+    return *picture.size, depth, None
