@@ -177,5 +177,5 @@ def legend(axes: Axes, handles: list | None = None) -> None:
 
 def png(figure: Figure) -> bytes:
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
+    figure.savefig(out, format="png", dpi=160, metadata={"Software": None})
     return out.getvalue()

@@ -72,8 +72,8 @@ def make(
     wide, high = side + item % 5 * 4, side + item % 3 * 8
     urls = [str(folder / f"picture-{i:04d}.png") for i in item]
     for i, url in enumerate(urls[: n - broken]):
-        base = chance.integers(60, 200, (6, 6, 3)).astype("uint8")
-        Image.fromarray(base).resize((int(wide[i]), int(high[i])), Image.Resampling.BICUBIC).save(url)
+        base = chance.integers(60, 200, (2, 2, 3)).astype("uint8")
+        Image.fromarray(base).resize((int(wide[i]), int(high[i])), Image.Resampling.NEAREST).save(url)
     failure = np.where(item > n - broken, "no file", None)
     items = pd.DataFrame({"item": item, "source": [Path(url).name for url in urls], "url": urls, "failure": failure})
 
