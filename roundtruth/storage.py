@@ -268,8 +268,9 @@ def _unwritable(where: Path | str) -> Iterator[None]:
 
 class S3Store(Store):
     def __init__(self, address: str):
-        self.address = address.rstrip("/")
-        self.bucket, self.prefix = _split(self.address)
+        self.bucket, prefix = _split(address)
+        self.prefix = prefix.rstrip("/")
+        self.address = f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def _key(self, path: str) -> str:
         return posixpath.join(self.prefix, path)
