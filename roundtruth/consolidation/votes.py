@@ -109,7 +109,7 @@ def _estimate(item: np.ndarray, worker: np.ndarray, label: np.ndarray, items: in
 
     if n.sum() < FEW * K:
         Q = np.where(said == np.maximum.reduceat(said, g_first[:-1])[g_item], Q, 0.0)
-    top = np.flatnonzero(Q >= np.maximum.reduceat(Q, g_first[:-1])[g_item] - 1e-9)
+    top = np.flatnonzero(np.maximum.reduceat(Q, g_first[:-1])[g_item] - Q <= 1e-9)
     best = top[np.diff(g_item[top], prepend=-1) > 0]  # of equals, the first
 
     # the confidence is over all classes: one class after the other, so that memory does not grow with their number

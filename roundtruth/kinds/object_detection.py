@@ -212,6 +212,7 @@ def encode(
     label are left out. Whole numbers are written without a fraction, as Ground Truth does."""
     table = items[["item", "width", "height", "depth"]].merge(labels, on="item", suffixes=("_picture", ""))
     result, last = [], None
+    boxes, things, names = [], [], {}
     for item, wide, high, depth, number, left, top, width, height, sure, source in zip(
         *(table[c].tolist() for c in ["item", "width_picture", "height_picture", "depth", *COLUMNS]),
         table["confidence"].tolist(),
