@@ -37,7 +37,7 @@ def settings() -> None:
 @contextmanager
 def prefect_server() -> Iterator[None]:
     """The server that the environment or the profile names; else a private one."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
     if PREFECT_API_URL.value():
         yield
@@ -51,6 +51,7 @@ def prefect_server() -> Iterator[None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C is for the command, which still has to tell the server
         env=os.environ
         | {
             "PREFECT_HOME": home,
@@ -61,7 +62,8 @@ def prefect_server() -> Iterator[None]:
     )
     try:
         answering(url, server)
-        with temporary_settings({PREFECT_API_URL: url}):
+        # nobody can read this server's logs, and what is still to be sent when it ends would be an error
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
             yield
     finally:
         server.stdin.close()
