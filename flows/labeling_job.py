@@ -1,4 +1,4 @@
-"""A labeling job: round after round, until every item has a label, the money is spent, or people are still to answer."""
+"""A labeling job: round after round, until all have a label, the money is spent, or people are still to answer."""
 
 from prefect import flow
 from prefect.states import Cancelled, Completed, Failed, State
@@ -6,7 +6,7 @@ from prefect.states import Cancelled, Completed, Failed, State
 from flows.labeling_round import labeling_round
 from roundtruth import plan
 from roundtruth.errors import Held, UserError
-from roundtruth.job import Job, begin
+from roundtruth.job import Job, begin, hold
 from roundtruth.spec import JobSpec
 from tasks.deliver import deliver
 from tasks.report import report
@@ -17,9 +17,8 @@ from tasks.select import select
 def labeling_job(job: JobSpec) -> State:
     """Begin the job, or go on with it, until it is done or waits for people."""
     try:
-        folder = begin(job)
-        with folder.store.hold(f"the job {job.name}"):
-            return labeled(folder.address)
+        with hold(job, f"the job {job.name}"):
+            return labeled(begin(job).address)
     except UserError as mistake:
         return Failed(name="Mistake", message=str(mistake))
     except Held as elsewhere:

@@ -1,4 +1,4 @@
-"""One round: people answer a batch, a model learns from all there is, labels what it is sure of, and asks what is hardest."""
+"""One round: people answer a batch, a model learns from all answers, labels what it is sure of, asks what is hardest."""
 
 from prefect import flow
 from prefect.states import Completed, State

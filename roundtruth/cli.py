@@ -15,8 +15,8 @@ DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = 0, 1, 2, 3, 4, 5
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
     try:
+        args = parser().parse_args(argv)
         return args.verb(args)
     except UserError as mistake:
         return say(str(mistake), MISTAKE)
@@ -31,8 +31,13 @@ def say(line: str, code: int) -> int:
     return code
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="roundtruth", description="Label a dataset with people and a model together.")
+    top = Parser(prog="roundtruth", description="Label a dataset with people and a model together.")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, what, help: str, *, job: bool = True, asks_json: bool = False) -> argparse.ArgumentParser:
@@ -58,16 +63,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args) -> int:
-    from roundtruth.spec import JobSpec
+    from roundtruth.spec import JobSpec, located
 
-    return labeled(JobSpec.from_file(args.job), args.json)
+    spec = JobSpec.from_file(args.job)
+    try:
+        return labeled(spec, args.json)
+    except UserError as mistake:
+        raise located(mistake, args.job) from None
 
 
 def labeled(spec, as_json: bool = False) -> int:
     """Run the job of `spec` as a flow, print how it stands, and give the exit code."""
-    from roundtruth.job import Job, begin
+    from roundtruth.job import Job, begin, hold
 
-    with bar("checking pictures") as progress:
+    with hold(spec, "roundtruth run"), bar("checking pictures") as progress:
         begin(spec, progress)  # here already: a mistake is told before a server is started
     state = flow_run(spec)
     if state.name == "Mistake":

@@ -2,7 +2,10 @@
 
 
 class UserError(Exception):
-    """A mistake in what the user gave; the message is one line naming the file, the line, the field and what to do."""
+    """A mistake in what the user gave; the message is one line naming the file, the line, the field and what to do.
+
+    What is wrong with a key of the job file starts with the key (`data: ...`): the command line adds file and line.
+    """
 
 
 class Held(Exception):

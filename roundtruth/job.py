@@ -20,7 +20,8 @@ Every file is written once, by `roundtruth.steps`, but for output/, report/ and 
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -30,7 +31,7 @@ import pandas as pd
 from roundtruth import formats, kinds
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
-from roundtruth.storage import list_url, open_store, read_url, resolve
+from roundtruth.storage import open_store, read_url, resolve
 
 SHARD = 100_000  # items a file
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
@@ -71,11 +72,8 @@ class Job:
         """The labels that items came with: (item, ..., confidence, source, role, round)."""
         items = self.items()
         mine = items[items.labeled]
-        labels = self.kind.decode(
-            ((item, json.loads(record)) for item, record in zip(mine["item"], mine["record"])),
-            self.spec.attribute,
-            self.spec.classes,
-            lambda item: f"{self.spec.data}: line {item}",
+        labels = came_with_labels(
+            ((item, json.loads(record)) for item, record in zip(mine["item"], mine["record"])), self.spec
         )
         return labels.assign(source="input", role="input", round=0)
 
@@ -138,8 +136,7 @@ class Job:
         """Wall seconds of the steps of a round that did something."""
         prefix = self.path(round, "seconds/")
         return {
-            path[len(prefix) : -len(".json")]: self.store.read_json(path)["seconds"]
-            for path in self.store.list(prefix)
+            path[len(prefix) : -len(".json")]: self.store.read_json(path)["seconds"] for path in self.store.list(prefix)
         }
 
     # -- what the rounds add up to
@@ -237,28 +234,49 @@ def no_labels(kind) -> pd.DataFrame:
     )
 
 
+@contextmanager
+def blame(key: str) -> Iterator[None]:
+    """A mistake that names no line of a file is one in this key of the job file."""
+    try:
+        yield
+    except UserError as mistake:
+        raise mistake if ": line " in str(mistake) else UserError(f"{key}: {mistake}") from None
+
+
+@contextmanager
+def hold(spec: JobSpec, what: str) -> Iterator[None]:
+    """The lease of the job's folder; Held where another run has it."""
+    with ExitStack() as stack:
+        with blame("output"):
+            stack.enter_context(open_store(spec.output).hold(what))
+        yield
+
+
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
-    """Begin a job, or go on with the one in the folder; what a person changed in its job file is amended."""
+    """Begin a job, or go on with the one in the folder; what a person changed in its job file is amended.
+
+    The caller holds the job's lease. Nothing is written before all of the dataset has been read without a mistake.
+    """
     store = open_store(spec.output)
+    records = None
     if store.exists("job.json"):
         amend(spec, store)
     else:
-        records = list(read_records(spec))
-        check_distinct([source(record) for record in records], spec)
-        store.write_json(
-            "job.json",
-            {
-                "spec": spec.model_dump(mode="json"),
-                "fingerprint": fingerprint(spec.data),
-                "items": len(records),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-        )
+        records = read_records(spec)
+        check(records, spec)
+        begun = {
+            "spec": spec.model_dump(mode="json"),
+            "fingerprint": fingerprint(spec),
+            "items": len(records),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        with blame("output"):
+            store.write_json("job.json", begun)
     job = Job(spec.output)
     shards = -(-job.begun["items"] // SHARD)
     missing = [i for i in range(1, shards + 1) if not store.exists(f"items/{i:04d}.parquet")]
     if missing:
-        records = list(read_records(spec))
+        records = records or read_records(spec)
         for i in missing:
             table = ingest(records[(i - 1) * SHARD : i * SHARD], (i - 1) * SHARD + 1, job, progress)
             store.write_table(f"items/{i:04d}.parquet", table)
@@ -273,12 +291,12 @@ def amend(spec: JobSpec, store) -> None:
     if fixed:
         key = fixed[0]
         raise UserError(
-            f"{spec.output}: {key}: the job in this folder has {before[key]!r}, the job file says {now[key]!r}; "
-            f"put it back, or give the new job a folder of its own"
+            f"{key}: the job in {spec.output} has {before[key]!r}, the job file says {now[key]!r}; "
+            "put it back, or give the new job a folder of its own"
         )
-    if fingerprint(spec.data) != job.begun["fingerprint"]:
+    if fingerprint(spec) != job.begun["fingerprint"]:
         raise UserError(
-            f"{spec.data}: data: the dataset changed since the job began; "
+            f"data: {spec.data} changed since the job began; "
             "put it back, or give the new dataset a job folder of its own"
         )
     if changed:
@@ -286,38 +304,68 @@ def amend(spec: JobSpec, store) -> None:
         store.write_json(f"amendments/{number:04d}.json", {key: now[key] for key in changed})
 
 
-def read_records(spec: JobSpec):
-    return formats.read(spec.data, spec.kind, spec.classes, spec.attribute)
+def read_records(spec: JobSpec) -> list[dict]:
+    with blame("data"):
+        records = list(formats.read(spec.data, spec.kind, spec.classes, spec.attribute))
+    if spec.output.startswith(spec.data.rstrip("/") + "/"):  # the job folder lies in a folder of pictures
+        inside = spec.output.removeprefix(spec.data.rstrip("/") + "/").rstrip("/") + "/"
+        records = [record for record in records if not source(record).startswith(inside)]
+    return records
 
 
 def source(record: dict) -> str:
     return record["source-ref"] if "source-ref" in record else record["source"]
 
 
-def check_distinct(sources: list[str], spec: JobSpec) -> None:
-    column = pd.Series(sources)
-    again = column.duplicated()
+def where(spec: JobSpec, item: int) -> str:
+    """The place of an item in the dataset, for a message."""
+    unit = "line" if spec.data.lower().endswith((*formats.MANIFESTS, ".json")) else "item"
+    return f"{spec.data}: {unit} {item}"
+
+
+def check(records: list[dict], spec: JobSpec) -> None:
+    """UserError where an item is there twice, lies out of reach, or came with a label that cannot be."""
+    sources = pd.Series([source(record) for record in records], dtype="str")
+    again = sources.duplicated()
     if again.any():
         later = int(np.argmax(again))
-        first = int(np.argmax(column == column[later]))
+        first = int(np.argmax(sources == sources[later]))
         raise UserError(
-            f"{spec.data}: line {later + 1}: source-ref: {column[later]} is on line {first + 1} already; take one out"
+            f"{where(spec, later + 1)}: source-ref: {sources[later]} is on line {first + 1} already; take one out"
         )
+    reach(sources, 1, spec)
+    came_with_labels(((i, record) for i, record in enumerate(records, 1) if spec.attribute in record), spec)
 
 
-def fingerprint(data: str) -> str:
-    """Of the bytes of a file, or of the names of a folder's files."""
-    try:
-        content = read_url(data)
-    except (FileNotFoundError, IsADirectoryError):
-        content = "\n".join(url.removeprefix(data) for url in list_url(data)).encode()
+def reach(sources: Iterable[str], first: int, spec: JobSpec) -> list[str]:
+    """Where the sources are."""
+    base, urls = formats.base(spec.data), []
+    for item, one in enumerate(sources, first):
+        try:
+            urls.append(resolve(one, base))
+        except UserError as mistake:
+            raise UserError(f"{where(spec, item)}: source-ref: {mistake}") from None
+    return urls
+
+
+def came_with_labels(records: Iterable[tuple[int, dict]], spec: JobSpec) -> pd.DataFrame:
+    return kinds.get(spec.kind).decode(records, spec.attribute, spec.classes, lambda item: where(spec, item))
+
+
+def fingerprint(spec: JobSpec) -> str:
+    """Of the bytes of a file, or of the names of a folder's pictures."""
+    with blame("data"):
+        if formats.base(spec.data) == spec.data.rstrip("/"):
+            content = "\n".join(source(record) for record in read_records(spec)).encode("utf-8", "surrogateescape")
+        else:
+            content = read_url(spec.data)
     return hashlib.sha256(content).hexdigest()
 
 
 def ingest(records: list[dict], first: int, job: Job, progress: Progress | None) -> pd.DataFrame:
-    from roundtruth.pictures import check
+    from roundtruth import pictures
 
-    spec, base = job.spec, formats.base(job.spec.data)
+    spec = job.spec
     items = pd.DataFrame(
         {
             "item": np.arange(first, first + len(records)),
@@ -326,13 +374,13 @@ def ingest(records: list[dict], first: int, job: Job, progress: Progress | None)
             "labeled": [spec.attribute in record for record in records],
         }
     )
-    items["url"] = [resolve(one, base) for one in items["source"]]
-    facts = check(items, progress)
+    items["url"] = reach(items["source"], first, spec)
+    facts = pictures.check(items, progress)
     return items.assign(**{name: facts[name].to_numpy() for name in ("width", "height", "depth", "failure")})
 
 
 def deliverable(job: Job, created: str):
-    """The records of the output manifest, in input order: every field of the input and the label, or why there is none."""
+    """The records of the output manifest, in input order: the input's fields and the label, or why there is none."""
     spec, items, failures = job.spec, job.items(), job.failures()
     labels = pd.concat([job.human_labels(), job.auto_labels()], ignore_index=True)
     for start in range(0, len(items), SHARD):

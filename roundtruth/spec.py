@@ -12,10 +12,16 @@ from roundtruth.errors import UserError
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Number = Annotated[float, Field(strict=True)]  # neither `yes` nor "1" is a number
+Whole = Annotated[int, Field(strict=True)]
 
 
 def check_address(value: str) -> str:
+    if "://" in value and not value.startswith("s3://"):
+        raise ValueError(f"{value} is neither a path nor s3://...; nothing else is read")
     if not (value.startswith("s3://") or Path(value).is_absolute()):
         raise ValueError(f"{value} is relative, and there is no job file it could be relative to; give the whole path")
     return value
@@ -27,12 +33,12 @@ Address = Annotated[str, Field(min_length=1), AfterValidator(check_address)]
 class Target(Strict):
     """What the auto labels must be worth."""
 
-    quality: Annotated[float, Field(gt=0, le=1)] | None = Field(
+    quality: Annotated[Number, Field(gt=0, le=1)] | None = Field(
         None,
         description="The mean quality auto labels must have against people's labels: accuracy for classes, mean IoU a "
         "picture for boxes. Without it 0.95 for classes and 0.6 for boxes.",
     )
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
         0.95, description="How sure the promise about quality is to be."
     )
     certificate: Literal["none"] = Field("none", description="How the promise is proved; `none` promises nothing.")
@@ -46,11 +52,11 @@ class Simulated(Strict):
     answers: Address | None = Field(
         None, description="Recorded answers to replay, a CSV: item, worker, label; or the box columns."
     )
-    answers_per_item: Annotated[int, Field(ge=1)] = Field(5, description="How many people answer each item.")
-    noise: Annotated[float, Field(ge=0, le=3)] = Field(
+    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(5, description="How many people answer each item.")
+    noise: Annotated[Number, Field(ge=0, le=3)] = Field(
         1.0, description="0 answers with the truth, 1 errs as a real crowd does."
     )
-    delay: Annotated[float, Field(ge=0)] = Field(0.0, description="Seconds until a batch is answered in full.")
+    delay: Annotated[Number, Field(ge=0)] = Field(0.0, description="Seconds until a batch is answered in full.")
 
     @model_validator(mode="after")
     def one_source(self):
@@ -63,15 +69,21 @@ class Files(Strict):
     """People who answer by CSV files in the job folder."""
 
     backend: Literal["files"] = Field("files", description="People who answer by CSV.")
-    answers_per_item: Annotated[int, Field(ge=1)] = Field(3, description="How many people answer each item.")
+    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(3, description="How many people answer each item.")
 
 
 class Prices(Strict):
     """Money, in any one currency."""
 
-    per_item: Annotated[float, Field(ge=0)] = Field(0.08, description="For each item people label, besides answers.")
-    per_answer: Annotated[float, Field(ge=0)] = Field(0.036, description="For each answer of one person.")
-    per_auto_label: Annotated[float, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
+    per_item: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item people label, besides answers.")
+    per_answer: Annotated[Number, Field(ge=0)] = Field(0.036, description="For each answer of one person.")
+    per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
+
+
+def choice(schema: dict[str, Any]) -> None:
+    """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
+    schema.pop("discriminator")
+    schema["anyOf"] = schema.pop("oneOf")
 
 
 PATHS = ("data", "output", "weights", "workforce.truth", "workforce.answers")
@@ -94,16 +106,18 @@ class JobSpec(Strict):
     )
     plan: Literal["ground-truth"] = Field("ground-truth", description="How the rounds are planned.")
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
-    workforce: Annotated[Simulated | Files, Field(discriminator="backend")] = Field(description="Who answers.")
+    workforce: Annotated[Simulated | Files, Field(discriminator="backend")] = Field(
+        description="Who answers.", json_schema_extra=choice
+    )
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
-    budget: Annotated[float, Field(gt=0)] | None = Field(None, description="The most the job may cost; a hard cap.")
+    budget: Annotated[Number, Field(gt=0)] | None = Field(None, description="The most the job may cost; a hard cap.")
     learner: str = Field("default", description="`default`, or package.module:Name of your own.")
     pool: str | None = Field(None, description="The work pool that trains and infers; without it, in process.")
     weights: Address | Literal["none"] | None = Field(
         None,
-        description="A pretrained backbone's state dict, or `none`; without it torchvision's own where they can be had.",
+        description="A pretrained backbone's state dict, or `none`; without the key torchvision's own where to be had.",
     )
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(0, description="What is random follows from it.")
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(0, description="What is random follows from it.")
 
     @field_validator("classes")
     @classmethod
@@ -156,7 +170,7 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
     if not isinstance(given, dict) or not isinstance(given.get(keys[-1]), str):
         return
     value = given[keys[-1]]
-    if value and not value.startswith("s3://") and not (keys[-1] == "weights" and value == "none"):
+    if value and "://" not in value and not (keys[-1] == "weights" and value == "none"):
         given[keys[-1]] = str(folder / Path(value).expanduser())
 
 
@@ -168,13 +182,17 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}: line {line}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 13th month of a date
         raise UserError(f"{path}: line 1: not YAML: {reason(error)}") from None
     if not isinstance(given, dict):
         raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
     lines: dict[tuple, int] = {(): 1}
+    been = set()
 
     def walk(node, at: tuple) -> None:
+        if id(node) in been:  # an alias may stand for what it is in
+            return
+        been.add(id(node))
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
@@ -194,7 +212,7 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
 
 def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
-    """The worst mistake as one line: file, line, field, what to do."""
+    """The first mistake as one line: file, line, field, what to do."""
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key is also a missing one
     at: tuple = ()
     for part in first["loc"]:  # a union puts its tag into the location (workforce, simulated, noise): left out
@@ -203,8 +221,7 @@ def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
     field = (*at, first["loc"][-1]) if first["type"] == "missing" else at
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(at[-1]), known_keys(), n=1)
-        message = "there is no such key" + (f"; do you mean {near[0]}?" if near else "; take it out")
+        message = f"there is no such key{hint(at)}"
     elif first["type"] == "missing":
         message = "this key is missing; add it"
     elif first["type"] in ("union_tag_not_found", "union_tag_invalid"):
@@ -214,6 +231,25 @@ def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
     return f"{path}: line {lines[at]}: {'.'.join(str(part) for part in field) or 'job'}: {message}"
 
 
-def known_keys() -> list[str]:
-    models = (JobSpec, Target, Simulated, Files, Prices)
-    return sorted({key for model in models for key in model.model_fields})
+def hint(at: tuple) -> str:
+    """What the misspelt key at `at` was to be."""
+    keys = {path: [key for model in models for key in model.model_fields] for path, models in MODELS.items()}
+    near = difflib.get_close_matches(str(at[-1]), keys.get(at[:-1], []), n=1)
+    if near:
+        return f"; do you mean {near[0]}?"
+    elsewhere = [path for path in keys if at[-1] in keys[path]]
+    if elsewhere:
+        return f" here; it belongs {f'under {elsewhere[0][0]}' if elsewhere[0] else 'at the top'}"
+    return "; take it out"
+
+
+MODELS = {(): (JobSpec,), ("target",): (Target,), ("workforce",): (Simulated, Files), ("prices",): (Prices,)}
+
+
+def located(mistake: UserError, path: str | Path) -> UserError:
+    """A mistake that names a key of the job file first (`data: ...`) with the file and the key's line before it."""
+    key = str(mistake).partition(": ")[0]
+    if key not in JobSpec.model_fields:
+        return mistake
+    lines = parse(Path(path).read_text(encoding="utf-8"), Path(path))[1]
+    return UserError(f"{path}: line {lines.get((key,), 1)}: {mistake}")
