@@ -5,6 +5,7 @@ A step that has been done does nothing, and a step that is run again after a kil
 """
 
 import io
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -75,12 +76,13 @@ def collect(job: Job, round: int, backend) -> bool:
     """Add the answers that are new to the round's; whether no more will ever come."""
     posted = job.store.read_json(job.path(round, "posted.json"))
     answers, exhausted = backend.collect(round, job.batch(round), posted)
+    answers = pd.concat([no_answers(job.kind), answers])  # of nobody's answers a backend need not know the columns
     known = job.answers(round)
     new = changed(answers, known, job.kind.COLUMNS) if len(known) else answers
     if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
         new = new[~pair(new).isin(pair(known))]
     if len(new):
-        table = pd.concat([no_answers(job.kind), new.assign(batch=round)])[no_answers(job.kind).columns]
+        table = new.assign(batch=round)[no_answers(job.kind).columns]
         number = len(job.store.list(job.path(round, "answers/"))) + 1
         job.store.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
     return exhausted
@@ -182,6 +184,7 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
     for number, shard in enumerate(shards, 1):
         path = job.path(round, f"predictions/{number:04d}.parquet")
         if not job.store.exists(path):
+
             def shifted(at: int, of: int, note: str = "", before: int = done) -> None:
                 if progress:
                     progress(before + at, len(items), note)
@@ -213,7 +216,7 @@ def calibrate(job: Job, round: int, progress: Progress | None) -> None:
 
 @once("auto.parquet")
 def autolabel(job: Job, round: int, progress: Progress | None) -> None:
-    """Label the pool's items that are at or above the threshold; the most confident ones, where the money ends first."""
+    """Label the pool's items at or above the threshold; the most confident ones, where the money ends first."""
     theta = job.threshold(round)["threshold"]
     labels = no_labels(job.kind)
     if theta is not None:
@@ -227,7 +230,7 @@ def autolabel(job: Job, round: int, progress: Progress | None) -> None:
 
 
 def select(job: Job, round: int) -> int:
-    """Write the batch of the round after `round`; how many items it asks about, 0 where there is nothing more to ask."""
+    """Write the batch of the round after `round`; how many items it asks about, 0 where nothing is left to ask."""
     if not job.has(round + 1, "batch.parquet") and not job.stopped:
         start = time.monotonic()
         batch = plan.next_batch(job, round)
@@ -263,5 +266,6 @@ def stop(job: Job) -> None:
 
 
 def tell(job: Job) -> None:
-    """Write the report of the job as it stands."""
+    """Write the report of the job as it stands: the page, its pictures and report/summary.json."""
     report.write(job)
+    job.store.replace("report/summary.json", (json.dumps(job.summary(), indent=2) + "\n").encode())
