@@ -70,9 +70,7 @@ def rounds(job) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    if len(table) > 1 and table.iloc[-1]["auto"] == 0:
-        table = table.iloc[:-1]
-    return table
+    return table if table.iloc[-1]["auto"] else table.iloc[:-1]
 
 
 def spent(job) -> float:
@@ -98,7 +96,7 @@ def summary(job) -> dict:
         "human": human,
         "auto": auto,
         "input": int(items.labeled.sum()),
-        "failed": len(job.failures()) if state in ("complete", "stopped") else int((items.failure.notna() & ~items.labeled).sum()),
+        "failed": failed(job, state),
         "answers": int(table["answers"].sum()),
         "cost": totals(costs, human + auto, human_price(spec.prices, spec.workforce.answers_per_item)),
         "target": {
@@ -122,6 +120,14 @@ def summary(job) -> dict:
             for row, cost in zip(table.to_dict("records"), costs.sum(axis=1))
         ],
     }
+
+
+def failed(job, state: str) -> int:
+    """Items without a label that will get none; until the job has ended those that nobody can label."""
+    if state in ("complete", "stopped"):
+        return len(job.failures())
+    items = job.items()
+    return int((items.failure.notna() & ~items.labeled).sum())
 
 
 def measured(job) -> dict:

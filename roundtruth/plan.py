@@ -32,11 +32,12 @@ def finished(job: Job, round: int) -> bool:
 
 
 def has_machine_half(job: Job, round: int) -> bool:
-    """Whether a model is trained in this round: not while the first answers are gathered, nor when nothing is left.
+    """Whether a model is trained in this round: not while the first answers are gathered, nor without any answer to
+    learn from, nor when nothing is left.
 
     What is left is judged by people's batches alone, so that the answer stays the same once auto labels are there.
     """
-    if job.batch(round)["role"].iloc[0] != "train":
+    if job.batch(round)["role"].iloc[0] != "train" or job.labels(round).empty:
         return False
     machine_before = [r for r in job.rounds_with("auto.parquet") if r < round]
     auto = pd.concat([job.auto(r)["item"] for r in machine_before]) if machine_before else pd.Series([], dtype="int64")
@@ -50,13 +51,13 @@ def next_batch(job: Job, round: int) -> pd.DataFrame:
     pool, items, seed = job.pool(), job.items(), job.spec.seed
     fifth = max(1, math.floor(SHARE * (items.failure.isna() & ~items.labeled).sum() + 0.5))
     probe = min(PROBE, fifth)
-    role, size = "train", fifth
-    if round == 0:
-        role, size = "probe", probe
-    elif round == 1 and fifth > probe:
-        role, size = "validation", fifth - probe
-    elif len(pool) <= fifth:
-        role = "rest"
+    checked = int(job.asked()["role"].isin(CHECKED).sum())
+    if checked < probe:
+        role, size = "probe", probe - checked
+    elif checked < fifth:
+        role, size = "validation", fifth - checked
+    else:
+        role, size = ("rest" if len(pool) <= fifth else "train"), fifth
     afford = affordable(job, human=True)
     size = size if afford is None else min(size, afford)
     if job.has(max(round, 1), "predictions/done.json"):
