@@ -84,7 +84,7 @@ def labeled(spec, as_json: bool = False) -> int:
     if state.name == "HeldElsewhere":
         raise Held(state.message)
     if not state.is_completed():
-        return say(f"fault: {state.message}", FAULT)
+        state.result()  # a fault: its traceback, and Python's exit code 1
     job = Job(spec.output)
     summary = show(job, as_json)
     if summary["state"] == "waiting":

@@ -61,6 +61,7 @@ class Simulated:
             return recorded[recorded["item"].isin(items)].reset_index(drop=True)
         known = self._truth[self._truth["item"].isin(items)]
         about = self.job.items()[["item", "source", "width", "height"]]
+        about = about.rename(columns={"width": "picture_width", "height": "picture_height"})  # a box has such names too
         asked = about[about["item"].isin(items)].reset_index(drop=True)
         assigned = assign(asked["source"], self.spec.answers_per_item, self.seed)
         assigned = asked.take(assigned["place"]).assign(worker=assigned["worker"].to_numpy())
