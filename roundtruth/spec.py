@@ -86,12 +86,6 @@ def choice(schema: dict[str, Any]) -> None:
     schema["anyOf"] = schema.pop("oneOf")
 
 
-def choice(schema: dict[str, Any]) -> None:
-    """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
-    schema.pop("discriminator")
-    schema["anyOf"] = schema.pop("oneOf")
-
-
 PATHS = ("data", "output", "weights", "workforce.truth", "workforce.answers")
 
 
