@@ -1,0 +1,221 @@
+"""Prefect's server, a worker a pool and the deployments as processes of this machine: `make up` and `make down`.
+
+    python infra/local.py up      start what is not running, and say where it is
+    python infra/local.py down    end all of it, the runs that are under way too
+
+Everything lives in one folder, `.run/`: the server's database (unless PREFECT_API_DATABASE_CONNECTION_URL names a
+PostgreSQL), the logs, the port. Every process has the folder's path in its environment, and its children inherit it, so
+that they are found whoever of their parents was killed. Jobs are not in the folder: they go on after the next `up`.
+
+Settings, from the environment: ROUNDTRUTH_PORT, the UI's port (else 4200, or the next that is free); ROUNDTRUTH_JOBS,
+the folder of jobs that `advance` sweeps (else jobs/ of the checkout).
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER, PART = "ROUNDTRUTH_RUN", "ROUNDTRUTH_PART"  # in every process's environment: .run, and which part it is of
+POOLS = {"cpu": None, "gpu": 1}  # and how many runs a worker takes at once: a GPU is one run's
+PATIENCE = 180.0  # seconds for a part to come up
+
+
+def up(folder: Path, jobs: str, port: int | None = None) -> str:
+    """Start what is not running; the API's address once all parts answer. RuntimeError says which part does not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        known = folder / "port"
+        if not known.exists():
+            known.write_text(str(free_port(port)))
+        port = int(known.read_text())
+        api = f"http://127.0.0.1:{port}/api"
+        environment = {
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_PROFILES_PATH": str(folder / "prefect" / "profiles.toml"),
+            "PREFECT_API_URL": api,
+            "PREFECT_UI_API_URL": "/api",  # whatever host and port the browser came by
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; infra/deploy.py ends runs that give none
+            "ROUNDTRUTH_JOBS": jobs,
+        }
+        server = start("server", folder, environment, "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        until(lambda: answers(f"{api}/health"), server, folder, "server")
+        deployed = folder / "deployed"
+        if not deployed.exists():
+            deploy(folder, environment)
+            deployed.touch()
+        workers = {}
+        for pool, limit in POOLS.items():
+            most = ["--limit", str(limit)] if limit else []
+            name = f"{pool}-worker"
+            workers[pool] = start(name, folder, environment, "worker", "start", "--pool", pool, "--name", name, *most)
+        for pool, worker in workers.items():
+            until(lambda pool=pool: online(api, pool), worker, folder, f"{pool}-worker")
+    return api
+
+
+def down(folder: Path) -> None:
+    """End every process that `up` began, and theirs, and remove the folder. Nothing running is fine, too."""
+    # the server last: runs that are under way tell it how they ended
+    end(lambda: [pid for pid, part in processes(folder).items() if part != "server"])
+    end(lambda: list(processes(folder)))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(part: str, folder: Path, environment: dict[str, str], *arguments: str) -> int:
+    """The id of the part's process, which is started unless it runs."""
+    running = [pid for pid, of in processes(folder).items() if of == part]
+    if running:
+        return min(running)
+    (folder / "logs").mkdir(exist_ok=True)
+    with (folder / "logs" / f"{part}.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=os.environ | environment | {FOLDER: str(folder), PART: part},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in this terminal is not for them
+        ).pid
+
+
+def deploy(folder: Path, environment: dict[str, str]) -> None:
+    log = folder / "logs" / "deploy.log"
+    with log.open("ab") as file:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "infra" / "deploy.py")],
+            env=os.environ | environment | {FOLDER: str(folder), PART: "deploy"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    if done.returncode:
+        raise RuntimeError(f"the deployments could not be made:\n{tail(log)}")
+
+
+def free_port(wanted: int | None) -> int:
+    for port in range(4200, 4300) if wanted is None else [wanted]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise RuntimeError(f"port {wanted} is taken" if wanted else "no port from 4200 to 4299 is free")
+
+
+def until(ready: Callable[[], bool], pid: int, folder: Path, part: str) -> None:
+    end_of_patience = time.monotonic() + PATIENCE
+    while not ready():
+        if pid not in processes(folder) or time.monotonic() > end_of_patience:
+            raise RuntimeError(f"the {part} did not come up:\n{tail(folder / 'logs' / f'{part}.log')}")
+        time.sleep(0.3)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def online(api: str, pool: str) -> bool:
+    workers = httpx.post(f"{api}/work_pools/{pool}/workers/filter", json={}).json()
+    return any(worker["status"] == "ONLINE" for worker in workers)
+
+
+def tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+def processes(folder: Path) -> dict[int, str]:
+    """The living processes of `folder`, and which part each is of."""
+    found = {}
+    mark = f"{FOLDER}={folder}"
+    for pid, environment in environments():
+        if mark in environment and pid != os.getpid():
+            found[pid] = next((word.partition("=")[2] for word in environment if word.startswith(f"{PART}=")), "")
+    return found
+
+
+def environments() -> Iterator[tuple[int, list[str]]]:
+    """Of every process of this user: its id and its environment."""
+    if sys.platform == "linux":
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                yield int(process.name), (process / "environ").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue  # another user's, or gone
+        return
+    listed = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, text=True, check=True)
+    for line in listed.stdout.splitlines():
+        pid, *words = line.split()
+        yield int(pid), words
+
+
+def end(which: Callable[[], list[int]], patience: float = 15.0) -> None:
+    """Ask the processes to end, and kill those that do not within `patience` seconds."""
+    send(which(), signal.SIGTERM)
+    end_of_patience = time.monotonic() + patience
+    while which() and time.monotonic() < end_of_patience:
+        time.sleep(0.1)
+    while pids := which():
+        send(pids, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def send(pids: list[int], sent: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, sent)
+        except ProcessLookupError:
+            continue
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One `up` at a time."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main(verb: str) -> int:
+    folder = ROOT / ".run"
+    if verb == "down":
+        down(folder)
+        return 0
+    wanted = os.environ.get("ROUNDTRUTH_PORT")
+    try:
+        api = up(folder, os.environ.get("ROUNDTRUTH_JOBS") or str(ROOT / "jobs"), int(wanted) if wanted else None)
+    except (RuntimeError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"""\
+The UI: {api.removesuffix("/api")}
+Start a job there (Deployments, labeling-job, Run), or from here, in the UI's sight:
+
+    PREFECT_API_URL={api} .venv/bin/roundtruth run JOB.yaml
+
+`make down` ends it all; the logs are in {folder / "logs"}.""")
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["up"], ["down"]):
+        sys.exit("usage: python infra/local.py up|down")
+    sys.exit(main(sys.argv[1]))
