@@ -1,4 +1,4 @@
-"""A learner for tests: logistic regression on pictures of 8 x 8 gray pixels. Put this folder on the path."""
+"""A learner for tests: logistic regression on 8 x 8 gray pixels. Put this folder on the path."""
 
 import numpy as np
 import pandas as pd
