@@ -1,16 +1,19 @@
 """People who answer by files: a batch is a CSV in the job folder, answers are CSVs dropped into people/answers/.
 
-Answers may come at any time and in any number of files. A file that is still being copied does no harm: what a worker
-says of an item is taken again when it has changed, until the batch is closed.
+Answers may come at any time and in any number of files. What a worker says of an item is taken again when it has
+changed, until the batch is closed; of several files the last by name counts, in one file the last row.
 """
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 
 import pandas as pd
 
 from roundtruth.errors import UserError
+from roundtruth.formats.records import check_inside
+from roundtruth.job import no_answers
 
 
 class Files:
@@ -29,31 +32,41 @@ class Files:
 
     def collect(self, round: int, batch: pd.DataFrame, posted: dict) -> tuple[pd.DataFrame, bool]:
         """The rows of people/answers/*.csv that are about the batch's items."""
-        paths = [path for path in self.job.store.list("people/answers/") if path.endswith(".csv")]
-        parts = [self.read(path) for path in paths]
-        answers = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": [], "worker": []})
+        paths = [path for path in self.job.store.list("people/answers/") if path.lower().endswith(".csv")]
+        paths = sorted(paths, key=in_order)
+        parts = [self.read(path).assign(file=number) for number, path in enumerate(paths)]
+        if not parts:
+            return no_answers(self.job.kind), False
+        answers = pd.concat(parts, ignore_index=True)
         answers = answers[answers["item"].isin(batch["item"])]
-        # a worker who answers an item again, in a later file, corrects what was said before
-        newest = answers.groupby(["item", "worker"])["file"].transform("max") if len(answers) else None
-        answers = answers[answers["file"] == newest] if newest is not None else answers
-        return answers.drop(columns="file", errors="ignore"), False
+        newest = answers.groupby(["item", "worker"])["file"].transform("max")
+        return answers[answers["file"] == newest].drop(columns="file"), False
 
     def read(self, path: str) -> pd.DataFrame:
-        """One file of answers as (item, worker, ..., submitted_at, seconds, file)."""
+        """One file of answers as (item, worker, ..., submitted_at, seconds)."""
         job, name = self.job, f"{self.job.address}/{path}"
         kind, spec = job.kind, job.spec
-        wanted = ["item", "worker", *(["label"] if kind.COLUMNS == ["class_id"] else ["class", *kind.COLUMNS[1:]])]
+        boxes = kind.COLUMNS != ["class_id"]
+        wanted = ["item", "worker", *(["class", *kind.COLUMNS[1:]] if boxes else ["label"])]
         try:
             text = job.store.read(path).decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise UserError(f"{name}: line 1: not UTF-8 text; save it as UTF-8 CSV") from None
-        rows = list(csv.reader(io.StringIO(text)))
-        header = [column.strip() for column in rows[0]] if rows else []
-        if sorted(header) != sorted(wanted):
-            odd = [c for c in header if c not in wanted] or [c for c in wanted if c not in header] or header
-            raise UserError(f"{name}: line 1: column {odd[0] if odd else '?'}: the columns are {', '.join(wanted)}")
-        lines = [number for number, row in enumerate(rows[1:], 2) if row]
-        rows = [row for row in rows[1:] if row]
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            raise UserError(f"{name}: line {line}: not UTF-8 text; save it as UTF-8 CSV") from None
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows, lines = [], []
+        try:
+            header = [column.strip() for column in next(reader, [])]
+            for row in reader:
+                if row:
+                    rows.append(row)
+                    lines.append(reader.line_num)
+        except csv.Error as error:
+            raise UserError(f"{name}: line {reader.line_num}: not CSV ({error})") from None
+        if sorted(set(header) - {"source"}) != sorted(wanted) or len(set(header)) < len(header):
+            odd = [c for c in header if c not in [*wanted, "source"]] or [c for c in wanted if c not in header]
+            odd = odd or [c for c in header if header.count(c) > 1]
+            raise UserError(f"{name}: line 1: column {odd[0]}: the columns are {', '.join(wanted)}, each once")
         for line, row in zip(lines, rows):
             if len(row) != len(header):
                 raise UserError(f"{name}: line {line}: {len(row)} fields where the header has {len(header)}")
@@ -72,9 +85,24 @@ class Files:
             raise UserError(f"{where(int(nobody.to_numpy().argmax()))}: worker: is empty; say who answered")
         frame["item"] = items.astype("int64")
         labels = kind.read_answers(frame, spec.classes, where)
-        return frame[["item", "worker"]].assign(
-            **{column: labels[column].to_numpy() for column in kind.COLUMNS},
-            submitted_at=pd.Timestamp(datetime.now(UTC)).as_unit("us"),
-            seconds=float("nan"),
-            file=path,
-        )
+        answers = pd.concat([frame[["item", "worker"]], labels[kind.COLUMNS]], axis=1)
+        if boxes:
+            check_inside(answers, job.items(), where)
+            nothing = answers.groupby(["item", "worker"])["class_id"].transform("min") == -1
+            several = answers.groupby(["item", "worker"])["class_id"].transform("size") > 1
+            if (nothing & several).any():
+                row = int((nothing & several).to_numpy()[::-1].argmax())
+                raise UserError(
+                    f"{where(len(answers) - 1 - row)}: class: {frame['worker'].iloc[-1 - row]} says that there is "
+                    "nothing to draw, and more about the same item; take one out"
+                )
+        else:
+            answers = answers.drop_duplicates(["item", "worker"], keep="last")
+        now = pd.Timestamp(datetime.now(UTC)).as_unit("us")
+        return answers.assign(submitted_at=now, seconds=float("nan"))
+
+
+def in_order(path: str) -> tuple:
+    """`ann.csv`, `ann (1).csv`, `ann-2.csv`, `ann-10.csv` in this order, as people count."""
+    name = re.split(r"([0-9]+)", path[: -len(".csv")])
+    return [(int(part) if part.isdecimal() else -1, part) for part in name], path
