@@ -1,7 +1,8 @@
 """A labeling job: round after round, until all have a label, the money is spent, or people are still to answer."""
 
 from prefect import flow
-from prefect.states import Cancelled, Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
 
 from flows.labeling_round import labeling_round
 from roundtruth import plan

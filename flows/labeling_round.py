@@ -1,7 +1,8 @@
-"""One round: people answer a batch, a model learns from all answers, labels what it is sure of, asks what is hardest."""
+"""One round: people answer a batch, a model learns from it, labels what it is sure of, asks about the hardest."""
 
 from prefect import flow
-from prefect.states import Completed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from roundtruth import plan
 from roundtruth.job import Job

@@ -66,7 +66,8 @@ def prefect_server() -> Iterator[None]:
         with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
             yield
     finally:
-        server.stdin.close()
+        if server.stdin:
+            server.stdin.close()
         server.wait()
 
 

@@ -199,6 +199,7 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
 def calibrate(job: Job, round: int, progress: Progress | None) -> None:
     """Read the threshold off the validation items."""
     checked = job.validation(round)
+    assert checked is not None  # the predictions are there
     score, quality = checked["score"].to_numpy(), checked["quality"].to_numpy()
     theta = certify.naive(score, quality, job.spec.target.quality)
     above = quality[score >= theta] if theta is not None else quality[:0]
@@ -217,7 +218,7 @@ def calibrate(job: Job, round: int, progress: Progress | None) -> None:
 @once("auto.parquet")
 def autolabel(job: Job, round: int, progress: Progress | None) -> None:
     """Label the pool's items at or above the threshold; the most confident ones, where the money ends first."""
-    theta = job.threshold(round)["threshold"]
+    theta = job.store.read_json(job.path(round, "threshold.json"))["threshold"]
     labels = no_labels(job.kind)
     if theta is not None:
         predictions = job.predictions(round)
