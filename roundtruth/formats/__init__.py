@@ -82,9 +82,9 @@ def _starts_as_manifest(data: str) -> bool:
     """Whether the first line of a .json file is a manifest's; a COCO file is one object, on one line or on many."""
     try:
         with open_url(data) as file:
-            record = json.loads(file.readline())
+            record = json.loads(file.readline(1 << 20))  # a COCO file of half a gigabyte is read once only
     except FileNotFoundError:
         raise UserError(f"{data}: no such file") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and ("source-ref" in record or "source" in record)

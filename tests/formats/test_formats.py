@@ -1,0 +1,105 @@
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from roundtruth import formats, manifest
+from roundtruth.errors import UserError
+from roundtruth.storage import list_url, open_store, resolve, write_url
+
+pytest_plugins = ["tests.s3"]
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path) -> str:
+    """A folder for data."""
+    return str(tmp_path / "data") if request.param == "local" else request.getfixturevalue("s3").url + "/data"
+
+
+def put(url: str, data: bytes = b"x") -> None:
+    with write_url(url) as file:
+        file.write(data)
+
+
+def read(data: str) -> list[dict]:
+    return list(formats.read(data, "object-detection", ["cat"], "label"))
+
+
+def test_a_folder_of_pictures(place):
+    for name in ("b.JPG", "a.png", "sub/c.jpeg", "notes.txt", ".hidden.jpg", ".git/d.jpg", "sub/.e/f.jpg", "g..h.webp"):
+        put(f"{place}/{name}")
+    for folder in (place, place + "/"):
+        records = read(folder)
+        assert records == [{"source-ref": name} for name in ("a.png", "b.JPG", "g..h.webp", "sub/c.jpeg")]
+        assert set(list_url(folder)) >= {resolve(record["source-ref"], formats.base(folder)) for record in records}
+
+
+def test_a_folder_without_pictures(place):
+    put(f"{place}/notes.txt")
+    with pytest.raises(UserError, match="no pictures"):
+        read(place)
+
+
+@pytest.mark.parametrize("name", ["in.manifest", "in.jsonl", "in.json"])
+def test_a_manifest_by_any_name(place, name):
+    records = [{"source-ref": "a.jpg", "other": [1, {}]}, {"source-ref": "b.jpg"}]
+    manifest.write(f"{place}/{name}", records)
+    assert read(f"{place}/{name}") == records
+    assert formats.base(f"{place}/{name}") == place
+
+
+def test_coco_and_csv(place):
+    put(f"{place}/a.json", json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}]}, indent=1).encode())
+    put(f"{place}/a.csv", b"source\na.jpg\n")
+    for name in ("a.json", "a.csv"):
+        assert read(f"{place}/{name}") == [{"source-ref": "a.jpg"}]
+        assert formats.base(f"{place}/{name}") == place
+
+
+@pytest.mark.parametrize("name", ["nothing.manifest", "nothing.json", "nothing.csv", "nothing"])
+def test_data_that_is_not_there(place, name):
+    put(f"{place}/a.jpg")
+    with pytest.raises(UserError, match=f"{place}/{name}: no "):
+        read(f"{place}/{name}")
+
+
+def test_a_file_of_no_known_form(tmp_path):
+    put(f"{tmp_path}/a.xlsx")
+    with pytest.raises(UserError, match=r"a\.xlsx: neither a folder"):
+        read(f"{tmp_path}/a.xlsx")
+
+
+def test_a_folder_may_be_named_like_a_file(tmp_path):
+    put(f"{tmp_path}/data.csv/a.jpg")
+    assert read(f"{tmp_path}/data.csv") == [{"source-ref": "a.jpg"}]
+    assert formats.base(f"{tmp_path}/data.csv") == f"{tmp_path}/data.csv"
+
+
+@pytest.fixture
+def job():
+    items = pd.DataFrame({"item": [1, 2], "source": ["a.jpg", "b.jpg"], "width": [10, 0], "height": [20, 0]})
+    labels = pd.DataFrame({"item": [1], "class_id": [0], "confidence": [0.5], "source": ["auto"]})
+    sides = {"left": 1.0, "top": 2.0, "width": 3.0, "height": 4.0}
+    return SimpleNamespace(
+        items=lambda: items, outcome=lambda: labels.assign(**sides), spec=SimpleNamespace(classes=["cat"])
+    )
+
+
+def test_a_job_is_exported_anywhere(place, job):
+    formats.export(job, "csv", f"{place}/out.csv")
+    formats.export(job, "coco", f"{place}/out.json")
+    store = open_store(place)
+    assert store.read("out.csv").splitlines()[1:] == [b"1,a.jpg,cat,1,2,3,4,0.5,auto"]
+    assert [image["file_name"] for image in store.read_json("out.json")["images"]] == ["a.jpg"]
+    assert read(f"{place}/out.csv")[0]["label"]["annotations"] == read(f"{place}/out.json")[0]["label"]["annotations"]
+
+
+def test_a_format_that_is_not_there(job, tmp_path):
+    with pytest.raises(UserError, match="--to voc: no such format; there are coco, csv"):
+        formats.export(job, "voc", str(tmp_path / "a"))
+
+
+def test_a_place_that_cannot_be_written(job, tmp_path):
+    with pytest.raises(UserError, match=str(tmp_path)):
+        formats.export(job, "csv", str(tmp_path))
