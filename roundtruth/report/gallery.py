@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from roundtruth.kinds import Kind
 from roundtruth.pictures import decode
-from roundtruth.report.words import cut, percent
+from roundtruth.report.words import SPACE, cut, percent
 from roundtruth.storage import read_url
 
 SIDE = 240  # pixels of a tile's longer side; labels are drawn at this size, so that their lines are as thick on all
@@ -88,7 +88,7 @@ def sheet(shown: list[Tile], columns: int = 6, side: int = 160) -> bytes:
             picture.thumbnail((side, side))
             paper.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
         pen.text((left, top + side + 3), f"{tile.item}", fill="#5a6472", font=font)
-        share = percent(tile.confidence)
+        share = percent(tile.confidence).replace(SPACE, " ")  # the font has no other
         pen.text((left + side - pen.textlength(share, font), top + side + 3), share, fill="#1c2026", font=font)
     out = io.BytesIO()
     paper.quantize(256).save(out, "PNG", optimize=True)  # a third of the size; it travels in artifacts

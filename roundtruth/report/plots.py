@@ -24,7 +24,7 @@ def bars_per_round(rounds: list[int], human: np.ndarray, auto: np.ndarray, title
     total = np.asarray(human) + np.asarray(auto)
     top = max(total.max(), 1e-9)
     axes.set_ylim(0, top * 1.12)
-    axes.set_xlim(min(rounds) - 0.7, max(max(rounds) + 0.7, min(rounds) + 4.7))  # one bar alone is no wall
+    axes.set_xlim(min(rounds) - 0.7, max(max(rounds) + 0.7, min(rounds) + 2.7))  # one bar alone is no wall
     if len(rounds) <= 10:
         for x, value in zip(rounds, total):
             text = f"\\${value:,.{0 if len(rounds) > 5 else 2}f}" if unit == "$" else f"{value:,.0f}"
@@ -49,9 +49,7 @@ def quality_histogram(quality: dict[str, pd.Series], target: float, name: str) -
         axes.axvline(target, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         axes.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=1))
-        axes.set_title(
-            f"{NAMES[source]}: mean {values.mean():.2f}", loc="left", size=SIZE, color=COLOURS[source], weight="bold"
-        )
+        axes.set_title(f"{NAMES[source]}: mean {values.mean():.2f}", loc="left", size=SIZE, color=INK, weight="bold")
     panels[0].annotate(
         f"target {target:g}",
         (target, 1),

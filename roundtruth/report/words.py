@@ -40,7 +40,7 @@ def plural(thing: str) -> str:
 
 def score(value: float | None) -> str:
     """A quality, a threshold or a skill; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}".rstrip("0").ljust(4, "0")
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def duration(seconds: float) -> str:

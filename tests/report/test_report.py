@@ -205,10 +205,10 @@ def test_workers_at_both_ends(make_job):
     page = unillustrated(job)
     assert "300 workers" in page.text
     assert (
-        page.text.index("w299 1,234 1.00")
+        page.text.index("w299 1,234 1.000")
         < page.text.index("w290 ")
         < page.text.index("w9 ")
-        < page.text.index("w0 1,234 0.50")
+        < page.text.index("w0 1,234 0.500")
     )
     assert "w150 " not in page.text
 

@@ -13,7 +13,7 @@ def test_numbers_are_written_for_people():
     assert words.percent(0.2714) == f"27.1{NBSP}%"
     assert [words.share(p) for p in (0.5, 0.003, 0)] == [f"50{NBSP}%", f"0.3{NBSP}%", f"0{NBSP}%"]
     assert [words.many(n, "box") for n in (0, 1, 1000)] == ["0 boxes", "1 box", "1,000 boxes"]
-    assert [words.score(s) for s in (0.6, 0.8125, 1.0, None, float("nan"))] == ["0.60", "0.812", "1.00", "–", "–"]
+    assert [words.score(s) for s in (0.6, 0.8125, 1.0, None, float("nan"))] == ["0.600", "0.812", "1.000", "–", "–"]
     assert [words.duration(s) for s in (0, 1.23, 61.5, 7322)] == [
         "–",
         f"1.2{NBSP}s",
