@@ -232,6 +232,8 @@ def autolabel(job: Job, round: int, progress: Progress | None) -> None:
 
 def select(job: Job, round: int) -> int:
     """Write the batch of the round after `round`; how many items it asks about, 0 where nothing is left to ask."""
+    if round and not plan.finished(job, round):  # people may still be answering its batch
+        return 0
     if not job.has(round + 1, "batch.parquet") and not job.stopped:
         start = time.monotonic()
         batch = plan.next_batch(job, round)
