@@ -51,8 +51,11 @@ def written(job) -> tuple[Page, dict[str, bytes]]:
     return Page(job.store.files["report/index.html"]), job.store.files
 
 
-def unillustrated(job) -> Page:
-    return Page(report.page(job, job.summary(), [], []).encode())
+def some_of(job, charts: bool = False, galleries: bool = False) -> Page:
+    """The page without the pictures that a test does not look at, which take most of the time."""
+    summary, labels = job.summary(), job.outcome()
+    shown = report.charts_of(job, summary, labels) if charts else []
+    return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else []).encode())
 
 
 def decode(uri: str) -> Image.Image:
@@ -108,7 +111,8 @@ def test_finished_job(make_job, kind, figures):
 
 
 def test_alt_texts_hold_the_numbers_of_the_bars(make_job):
-    page, _ = written(make_job(human=(10, 190, 200, 200, 8), auto=(0, 0, 0, 27, 365), n=1000, side=8, state="complete"))
+    job = make_job(human=(10, 190, 200, 200, 8), auto=(0, 0, 0, 27, 365), n=1000, side=8, state="complete")
+    page = some_of(job, charts=True)
     alts = [image["alt"] for image in page.images()]
     assert "round 4: people 200, model 27; round 5: people 8, model 365." in alts[0]
     assert "round 4: people $52.00, model $2.16; round 5: people $2.08, model $29.20." in alts[2]
@@ -170,7 +174,7 @@ def test_galleries_hold_the_extremes(make_job):
     job = make_job(kind="image-classification", human=(30, 30), auto=(0, 40), n=100, side=8, state="complete")
     labels = job.tables["outcome"]
     labels["confidence"] = np.random.default_rng(1).permutation(100) / 100
-    page, _ = written(job)
+    page = some_of(job, galleries=True)
     sure = labels.set_index("item")["confidence"]
     people, model = sure[labels["source"].to_numpy() == "human"], sure[labels["source"].to_numpy() == "auto"]
     expected = [*people.nlargest(24).index, *model.nlargest(24).index, *model.nsmallest(24).index]
@@ -188,12 +192,12 @@ def test_unreadable_pictures_are_skipped(make_job, tmp_path):
     job = make_job(human=(6,), auto=(0,), n=6, side=16, state="complete")
     (tmp_path / "picture-0002.png").write_bytes(b"no picture")
     (tmp_path / "picture-0005.png").unlink()
-    page, _ = written(job)
+    page = some_of(job, galleries=True)
     shown = {int(image["alt"].split(",")[0][5:]) for image in page.images() if image["alt"].startswith("Item ")}
     assert shown == {1, 3, 4, 6}
     for i in (1, 3, 4, 6):
         (tmp_path / f"picture-{i:04d}.png").unlink()
-    page, _ = written(job)
+    page = some_of(job, galleries=True)
     assert "The pictures could not be read." in page.text
     assert not [image for image in page.images() if image["alt"].startswith("Item ")]
 
@@ -202,7 +206,7 @@ def test_workers_at_both_ends(make_job):
     job = make_job(workers=300, human=(4,), auto=(0,), n=8, side=8)
     skill = np.linspace(0.5, 1, 300)
     job.tables["workers"] = pd.DataFrame({"worker": [f"w{i}" for i in range(300)], "answers": 1234, "skill": skill})
-    page = unillustrated(job)
+    page = some_of(job)
     assert "300 workers" in page.text
     assert (
         page.text.index("w299 1,234 1.000")
@@ -214,7 +218,7 @@ def test_workers_at_both_ends(make_job):
 
 
 def test_failed_items_are_counted_and_the_first_listed(make_job):
-    page = unillustrated(make_job(human=(4,), auto=(0,), n=80, side=8, broken=70))
+    page = some_of(make_job(human=(4,), auto=(0,), n=80, side=8, broken=70))
     assert "70 items cost nothing; the first 50 are listed." in page.text
     assert "11 picture-0011.png no file" in page.text
     assert "60 picture-0060.png no file" in page.text
@@ -242,14 +246,14 @@ def test_threshold_curve_by_hand():
 def test_threshold_that_nothing_reached(make_job):
     job = make_job()
     job.tables["threshold"] = {round: {"threshold": None} for round in job.tables["validation"]}
-    page, _ = written(job)
+    page = some_of(job, charts=True)
     assert "no threshold reached the target, so it labeled nothing" in page.text
 
 
 def test_a_million_items_are_sampled(make_job, monkeypatch):
     job = make_job(kind="image-classification", human=(100,), auto=(0, 200), n=400, side=8)
     monkeypatch.setattr(report, "SAMPLE", 50)
-    page, _ = written(job)
+    page = some_of(job, charts=True)
     quality = next(image["alt"] for image in page.images() if "right" in image["alt"])
     assert quality.count("50 labels right") == 2
     assert "A sample is shown." in page.text
@@ -258,6 +262,6 @@ def test_a_million_items_are_sampled(make_job, monkeypatch):
 def test_many_rounds_and_classes(make_job):
     classes = tuple(f"species {i}" for i in range(1000))
     job = make_job(human=(2,) * 60, auto=(0, 0) + (1,) * 58, n=200, classes=classes, side=8, state="stopped")
-    page, _ = written(job)
+    page = some_of(job, charts=True)
     assert "species 19 and 980 more" in page.text
     assert all(len(image["alt"]) < 1000 for image in page.images())
