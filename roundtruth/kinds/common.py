@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
 
 ANSWER = ["item", "worker", "source"]  # what a people's CSV may hold beside the label; source is what was asked about
@@ -49,6 +50,18 @@ def check_columns(frame: pd.DataFrame, wanted: list[str], where: Callable[[int],
     for column in frame.columns:
         if column not in wanted and column not in ANSWER:
             raise UserError(f"{place}: field {column}: an unknown column; {expected}")
+
+
+def normals(seed: int, what: str, *columns) -> np.ndarray:
+    """Standard normal numbers by name, see `roundtruth.draw.uniforms`."""
+    from scipy.special import ndtri
+
+    return ndtri(np.clip(uniforms(seed, what, *columns), 1e-12, 1 - 1e-12))
+
+
+def name(column: pd.Series) -> np.ndarray:
+    """Strings as integers that `uniforms` takes quickly, again and again."""
+    return pd.util.hash_array(column.to_numpy(object))
 
 
 def human(source: str) -> str:

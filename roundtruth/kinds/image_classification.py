@@ -18,6 +18,12 @@ QUALITY = 0.95
 QUALITY_NAME = "accuracy"
 LEARNER = "roundtruth.learners.classifier:Classifier"
 
+# simulated people, see err: log odds of a right answer, and how errors fall
+SKILL, SKILL_SPREAD, EASE_SPREAD = 2.35, 0.5, 1.4
+GUESSERS = 0.03  # the share of workers who do not look
+MISLED = 0.6  # the most errors on a picture that misleads
+ALIKE, TEMPTED = 0.5, 0.55
+
 
 def consolidate(answers: pd.DataFrame, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Several people's answers (item, worker, class_id) become labels (item, class_id, confidence) and
@@ -125,15 +131,34 @@ def read_answers(frame: pd.DataFrame, classes: list[str], where: Callable[[int],
 
 
 def err(assigned: pd.DataFrame, classes: list[str], seed: int, noise: float) -> pd.DataFrame:
-    """What simulated people answer: `assigned` has the true class_id a row for each (item, source, worker)."""
-    chance = uniforms(seed, "wrong", assigned["worker"], assigned["source"])
-    other = uniforms(seed, "which", assigned["worker"], assigned["source"])
-    shift = 1 + np.floor(other * max(1, len(classes) - 1)).astype(np.int64)
-    truth = assigned["class_id"].to_numpy(np.int64)
-    wrong = (chance < 0.18 * noise) & (len(classes) > 1)
-    answers = assigned[["item", "worker"]].copy()
-    answers["class_id"] = np.where(wrong, (truth + shift) % max(1, len(classes)), truth)
-    return answers.reset_index(drop=True)
+    """What simulated people answer: `assigned` has the true class_id a row for each (item, source, worker).
+
+    The log odds of an answer being right are the worker's skill and the item's ease (Whitehill and others, 2009,
+    "Whose vote should count more"); `noise` multiplies the odds of an error. Every class has one that it is often
+    taken for, and every item one wrong class that tempts most. The numbers are fitted on CIFAR-10N's answers, and the
+    spread of skill on Mechanical Turk's: docs/simulated-workforce.md.
+    """
+    answers = assigned[["item", "worker", "class_id"]].reset_index(drop=True)
+    if noise == 0 or len(classes) == 1:
+        return answers
+    truth = answers["class_id"].to_numpy(np.int64)
+    who, what = common.name(assigned["worker"]), common.name(assigned["source"])
+    skill = SKILL + SKILL_SPREAD * common.normals(seed, "skill", who)
+    skill = np.where(uniforms(seed, "guesser", who) < GUESSERS, -2.0, skill)
+    ease = EASE_SPREAD * common.normals(seed, "ease", what)
+    odds = noise * np.exp(-skill - ease)
+    guess = 1 - 1 / len(classes)  # nobody is wrong more often than by guessing, unless a picture misleads
+    wrong = uniforms(seed, "wrong", who, what) < np.minimum(odds / (1 + odds), np.maximum(guess, noise * MISLED))
+
+    def another(chance: np.ndarray) -> np.ndarray:
+        return (truth + 1 + np.floor(chance * (len(classes) - 1)).astype(np.int64)) % len(classes)
+
+    alike = another(uniforms(seed, "alike", truth))
+    tempting = np.where(uniforms(seed, "own", what) < ALIKE, alike, another(uniforms(seed, "tempting", what)))
+    any_other = another(uniforms(seed, "any", who, what))
+    error = np.where(uniforms(seed, "tempted", who, what) < TEMPTED, tempting, any_other)
+    answers["class_id"] = np.where(wrong, error, truth)
+    return answers
 
 
 def draw(picture: Image.Image, labels: pd.DataFrame, classes: list[str]) -> Image.Image:

@@ -16,6 +16,7 @@ import pandas as pd
 from roundtruth import kinds, manifest
 from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
+from roundtruth.kinds import common
 from roundtruth.storage import read_url
 
 POOL = 40  # workers; the crowds this was fitted on had 43, 39 and 52
@@ -45,7 +46,7 @@ class Simulated:
         names = answers["worker"], self._source(answers["item"])
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
         answers["submitted_at"] = start + after
-        answers["seconds"] = 10.0 * np.exp(normals(self.seed, "seconds", *names))
+        answers["seconds"] = 10.0 * np.exp(common.normals(self.seed, "seconds", *names))
         answers["batch"] = round
         now = pd.Timestamp(datetime.now(UTC))
         there = answers["submitted_at"] <= now
@@ -88,13 +89,6 @@ def assign(sources: pd.Series, count: int, seed: int) -> pd.DataFrame:
     turn = turn.reshape(len(sources), len(pool))
     chosen = np.sort(np.argsort(turn, axis=1)[:, :count], axis=1)
     return pd.DataFrame({"place": np.repeat(np.arange(len(sources)), count), "worker": pool[chosen.ravel()]})
-
-
-def normals(seed: int, what: str, *columns) -> np.ndarray:
-    """Standard normal numbers by name, see `roundtruth.draw.uniforms`."""
-    from scipy.special import ndtri
-
-    return ndtri(np.clip(uniforms(seed, what, *columns), 1e-12, 1 - 1e-12))
 
 
 def truth(job) -> pd.DataFrame:
