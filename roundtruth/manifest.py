@@ -67,7 +67,14 @@ def _record(text: bytes, where: str) -> dict:
     source = record.get("source-ref", record.get("source"))
     if not isinstance(source, str) or not source:
         raise UserError(f"{where}: no source-ref (or source) that names the item")
+    if not is_text(source):
+        raise UserError(f"{where}: source-ref (or source): no text: it has half of a character (a lone surrogate)")
     return record
+
+
+def is_text(name: str) -> bool:
+    """Whether UTF-8 can hold it: a string from JSON, or the name of a file, need not be text."""
+    return name.isascii() or name.encode(errors="ignore").decode() == name
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict:

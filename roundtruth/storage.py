@@ -8,6 +8,7 @@ Errors: `FileNotFoundError` for what is not there; `UserError` for what the user
 credentials, a folder that cannot be written); `OSError` naming endpoint and path where S3 stays out of reach.
 """
 
+import errno
 import fcntl
 import getpass
 import io
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -334,7 +336,7 @@ class S3Store(Store):
 
 
 class S3Lease:
-    """Time is this machine's own, from when it first saw a state of the lease: no two clocks are ever compared."""
+    """No two clocks are ever compared: time is this machine's own, from when it first saw a state of the lease."""
 
     def __init__(self, store: S3Store, what: str):
         self.store = store
@@ -351,12 +353,12 @@ class S3Lease:
             found = self._get()
             if found is None:
                 continue  # let go just now
-            etag, body, who = found
+            etag, age, body, who = found
             if who.get("token") == self.me["token"]:
                 self.etag = etag  # ours: the answer to our request was lost
                 break
             lives = _lives(who)
-            if lives or (seen and etag != seen):
+            if (lives and age <= LEASE_TTL) or (seen and etag != seen):
                 raise Held(_held(self.store.address, body))
             if not seen:
                 seen, since = etag, time.monotonic()
@@ -381,8 +383,8 @@ class S3Lease:
             if self._put(IfMatch=self.etag):
                 return
             found = self._get()
-            if found is None or found[2].get("token") != self.me["token"]:
-                self.lost = _held(self.store.address, found[1] if found else b"")
+            if found is None or found[3].get("token") != self.me["token"]:
+                self.lost = _held(self.store.address, found[2] if found else b"")
                 raise Held(self.lost)
             self.etag = found[0]  # the answer to our own renewal was lost
 
@@ -398,6 +400,8 @@ class S3Lease:
     def release(self) -> None:
         with self.lock:
             self.done.set()
+            if self.lost:
+                return
             # What cannot be deleted now is another's already, or is over in LEASE_TTL
             with suppress(OSError, UserError), _s3_errors(self.store._url(LEASE)):
                 _s3().call_s3("delete_object", **self._where(), IfMatch=self.etag)
@@ -419,16 +423,17 @@ class S3Lease:
         self.etag, self.renewed = answer["ETag"], asked
         return True
 
-    def _get(self) -> tuple[str, bytes, dict] | None:
-        """Its etag, its bytes, and what they say."""
+    def _get(self) -> tuple[str, float, bytes, dict] | None:
+        """Its etag, how many seconds ago it was renewed by S3's own clock, its bytes, and what they say."""
         url = self.store._url(LEASE)
         try:
             with _mistakes(url), _s3_errors(url):
-                etag = _s3().call_s3("head_object", **self._where())["ETag"]
+                head = _s3().call_s3("head_object", **self._where())
             body = self.store.read(LEASE)
         except FileNotFoundError:
             return None
-        return etag, body, _json_object(body)
+        now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return head["ETag"], (now - head["LastModified"]).total_seconds(), body, _json_object(body)
 
 
 TAKEN = ("PreconditionFailed", "412")
@@ -438,7 +443,12 @@ CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "I
 
 def _s3() -> Any:
     """One client a process and environment; it has its own thread, so any thread may use it."""
-    return _s3_client(os.getpid(), tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))))
+    environment = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+    with _one_at_a_time:
+        return _s3_client(os.getpid(), environment)
+
+
+_one_at_a_time = threading.Lock()
 
 
 @lru_cache
@@ -494,7 +504,7 @@ def _s3_errors(url: str) -> Iterator[None]:
             raise UserError(f"{url}: there is no such bucket") from error
         if code in CREDENTIALS:
             raise UserError(f"{url}: S3 refuses the credentials in the environment: {error}") from error
-        if isinstance(error, FileNotFoundError) and code != "NoSuchUpload":
+        if code == "KeyTooLongError" or (isinstance(error, FileNotFoundError) and code != "NoSuchUpload"):
             raise FileNotFoundError(f"{url}: not there") from error
         if isinstance(error, PermissionError):
             raise PermissionError(f"{url}: {error}") from error
@@ -579,7 +589,12 @@ def _json_object(body: bytes) -> dict:
 def read_url(url: str) -> bytes:
     """One file at an absolute path or s3:// url. Raises OSError (FileNotFoundError, PermissionError, ...)."""
     if not url.startswith("s3://"):
-        return Path(url).read_bytes()
+        try:
+            return Path(url).read_bytes()
+        except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):  # no file can be there
+                raise FileNotFoundError(error.errno, error.strerror, url) from error
+            raise
     bucket, key = _split(url)
     with _s3_errors(url):
         return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # more would ask for the size first
@@ -641,9 +656,15 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
 def resolve(source: str, base: str) -> str:
     """Where `source` is: s3:// and absolute as it stands, else below the folder `base`.
 
-    Raises UserError where `..` leads out of `base`.
+    Raises UserError where `..` leads out of `base`, and for what names no file anywhere.
     """
-    if source.startswith(("s3://", "/")):
+    if "\0" in source:
+        raise UserError(f"{source!r}: no file has such a name")
+    if source.startswith("s3://"):
+        if not _split(source)[1]:
+            raise UserError(f"{source}: names a bucket, but no file in it")
+        return source
+    if source.startswith("/"):
         return source
     _no_other_scheme(source)
     path = posixpath.normpath(source)

@@ -505,6 +505,21 @@ def test_a_lease_outlives_a_short_outage_and_says_so_in_a_long_one(proxy, quick,
         assert time.monotonic() - lease.renewed < storage.LEASE_TTL
 
 
+def test_a_lease_left_by_a_process_that_lives_on_is_over_in_its_time(s3, quick):
+    store = open_store(s3.url)
+    storage.S3Lease(store, "run").acquire()  # its renewal stopped, and it could not be deleted
+
+    def held() -> bool:
+        try:
+            with store.hold("run"):
+                return True
+        except Held:
+            return False
+
+    assert not held()
+    until(held)
+
+
 def test_a_lease_nobody_can_read_is_over_in_its_time(s3, quick):
     store = open_store(s3.url)
     store.replace("lease.json", b"[]")
@@ -532,6 +547,8 @@ def test_files_and_folders_anywhere(folder):
     for action in (read_url, list_url, lambda url: open_url(url).__enter__()):
         with pytest.raises(FileNotFoundError):
             action(f"{folder}/nothing")
+    with pytest.raises(FileNotFoundError):
+        read_url(f"{folder}/{'long' * 1000}")
 
 
 def stream(url: str, chunks, fails: bool = False) -> None:
@@ -581,10 +598,14 @@ def test_where_a_source_is(source, base, url):
     assert resolve(source, base) == url
 
 
-@pytest.mark.parametrize("source", ["..", "../a", "a/../../b", "./../data/a", "https://host/a.jpg"])
+@pytest.mark.parametrize("source", ["..", "../a", "a/../../b", "./../data/a", "https://host/a.jpg", "s3://b", "s3://"])
 def test_a_source_cannot_lead_out_of_its_folder(source):
     refused(lambda: resolve(source, "/data"), source)
     refused(lambda: resolve(source, "s3://b/data"), source)
+
+
+def test_no_file_has_a_nul_in_its_name():
+    refused(lambda: resolve("a\0b", "/data"), "a\\x00b")
 
 
 @given(st.lists(st.sampled_from(["a", "..", ".", "", "b.jpg"]), min_size=1).map("/".join))

@@ -68,14 +68,14 @@ def _pictures(folder: str) -> Iterator[dict]:
         names = [url.removeprefix(start) for url in list_url(folder)]
     except FileNotFoundError:
         names = []  # on S3, where a folder is what is in it
-    sources = [
-        name
-        for name in names
-        if name.lower().endswith(PICTURES) and not f"/{name}".count("/.")  # hidden, or in a hidden folder
-    ]
+    # "/." is in what is hidden, or in a hidden folder
+    sources = [name for name in names if name.lower().endswith(PICTURES) and "/." not in f"/{name}"]
     if not sources:
         raise UserError(f"{folder}: no pictures in this folder; known are {', '.join(PICTURES)}")
-    yield from ({"source-ref": source} for source in sources)
+    for source in sources:
+        if not manifest.is_text(source):
+            raise UserError(f"{folder}: {source.encode(errors='replace').decode()}: not UTF-8; rename the file")
+        yield {"source-ref": source}
 
 
 def _starts_as_manifest(data: str) -> bool:

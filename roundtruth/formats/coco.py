@@ -12,6 +12,7 @@ import pandas as pd
 from roundtruth.errors import UserError
 from roundtruth.formats.records import SOURCES, check_inside, picture_sizes, records
 from roundtruth.kinds.common import unknown_class
+from roundtruth.manifest import is_text
 from roundtruth.storage import read_url, write_url
 
 SIDES = ["left", "top", "width", "height"]
@@ -128,6 +129,8 @@ def _images(path: str, images: list[dict]) -> tuple[list[str], dict]:
     for n, image in enumerate(images):
         number = _field(path, f"images[{n}]", image, "id", (int, str))
         name = _field(path, f"images[{n}]", image, "file_name", (str,))
+        if not is_text(name):
+            raise UserError(f"{path}: images[{n}]: field file_name: no text: it has half of a character")
         for field, value, known in (("id", number, places), ("file_name", name, files)):
             if value in known:
                 raise UserError(f"{path}: images[{n}]: field {field}: {value!r} is images[{known[value] - 1}] already")
@@ -210,7 +213,9 @@ def _sizes(path: str, images: list[dict], labels: pd.DataFrame, sources: list[st
             told.append((item, width, height, 3))
         else:
             untold.append(item)
-    read = picture_sizes(untold, [sources[item - 1] for item in untold], path.rpartition("/")[0])
+    files = [sources[item - 1] for item in untold]
+    base = path.rpartition("/")[0]
+    read = picture_sizes(untold, files, base, lambda item: f"{path}: images[{item - 1}]: field file_name")
     sizes = pd.DataFrame(told, columns=["item", "width", "height", "depth"], dtype="int64")
     return pd.concat([sizes, read], ignore_index=True).sort_values("item", ignore_index=True)
 

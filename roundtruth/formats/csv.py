@@ -62,7 +62,12 @@ def read(path: str, kind: str, classes: list[str], attribute: str) -> Iterator[d
     )
     labeled = np.unique(labels["item"])
     if kind == "object-detection":
-        sizes = picture_sizes(labeled, sources[labeled - 1], path.rpartition("/")[0])
+        sizes = picture_sizes(
+            labeled.tolist(),
+            list(sources[labeled - 1]),
+            path.rpartition("/")[0],
+            lambda item: f"{where((frame['item'] == item).idxmax())}: field source",
+        )
         check_inside(labels, sizes, where)
     else:
         sizes = pd.DataFrame({"item": labeled, "width": 0})

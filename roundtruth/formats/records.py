@@ -1,13 +1,12 @@
 """Labels that a dataset came with, as manifest records."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 
-from roundtruth import kinds
+from roundtruth import kinds, pictures
 from roundtruth.errors import UserError
-from roundtruth.storage import open_url, resolve
+from roundtruth.storage import resolve
 
 SOURCES = ("human", "auto", "verified", "input")  # who gave a label, as in the table of labels
 CREATED = "1970-01-01T00:00:00.000000"  # nobody knows when; and a dataset that is read again must read the same
@@ -32,26 +31,15 @@ def records(
         yield record
 
 
-def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str) -> pd.DataFrame:
-    """(item, width, height, depth) of the pictures; 0 where one is missing or broken."""
-    with ThreadPoolExecutor(16) as threads:
-        sizes = list(threads.map(_size, [resolve(source, base) for source in sources]))
-    return pd.DataFrame(sizes, columns=["width", "height", "depth"], dtype="int64").assign(item=list(items))
-
-
-def _size(url: str) -> tuple[int, int, int]:
-    from PIL import Image
-
-    try:
-        with open_url(url) as file, Image.open(file) as picture:
-            return *picture.size, len(picture.getbands())
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ):  # whatever a broken picture makes Pillow raise
-        return 0, 0, 0
+def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str, where: Callable[[int], str]) -> pd.DataFrame:
+    """(item, width, height, depth) of the pictures; 0 where one is missing or broken. `where(item)` is its place."""
+    urls = []
+    for item, source in zip(items, sources):
+        try:
+            urls.append(resolve(source, base))
+        except UserError as mistake:
+            raise UserError(f"{where(item)}: {mistake}") from None
+    return pictures.check(pd.DataFrame({"url": urls}))[["width", "height", "depth"]].assign(item=list(items))
 
 
 def check_inside(labels: pd.DataFrame, sizes: pd.DataFrame, where: Callable[[int], str]) -> None:

@@ -124,6 +124,8 @@ annotation = {"id": 1, "image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
             {"images": [{"id": i, "file_name": "a"} for i in (1, 2)]},
             r"images\[1\]: field file_name: 'a' is images\[0\]",
         ),
+        ({"images": [{"id": 1, "file_name": "\ud800"}]}, r"images\[0\]: field file_name: no text"),
+        ({"images": [{"id": 3, "file_name": "../a"}]}, r"images\[0\]: field file_name: \.\./a: leads out of"),
         ({"images": [{"id": 1, "file_name": n} for n in "ab"]}, r"images\[1\]: field id: 1 is images\[0\] already"),
         ({"categories": []}, r"annotations\[0\]: field category_id: 18"),
         ({"categories": [{"id": 18}]}, r"categories\[0\]: field name: missing"),

@@ -106,6 +106,12 @@ def test_a_box_outside_its_picture(table, tmp_path):
         read(path, BOXES)
 
 
+def test_a_labeled_picture_out_of_reach(table):
+    path = table("source,class,left,top,width,height\na.jpg,,,,,\n../a.jpg,cat,60,0,10,10\n")
+    with pytest.raises(UserError, match=r"line 3: field source: \.\./a\.jpg: leads out of"):
+        read(path, BOXES)
+
+
 def test_what_is_not_utf8(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"source\na\n\xff\n")
     with pytest.raises(UserError, match="line 3: not UTF-8"):

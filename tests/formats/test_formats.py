@@ -35,6 +35,12 @@ def test_a_folder_of_pictures(place):
         assert set(list_url(folder)) >= {resolve(record["source-ref"], formats.base(folder)) for record in records}
 
 
+def test_a_picture_whose_name_is_no_text(tmp_path):
+    (tmp_path / "a\udcff.jpg").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"a\?\.jpg: not UTF-8"):
+        read(str(tmp_path))
+
+
 def test_a_folder_without_pictures(place):
     put(f"{place}/notes.txt")
     with pytest.raises(UserError, match="no pictures"):
