@@ -1,76 +1,26 @@
-import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # jobs name their learner fast_learner:Logistic
-
-CREATED = "2026-01-01T00:00:00.000000"
 
 
 @pytest.fixture
 def data() -> Path:
-    """The development data beside the checkout; it is not part of the project, and tests that use it skip without it."""
+    """The development data beside the checkout; it is no part of the project: tests that use it skip without it."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("the development data is not beside this checkout")
     return folder
 
 
-def digits(folder: Path, n: int) -> None:
-    """Pictures of handwritten digits, input.manifest and truth.manifest."""
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    lines, truth = [], []
-    for i in range(n):
-        source = f"images/{i + 1:04d}.png"
-        Image.fromarray((found.images[i] * 15).astype("uint8")).save(folder / source)
-        lines.append({"source-ref": source})
-        truth.append(lines[-1] | classified("truth", int(found.target[i])))
-    write_lines(folder / "input.manifest", lines)
-    write_lines(folder / "truth.manifest", truth)
-
-
-def classified(attribute: str, number: int) -> dict:
-    """What Ground Truth adds to the line of a picture that shows the digit `number`."""
-    metadata = {
-        "class-name": str(number), "confidence": 1.0, "type": "groundtruth/image-classification",
-        "human-annotated": "yes", "creation-date": CREATED, "job-name": "truth",
-    }  # fmt: skip
-    return {attribute: number, f"{attribute}-metadata": metadata}
-
-
-def write_lines(path: Path, records: list[dict]) -> None:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-
-
-def write_job(folder: Path, **changed) -> Path:
-    """job.yaml in `folder`: digits, people who never err, the fast learner; a key that is None is left out."""
-    job = {
-        "name": "digits",
-        "kind": "image-classification",
-        "data": "input.manifest",
-        "classes": [str(number) for number in range(10)],
-        "output": "job",
-        "workforce": {"backend": "simulated", "truth": "truth.manifest", "noise": 0},
-        "learner": "fast_learner:Logistic",
-        "weights": "none",
-    } | changed
-    path = folder / "job.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in job.items() if value is not None}, sort_keys=False))
-    return path
-
-
 @pytest.fixture
 def make(tmp_path):
     """make(n, **changed): a job file about n digits, and its spec."""
     from roundtruth.spec import JobSpec
+    from tests.jobs import digits, write_job
 
     def made(n: int, **changed):
         if not (tmp_path / "input.manifest").exists():
@@ -78,49 +28,6 @@ def make(tmp_path):
         return JobSpec.from_file(write_job(tmp_path, **changed))
 
     return made
-
-
-def go(address: str) -> bool:
-    """The flow's loop without Prefect; False where it waits for people."""
-    from roundtruth import plan, steps
-    from roundtruth.job import Job
-
-    steps.select(Job(address), Job(address).last_round())
-    while round := plan.next_round(Job(address)):
-        steps.dispatch(Job(address), round)
-        if not steps.wait(Job(address), round)["done"]:
-            return False
-        steps.consolidate(Job(address), round)
-        if plan.has_machine_half(Job(address), round):
-            for step in (steps.train, steps.infer, steps.calibrate, steps.autolabel):
-                step(Job(address), round)
-        steps.select(Job(address), round)
-    steps.deliver(Job(address))
-    return True
-
-
-def run_job(spec):
-    """Begin the job, or go on with it, as far as it comes."""
-    from roundtruth.job import Job, begin
-
-    begin(spec)
-    go(spec.output)
-    return Job(spec.output)
-
-
-def output(folder: Path) -> list[dict]:
-    """The records of the output manifest, without what differs from run to run."""
-    records = [json.loads(line) for line in (folder / "output/output.manifest").read_text().splitlines()]
-    for record in records:
-        for value in record.values():
-            if isinstance(value, dict):
-                value.pop("creation-date", None)
-    return records
-
-
-def cost_of(summary: dict) -> dict:
-    """A summary without how long things took."""
-    return summary | {"rounds": [{k: v for k, v in row.items() if k != "seconds"} for row in summary["rounds"]]}
 
 
 @pytest.fixture(scope="session")
