@@ -268,7 +268,8 @@ def stop(job: Job) -> None:
         consolidate(job, last)
 
 
-def tell(job: Job) -> None:
-    """Write the report of the job as it stands: the page, its pictures and report/summary.json."""
-    report.write(job)
+def tell(job: Job) -> dict[str, bytes]:
+    """Write the report of the job as it stands: the page, its pictures (name -> PNG) and report/summary.json."""
+    pictures = report.write(job)
     job.store.replace("report/summary.json", (json.dumps(job.summary(), indent=2) + "\n").encode())
+    return pictures

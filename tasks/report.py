@@ -3,7 +3,6 @@ import base64
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from roundtruth import report as pages
 from roundtruth import steps
 from roundtruth.job import Job
 from tasks import VERB, key
@@ -13,14 +12,14 @@ from tasks import VERB, key
 def report(job: str) -> None:
     """The page a person reads is written, and its pictures and rounds are shown in the UI."""
     opened = Job(job)
-    steps.tell(opened)
+    drawn = steps.tell(opened)
     summary = opened.summary()
     rounds = [{name: value for name, value in row.items() if name != "seconds"} for row in summary["rounds"]]
     create_table_artifact(rounds, key=key(opened, "rounds"), description=headline(summary))
     # an image artifact shows its whole address as text; a picture inside markdown looks right
     pictures = "\n\n".join(
         f"### {name}\n\n![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"
-        for name, png in pages.pictures(opened).items()
+        for name, png in drawn.items()
     )
     page = f"{opened.address}/report/index.html"
     create_markdown_artifact(f"{headline(summary)}\n\nThe whole page: `{page}`\n\n{pictures}", key=key(opened, "report"))

@@ -41,23 +41,20 @@ class Gallery:
     tiles: list
 
 
-def write(job) -> None:
-    """Writes report/index.html, one file that needs nothing else, and report/*.png.
+def write(job) -> dict[str, bytes]:
+    """Writes report/index.html, one file that needs nothing else, and report/*.png; the pictures, name -> PNG.
 
-    `job` is a `roundtruth.job.Job` at any point of its life; what is not there yet is left out of the page.
+    `job` is a `roundtruth.job.Job` at any point of its life; what is not there yet is left out of the page. The names
+    are lower case words joined by dashes.
     """
     summary, labels = job.summary(), job.outcome()
     charts, galleries = charts_of(job, summary, labels), galleries_of(job, labels)
-    for name, png in named(charts, galleries).items():
+    pictures = named(charts, galleries)
+    for name, png in pictures.items():
         job.store.replace(f"report/{name}.png", png)
     html = page(job, summary, charts, galleries)
     job.store.replace("report/index.html", html.encode("utf-8", "replace"))  # a file name may hold what UTF-8 cannot
-
-
-def pictures(job) -> dict[str, bytes]:
-    """The report's pictures as they are now: name -> PNG. The names are lower case words joined by dashes."""
-    summary, labels = job.summary(), job.outcome()
-    return named(charts_of(job, summary, labels), galleries_of(job, labels))
+    return pictures
 
 
 def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:

@@ -107,7 +107,7 @@ def test_finished_job(make_job, kind, figures):
     assert "Nothing is promised" in page.text
     check_self_contained(page)
     check_inert(page)
-    assert report.pictures(job) == {name[7:-4]: files[name] for name in pngs}
+    assert report.write(job) == {name[7:-4]: files[name] for name in pngs}
 
 
 def test_alt_texts_hold_the_numbers_of_the_bars(make_job):
