@@ -1,10 +1,12 @@
 """What reading a label has in common in all kinds."""
 
+import colorsys
 import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from PIL import ImageDraw, ImageFont
 
 from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
@@ -68,25 +70,26 @@ def human(source: str) -> str:
     return "no" if source == "auto" else "yes"
 
 
-def caption(draw, place: tuple[float, float], text: str, colour: tuple, size: int, limit: tuple[int, int]) -> None:
-    """Write `text` on a plate of `colour`, its lower left corner at `place`, moved inside a picture of size `limit`."""
-    from PIL import ImageFont
+def plate(text: str, size: int) -> tuple[int, int]:
+    """Width and height in pixels that a caption of this letter size takes."""
+    left, top, right, bottom = ImageFont.load_default(size).getbbox(text)
+    return round(right - left) + size // 2, round(bottom - top) + size // 2
 
+
+def caption(pen: ImageDraw.ImageDraw, place, text: str, colour: tuple, size: int, limit: tuple[int, int]) -> None:
+    """Write `text` on a plate of `colour`, its lower left corner at `place`, moved inside a picture of size `limit`."""
     font = ImageFont.load_default(size)
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    pad = max(1, size // 5)
-    width, height = right - left + 2 * pad, bottom - top + 2 * pad
+    left, top, _, _ = font.getbbox(text)
+    width, height = plate(text, size)
     x = max(0, min(place[0], limit[0] - width))
     y = max(0, min(place[1] - height, limit[1] - height))
-    draw.rectangle([x, y, x + width, y + height], fill=colour)
+    pen.rectangle([x, y, x + width, y + height], fill=colour)
     # luma, ITU-R BT.601: black letters on light plates, white ones on dark plates
     light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 140
-    draw.text((x + pad - left, y + pad - top), text, font=font, fill=(0, 0, 0) if light else (255, 255, 255))
+    pen.text((x + size // 4 - left, y + size // 4 - top), text, font=font, fill="black" if light else "white")
 
 
 def colour(number: int) -> tuple[int, int, int]:
     """A colour a class: hues a golden angle apart, so that any first few of them differ well."""
-    import colorsys
-
     red, green, blue = colorsys.hsv_to_rgb((0.33 + 0.618034 * number) % 1, 0.9, 1 - 0.25 * (number % 3) / 2)
     return round(255 * red), round(255 * green), round(255 * blue)

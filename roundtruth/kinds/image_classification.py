@@ -164,12 +164,13 @@ def err(assigned: pd.DataFrame, classes: list[str], seed: int, noise: float) -> 
 def draw(picture: Image.Image, labels: pd.DataFrame, classes: list[str]) -> Image.Image:
     """A copy of the picture with its class on a strip below it."""
     width, height = picture.size
-    size = max(10, min(width, height) // 16)
-    strip = 2 * size
-    result = Image.new("RGB", (width, height + strip), (255, 255, 255))
-    result.paste(picture.convert("RGB"))
+    size = max(10, min(width, height) // 14)
+    names = [classes[number] for number in labels["class_id"].tolist()]
+    wide = max([width, *(common.plate(name, size)[0] for name in names)])
+    result = Image.new("RGB", (wide, height + size * 2), "white")
+    result.paste(picture.convert("RGB"), ((wide - width) // 2, 0))
     pen = ImageDraw.Draw(result)
-    for number in labels["class_id"].tolist():
-        place = (0, height + strip)
-        common.caption(pen, place, classes[number], common.colour(number), size, result.size)
+    for number, name in zip(labels["class_id"].tolist(), names):
+        pen.rectangle([0, height, wide, height + 2 * size], fill=common.colour(number))
+        common.caption(pen, (0, height + 2 * size - size // 4), name, common.colour(number), size, result.size)
     return result
