@@ -3,15 +3,22 @@
 from typing import Literal
 
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
 from roundtruth import steps
+from roundtruth.errors import UserError
 from roundtruth.job import Job
 from tasks import progress
 
 
-@flow(name="model-work", flow_run_name="round {round} {step}")
-def model_work(job: str, round: int, step: Literal["train", "infer"]) -> None:
+@flow(name="model-work")
+def model_work(job: str, round: int, step: Literal["train", "infer"]) -> State | None:
     """Train or infer for round `round` of the job in the folder `job`."""
-    opened = Job(job)
-    with progress(opened, f"round {round}: {step}") as told:
-        getattr(steps, step)(opened, round, told)
+    try:
+        opened = Job(job)
+        with progress(opened, f"round {round}: {step}") as told:
+            getattr(steps, step)(opened, round, told)
+    except UserError as mistake:
+        return Failed(name="Mistake", message=str(mistake))  # its job ends with the same; trying again would not help
+    return None

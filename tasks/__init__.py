@@ -1,4 +1,4 @@
-"""The verbs of a round as Prefect tasks, one a file. A task adds retries, artifacts and progress to one call of the library."""
+"""The verbs of a round as Prefect tasks, one a file: retries, artifacts and progress around one call of the library."""
 
 import re
 import time
@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.deployments import run_deployment
+from prefect.runtime import task_run
 
 from roundtruth import steps
 from roundtruth.job import Job, Progress
 from roundtruth.terminal import bar
+from tasks.pool import run_on_pool
 
 
 def outside(task, run, state) -> bool:
@@ -19,8 +20,13 @@ def outside(task, run, state) -> bool:
     return isinstance(state.result(raise_on_failure=False), OSError)
 
 
-# the job folder is the state of a job: Prefect's cache would be a second one
-VERB = {"cache_policy": NO_CACHE, "retries": 3, "retry_delay_seconds": [2, 10, 30], "retry_condition_fn": outside}
+VERB = {
+    "task_run_name": lambda: task_run.task_name,  # without Prefect's random letters
+    "cache_policy": NO_CACHE,  # the job folder is the state of a job: a cache would be a second one
+    "retries": 3,
+    "retry_delay_seconds": [2, 10, 30],
+    "retry_condition_fn": outside,
+}
 
 
 def key(job: Job, what: str) -> str:
@@ -46,23 +52,11 @@ def progress(job: Job, what: str) -> Iterator[Progress]:
     update_progress_artifact(artifact, progress=100.0)
 
 
-def model_step(step: str, address: str, round: int) -> None:
-    """Run `train` or `infer` here, or on the worker of the pool that the job names."""
+def model_step(step: str, address: str, round: int, result: str) -> None:
+    """Run `train` or `infer` here, or on the worker of the pool that the job names, until the round has `result`."""
     job = Job(address)
-    if job.spec.pool is None:
-        with progress(job, f"round {round}: {step}") as told:
-            getattr(steps, step)(job, round, told)
+    if job.spec.pool is not None:
+        run_on_pool(step, job, round, result)
         return
-    done = {"train": "model/model.pt", "infer": "predictions/done.json"}[step]
-    for attempt in range(1, 4):
-        if job.has(round, done):
-            return
-        # the key carries the attempt: a parent that was killed meets its run again, a failed run is tried anew
-        run = run_deployment(
-            f"model-work/{job.spec.pool}",
-            parameters={"job": address, "round": round, "step": step},
-            flow_run_name=f"{job.spec.name} round {round} {step}",
-            idempotency_key=f"{address} {round} {step} {attempt}",
-        )
-        if run.state and run.state.is_failed() and attempt == 3:
-            raise RuntimeError(f"{step} of round {round} failed on pool {job.spec.pool}: {run.state.message}")
+    with progress(job, f"round {round}: {step}") as told:
+        getattr(steps, step)(job, round, told)
