@@ -63,17 +63,31 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     if job.has(round, "closed.json"):
         return {"asked": len(batch), "answered": len(batch), "done": True}
     exhausted = collect(job, round, backend)
-    answers = job.answers(round)
-    per_item = answers.groupby("item")["worker"].nunique()
-    answered = int((per_item >= job.spec.workforce.answers_per_item).sum())
-    done = exhausted or answered == len(batch)
+    enough = answered(job, round)
+    done = exhausted or enough == len(batch)
     if done:
         close(job, round, "complete")
-    return {"asked": len(batch), "answered": answered, "done": done}
+    return {"asked": len(batch), "answered": enough, "done": done}
+
+
+def answered(job: Job, round: int) -> int:
+    """The items of a round's batch that as many people answered as the job asks for."""
+    per_item = job.answers(round).groupby("item")["worker"].nunique()
+    return int((per_item >= job.spec.workforce.answers_per_item).sum())
 
 
 def collect(job: Job, round: int, backend) -> bool:
     """Add the answers that are new to the round's; whether no more will ever come."""
+    new, exhausted = news(job, round, backend)
+    if len(new):
+        table = new.assign(batch=round)[no_answers(job.kind).columns]
+        number = len(job.store.list(job.path(round, "answers/"))) + 1
+        job.store.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
+    return exhausted
+
+
+def news(job: Job, round: int, backend) -> tuple[pd.DataFrame, bool]:
+    """The answers to a round's batch that the job folder has not yet, and whether no more will ever come."""
     posted = job.store.read_json(job.path(round, "posted.json"))
     answers, exhausted = backend.collect(round, job.batch(round), posted)
     answers = pd.concat([no_answers(job.kind), answers])  # of nobody's answers a backend need not know the columns
@@ -81,11 +95,17 @@ def collect(job: Job, round: int, backend) -> bool:
     new = changed(answers, known, job.kind.COLUMNS) if len(known) else answers
     if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
         new = new[~pair(new).isin(pair(known))]
-    if len(new):
-        table = new.assign(batch=round)[no_answers(job.kind).columns]
-        number = len(job.store.list(job.path(round, "answers/"))) + 1
-        job.store.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
-    return exhausted
+    return new, exhausted
+
+
+def answers_came(job: Job) -> bool:
+    """Whether it pays to go on with a job that waits for people. Only looks, so that it may be asked at any time."""
+    backend, last = workforce.get(job), job.last_round()
+    for earlier in range(1, last) if backend.LATE else ():
+        if len(news(job, earlier, backend)[0]):
+            return True
+    new, exhausted = news(job, last, backend)
+    return exhausted or len(new) > 0 or answered(job, last) == len(job.batch(last))
 
 
 def pair(answers: pd.DataFrame) -> pd.MultiIndex:

@@ -86,6 +86,10 @@ class Store:
         """
         raise NotImplementedError
 
+    def holder(self) -> str:
+        """Who holds the job, as `Held` says it; empty where nobody does. Only looks: whoever comes to hold it may."""
+        raise NotImplementedError
+
     def read_json(self, path: str):
         return json.loads(self.read(path))
 
@@ -188,6 +192,20 @@ class LocalStore(Store):
             finally:
                 if lease.held():
                     path.unlink()
+
+    def holder(self) -> str:
+        try:
+            with self._path(LEASE).open("rb") as file:
+                body = file.read()
+                lives = _lives(_json_object(body))
+                if lives is None:  # of another machine, on a disk that both see: its lock tells
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        lives = True
+        except FileNotFoundError:
+            return ""
+        return _held(self.address, body) if lives else ""
 
     def _lock(self, path: Path) -> IO[bytes]:
         while True:
@@ -333,6 +351,19 @@ class S3Store(Store):
         finally:
             lease.release()
             renewal.join()
+
+    def holder(self) -> str:
+        try:
+            with _mistakes(self._url(LEASE)), _s3_errors(self._url(LEASE)):
+                head = _s3().call_s3("head_object", Bucket=self.bucket, Key=self._key(LEASE))
+            body = self.read(LEASE)
+        except FileNotFoundError:
+            return ""
+        lives = _lives(_json_object(body))
+        if lives is None:  # on another machine: its age tells, by S3's clock alone
+            now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
+            lives = (now - head["LastModified"]).total_seconds() <= LEASE_TTL
+        return _held(self.address, body) if lives else ""
 
 
 class S3Lease:
