@@ -1,26 +1,75 @@
-"""Go on with every job of a folder that is not at its end: answers may have come."""
+"""Go on with every job of a folder for which answers came, or that was cut off."""
+
+from itertools import takewhile
 
 from prefect import flow, get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 
-from roundtruth import plan
+from roundtruth import plan, steps
 from roundtruth.job import Job
 from roundtruth.storage import list_url
+
+FLOW = "labeling-job"
+FAULTS = 3  # runs in a row that failed; then a person must look
 
 
 @flow(name="advance")
 def advance(jobs: str) -> list[str]:
-    """Start the deployed labeling-job for each job folder below `jobs` that waits or was cut off; their addresses."""
-    going = []
-    for address in sorted(url.removesuffix("/job.json") for url in list_url(jobs) if url.endswith("/job.json")):
-        job = Job(address)
-        if plan.state(job) in ("waiting", "running"):
+    """Start the deployed labeling-job for each job folder below `jobs` in which there is something to do; which ones.
+
+    A folder that cannot be read is told and left out. So is a job that another run holds, one whose run has not begun
+    yet, and one whose last runs failed one after the other: it would fail for ever, and pay for training each time.
+    """
+    logger, going, before = get_run_logger(), [], runs()
+    try:
+        found = [url.removesuffix("/job.json") for url in list_url(jobs) if url.endswith("/job.json")]
+    except FileNotFoundError:
+        found = []
+    for address in found:
+        mine = [run for run in before if output(run) == address]
+        try:
+            job = Job(address)
+            if not to_do(job) or any(run.state_type in ("SCHEDULED", "PENDING") for run in mine):
+                continue
+            if holder := job.store.holder():
+                logger.info("%s", holder)
+                continue
+            failed = list(takewhile(lambda run: run.state_type == "FAILED", mine))
+            if len(failed) >= FAULTS and plan.state(job) != "waiting":
+                why = failed[0].state.message if failed[0].state else None
+                logger.warning("%s: failed %d times in a row; run it by hand once mended: %s", address, len(failed), why)
+                continue
             run_deployment(
-                "labeling-job/labeling-job",
-                parameters={"job": job.spec.model_dump(mode="json")},
-                flow_run_name=job.spec.name,
-                timeout=0,
+                f"{FLOW}/{FLOW}", parameters={"job": job.spec.model_dump(mode="json")}, timeout=0, as_subflow=False
             )
-            going.append(address)
-    get_run_logger().info("%d jobs go on: %s", len(going), ", ".join(going) or "-")
+        except Exception as broken:  # whatever is wrong with one folder, the others go on
+            logger.warning("%s: left out of this sweep: %s", address, broken)
+            continue
+        going.append(address)
+    logger.info("%d jobs found below %s; started: %s", len(found), jobs, ", ".join(going) or "none")
     return going
+
+
+def to_do(job: Job) -> bool:
+    state = plan.state(job)
+    if state == "waiting":
+        return steps.answers_came(job)
+    return state == "running" or not job.store.exists("output/output.manifest")
+
+
+def runs() -> list[FlowRun]:
+    """The newest runs of labeling jobs, the newest first."""
+    with get_client(sync_client=True) as server:
+        return server.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])), sort=FlowRunSort.START_TIME_DESC, limit=200
+        )
+
+
+def output(run: FlowRun) -> str | None:
+    job = run.parameters.get("job")
+    return job["output"].rstrip("/") if isinstance(job, dict) and "output" in job else None
+
