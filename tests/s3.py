@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "hold":
             self.through.held.set()
-            self.through.go_on.wait(30)
+            self.through.go_on.wait(60)
         if fault in ("busy", "deny"):
             status, code = (503, "SlowDown") if fault == "busy" else (403, "SignatureDoesNotMatch")
             self.answer(status, {}, f"<Error><Code>{code}</Code><Message>by the proxy</Message></Error>".encode())
