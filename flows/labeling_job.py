@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.labeling_round import labeling_round
-from roundtruth import plan
+from roundtruth import plan, steps
 from roundtruth.errors import Held, UserError
 from roundtruth.job import Job, begin, hold
 from roundtruth.spec import JobSpec
@@ -27,6 +27,8 @@ def labeling_job(job: JobSpec) -> State:
 
 
 def labeled(job: str) -> State:
+    if Job(job).stopped:
+        steps.stop(Job(job))  # it may have been killed half way
     select(job, Job(job).last_round())  # the first batch, or the one that a higher budget allows
     while round := plan.next_round(Job(job)):
         ended = labeling_round(job, round, return_state=True)
