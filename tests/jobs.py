@@ -62,6 +62,8 @@ def go(address: str) -> bool:
     from roundtruth import plan, steps
     from roundtruth.job import Job
 
+    if Job(address).stopped:
+        steps.stop(Job(address))
     steps.select(Job(address), Job(address).last_round())
     while round := plan.next_round(Job(address)):
         steps.dispatch(Job(address), round)
