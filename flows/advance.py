@@ -41,7 +41,7 @@ def advance(jobs: str) -> list[str]:
             failed = list(takewhile(lambda run: run.state_type == "FAILED", mine))
             if len(failed) >= FAULTS and plan.state(job) != "waiting":
                 why = failed[0].state.message if failed[0].state else None
-                logger.warning("%s: failed %d times in a row; run it by hand once mended: %s", address, len(failed), why)
+                logger.warning("%s: failed %d times in a row, so run it by hand: %s", address, len(failed), why)
                 continue
             run_deployment(
                 f"{FLOW}/{FLOW}", parameters={"job": job.spec.model_dump(mode="json")}, timeout=0, as_subflow=False
@@ -72,4 +72,3 @@ def runs() -> list[FlowRun]:
 def output(run: FlowRun) -> str | None:
     job = run.parameters.get("job")
     return job["output"].rstrip("/") if isinstance(job, dict) and "output" in job else None
-
