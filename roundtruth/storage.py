@@ -359,11 +359,9 @@ class S3Store(Store):
             body = self.read(LEASE)
         except FileNotFoundError:
             return ""
-        lives = _lives(_json_object(body))
-        if lives is None:  # on another machine: its age tells, by S3's clock alone
-            now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
-            lives = (now - head["LastModified"]).total_seconds() <= LEASE_TTL
-        return _held(self.address, body) if lives else ""
+        # A process may live on, its lease no longer renewed
+        over = _age(head) > LEASE_TTL or _lives(_json_object(body)) is False
+        return "" if over else _held(self.address, body)
 
 
 class S3Lease:
@@ -463,8 +461,13 @@ class S3Lease:
             body = self.store.read(LEASE)
         except FileNotFoundError:
             return None
-        now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return head["ETag"], (now - head["LastModified"]).total_seconds(), body, _json_object(body)
+        return head["ETag"], _age(head), body, _json_object(body)
+
+
+def _age(head: dict) -> float:
+    """How many seconds ago an object was written, by S3's clock alone."""
+    now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return (now - head["LastModified"]).total_seconds()
 
 
 TAKEN = ("PreconditionFailed", "412")

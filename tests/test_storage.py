@@ -391,8 +391,10 @@ def test_a_second_holder_is_told_who_holds_and_a_killed_one_frees_it_at_once(sto
         Held, match=rf"{store.address} is held by \w+@\S+ pid {holder.pid} \(label birds\) since 20\d\d-"
     ):
         store.hold("run").__enter__()
+    assert f"pid {holder.pid} (label birds)" in store.holder()
     assert store.list() == [], "the lease is no file of the job"
     holder.kill()
+    until(lambda: not store.holder())
     until(lambda: free(store))  # though nobody has waited for the process, which is a zombie now
     assert time.monotonic() - start < storage.LEASE_TTL
 
@@ -432,6 +434,20 @@ def test_a_removed_lease_stops_its_holder(tmp_path):
         (tmp_path / "lease.json").unlink()
         with pytest.raises(Held, match="removed"):
             lease.check()
+
+
+def test_who_holds_a_job_is_seen_without_holding_it(store, monkeypatch):
+    assert store.holder() == ""
+    with store.hold("run") as lease:
+        for lives in (True, None):  # here, and where that cannot be known
+            monkeypatch.setattr(storage, "_lives", lambda who, lives=lives: lives)
+            assert f"pid {os.getpid()} (run)" in store.holder()
+        lease.check()
+    assert store.holder() == ""
+    store.replace("lease.json", b"{}")  # left behind
+    monkeypatch.setattr(storage, "_lives", lambda who: None)
+    monkeypatch.setattr(storage, "LEASE_TTL", 0)
+    until(lambda: store.holder() == "")
 
 
 @pytest.fixture
