@@ -3,7 +3,8 @@
     python benchmarks/consolidation.py DATA [DRAWS]
 
 DATA holds crowd-labels/, cifar10/, crowd-boxes/ and ground-truth-manifests/birds-image-classification/
-(docs/consolidation.md says where they are from); DRAWS is how many draws of fewer workers are averaged, 40 unless given.
+(docs/consolidation.md says where they are from); DRAWS is how many draws of fewer workers are averaged,
+40 unless given.
 """
 
 import json

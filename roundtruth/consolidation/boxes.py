@@ -224,14 +224,13 @@ def _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers: int) 
         return _over_half(alpha, beta), _over_half(alpha[v_cluster] - yes, beta[v_cluster] - no)
 
     v = np.ones(workers)
-    for _ in range(VOTING[0]):
+    for _ in range(VOTING[0] if len(v_worker) else 0):
         _, others = confidence(v)
         agreed = np.where(drew, others, 1 - others) * compared
         agreement = (np.bincount(v_worker, agreed, minlength=workers) + AGREE_N * AGREE) / (n + AGREE_N)
         new = np.maximum(VOTE, np.log(agreement / (1 - agreement)))
-        if len(v_worker):
-            new /= new[v_worker].mean()
-        moved, v = np.abs(new - v).max(initial=0.0), new
+        new /= new[v_worker].mean()
+        moved, v = np.abs(new - v).max(), new
         if moved < VOTING[1]:
             break
     sure, others = confidence(v)
