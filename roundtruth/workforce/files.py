@@ -70,6 +70,8 @@ class Files:
         for line, row in zip(lines, rows):
             if len(row) != len(header):
                 raise UserError(f"{name}: line {line}: {len(row)} fields where the header has {len(header)}")
+        if not rows:
+            return no_answers(kind)
         frame = pd.DataFrame(rows, columns=header, dtype="str").apply(lambda column: column.str.strip())
 
         def where(row: int) -> str:
