@@ -65,16 +65,17 @@ def decode(
     rows = []
     for item, record in records:
         label, metadata = common.attribute_of(record, attribute, TYPE, where(item))
-        rows.append((item, label, metadata.get("class-name"), common.number(metadata.get("confidence", 1.0))))
-    table = pd.DataFrame(rows, columns=["item", "label", "name", "confidence"]).astype({"confidence": float})
+        whole = type(label) is int or (isinstance(label, str) and label.isdecimal())
+        sure = common.number(metadata.get("confidence", 1.0))
+        rows.append((item, None if whole else repr(label), metadata.get("class-name"), sure))
+    table = pd.DataFrame(rows, columns=["item", "odd", "name", "confidence"]).astype({"confidence": float})
 
     def refuse(bad: np.ndarray, field: str, what: Callable[[pd.Series], str]) -> None:
         if bad.any():
             row = table.iloc[int(bad.argmax())]
             raise UserError(f"{where(int(row['item']))}: field {field}: {what(row)}")
 
-    whole = [type(label) is int or (isinstance(label, str) and label.isdecimal()) for label in table["label"]]
-    refuse(~np.array(whole, bool), attribute, lambda row: f"{row['label']!r} is not the number of a class")
+    refuse(table["odd"].notna().to_numpy(), attribute, lambda row: f"{row['odd']} is not the number of a class")
     table["class_id"] = common.class_ids(table["name"], classes)
     refuse(
         (table["class_id"] < 0).to_numpy(),

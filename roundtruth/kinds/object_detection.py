@@ -158,7 +158,7 @@ def decode(
     drawn = table["box"] > 0
     for side in SIDES:
         refuse(drawn & table[side].isna(), lambda row, side=side: f"has no number for {side}")
-    refuse(drawn & table["name"].isna(), lambda row: f"has class_id {row['number']!r}, which its class-map lacks")
+    refuse(drawn & table["name"].isna(), lambda row: f"has class_id {row['number']}, which its class-map lacks")
     table["class_id"] = common.class_ids(table["name"], classes)
     refuse(drawn & (table["class_id"] < 0), lambda row: "has class " + common.unknown_class(row["name"], classes))
     refuse(drawn & ~table["confidence"].between(0, 1), lambda row: "has a confidence that is no number from 0 to 1")
@@ -202,7 +202,7 @@ def _read(item: int, record: dict, attribute: str, where: Callable[[int], str]) 
         (
             item,
             place,
-            box.get("class_id"),
+            repr(box.get("class_id")),
             names.get(str(box.get("class_id"))),
             *(common.number(box.get(side)) for side in SIDES),
             common.number(thing.get("confidence", 1.0)),

@@ -1,0 +1,346 @@
+import json
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from roundtruth.errors import UserError
+from roundtruth.kinds import object_detection as od
+
+SIDES = ["left", "top", "width", "height"]
+NOTHING = (-1, 0.0, 0.0, 0.0, 0.0)
+
+
+def table(*rows, extra=()) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["item", *od.COLUMNS, *extra])
+
+
+def quality(labels, reference) -> float:
+    return od.quality(labels, reference).item()
+
+
+def record(**changed) -> dict:
+    """A line as Ground Truth writes it: two boxes on a picture of 200 x 100."""
+    label = {
+        "image_size": [{"width": 200, "height": 100, "depth": 3}],
+        "annotations": [
+            {"class_id": 0, "top": 10, "left": 20.5, "height": 30, "width": 40.25},
+            {"class_id": 7, "top": 0, "left": 0, "height": 100, "width": 200},
+        ],
+    }
+    metadata = {
+        "objects": [{"confidence": 0.93}, {"confidence": 0.5}],
+        "class-map": {"0": "bird", "7": "cat"},
+        "type": "groundtruth/object-detection",
+        "human-annotated": "yes",
+        "creation-date": "2026-01-01T00:00:00.000000",
+        "job-name": "labeling-job/x",
+    }
+    for key, value in changed.items():
+        (label if key in label else metadata)[key.replace("_map", "-map")] = value
+    return {"source-ref": "a.jpg", "label": label, "label-metadata": metadata}
+
+
+def decode(*records, classes=("cat", "bird")) -> pd.DataFrame:
+    return od.decode(enumerate(records, 1), "label", list(classes), lambda item: f"truth.manifest: line {item}")
+
+
+# -- quality: the rule of the promise
+
+
+def test_two_empty_pictures_agree():
+    assert quality(table((1, *NOTHING)), table((1, *NOTHING))) == 1
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_what_stays_unmatched_counts_zero(swap):
+    one, other = table((1, *NOTHING)), table((1, 0, 10, 10, 20, 20))
+    assert quality(*((other, one) if swap else (one, other))) == 0
+
+
+def test_the_mean_over_matches_and_unmatched():
+    # IoU by hand: 10 x 20 of 20 x 20 + 20 x 20 - 200 is 1/3; the second boxes have no partner
+    labels = table((1, 0, 0, 0, 20, 20), (1, 0, 100, 0, 20, 20))
+    reference = table((1, 0, 10, 0, 20, 20), (1, 0, 200, 0, 20, 20))
+    assert quality(labels, reference) == pytest.approx((1 / 3) / 3)
+
+
+def test_equal_boxes_are_exactly_one():
+    rows = table((1, 0, 26.3, 40.8, 184.6, 142.9), (1, 0, 0.1, 0.2, 0.7, 0.3), (2, 1, 1 / 3, 2 / 3, 1.1, 7.7))
+    assert od.quality(rows, rows).tolist() == [1.0, 1.0]
+
+
+def test_the_class_must_agree():
+    assert quality(table((1, 0, 0, 0, 20, 20)), table((1, 1, 0, 0, 20, 20))) == 0
+
+
+@pytest.mark.parametrize("order", ["score", "confidence"])
+def test_the_surer_box_chooses_first(order):
+    # both would take the one reference box; the surer has IoU 1/3, the other 1
+    rows = [(1, 0, 10, 0, 20, 20, 0.4), (1, 0, 0, 0, 20, 20, 0.9)]
+    reference = table((1, 0, 10, 0, 20, 20))
+    assert quality(table(*rows, extra=[order]), reference) == pytest.approx((1 / 3) / 2)
+    assert quality(table(*rows, extra=[order]).drop(columns=order), reference) == pytest.approx(1 / 2)
+
+
+def test_a_box_takes_the_free_one_with_the_highest_iou():
+    labels = table((1, 0, 0, 0, 20, 20, 0.9), (1, 0, 0, 0, 20, 20, 0.8), extra=["score"])
+    reference = table((1, 0, 10, 0, 20, 20), (1, 0, 0, 0, 20, 20))
+    assert quality(labels, reference) == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_only_items_of_both_tables_in_order():
+    labels = table((9, 0, 0, 0, 20, 20), (3, *NOTHING), (5, 0, 0, 0, 20, 20))
+    reference = table((5, 0, 0, 0, 20, 20), (7, *NOTHING), (3, *NOTHING))
+    found = od.quality(labels, reference)
+    assert found.index.tolist() == [3, 5]
+    assert found.tolist() == [1, 1]
+
+
+def test_boxes_of_different_pictures_never_match():
+    assert od.quality(table((1, *NOTHING), (2, 0, 0, 0, 9, 9)), table((1, 0, 0, 0, 9, 9), (2, *NOTHING))).tolist() == [
+        0,
+        0,
+    ]
+
+
+def test_random_boxes_fail():
+    chance = np.random.default_rng(0)
+    item = np.repeat(np.arange(500), 3)
+    drawn = [table(*zip(item, np.zeros(1500, int), *chance.uniform([0, 0, 20, 20], [200, 200, 90, 90], (1500, 4)).T))
+             for _ in range(2)]  # fmt: skip
+    assert od.quality(*drawn).mean() < 0.2
+
+
+def by_hand(labels, reference) -> float:
+    """The rule, one box after the other, with pycocotools' IoU."""
+    from pycocotools.mask import iou
+
+    free, total, matched = list(range(len(reference))), 0.0, 0
+    for *_, number, left, top, width, height in sorted(
+        ((-row[-1], at, *row[1:6]) for at, row in enumerate(labels)), key=lambda row: row[:2]
+    ):
+        mine = [k for k in free if reference[k][1] == number]
+        values = (
+            iou([[left, top, width, height]], [list(reference[k][2:6]) for k in mine], [0] * len(mine))[0]
+            if mine
+            else []
+        )
+        if len(values) and max(values) > 0:
+            total, matched = total + max(values), matched + 1
+            free.remove(mine[int(np.argmax(values))])
+    union = len(labels) + len(reference) - matched
+    return total / union if union else 1.0
+
+
+box = st.tuples(st.integers(0, 1), *[st.integers(0, 30)] * 2, *[st.integers(1, 30)] * 2)
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.tuples(box, st.floats(0, 1)), max_size=6), st.lists(box, max_size=6)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_quality_is_the_rule_box_by_box(pictures):
+    labels = [[(item, *one, score) for one, score in drawn] for item, (drawn, _) in enumerate(pictures)]
+    reference = [[(item, *one) for one in wanted] for item, (_, wanted) in enumerate(pictures)]
+    expected = [by_hand(a, b) for a, b in zip(labels, reference)]
+    labels = table(
+        *chain.from_iterable(rows or [(item, *NOTHING, 1.0)] for item, rows in enumerate(labels)), extra=["score"]
+    )
+    reference = table(*chain.from_iterable(rows or [(item, *NOTHING)] for item, rows in enumerate(reference)))
+    np.testing.assert_allclose(od.quality(labels, reference), expected, atol=1e-12)
+
+
+def test_many_pictures_are_taken_in_blocks(monkeypatch):
+    chance = np.random.default_rng(1)
+    tables = [
+        table(*zip(chance.integers(0, 30, 200), np.zeros(200, int), *chance.uniform(1, 50, (4, 200)))) for _ in "ab"
+    ]
+    whole = od.quality(*tables)
+    monkeypatch.setattr(od, "PAIRS", 50)
+    pd.testing.assert_series_equal(od.quality(*tables), whole)
+
+
+# -- confidence, objects
+
+
+def test_confidence_is_the_mean_score_and_objects_are_counted():
+    rows = table((2, 0, 0, 0, 9, 9, 0.5), (1, *NOTHING, 0.9), (2, 1, 0, 0, 9, 9, 0.7), extra=["score"])
+    assert od.confidence(rows).to_dict() == {1: 0.9, 2: pytest.approx(0.6)}
+    assert od.objects(rows).to_dict() == {1: 0, 2: 2}
+
+
+# -- manifests
+
+
+def test_a_line_of_ground_truth_is_read():
+    labels = decode(record(), record(annotations=[], objects=[], class_map={}))
+    assert labels.values.tolist() == [
+        [1, 1, 20.5, 10, 40.25, 30, 0.93],
+        [1, 0, 0, 0, 200, 100, 0.5],
+        [2, -1, 0, 0, 0, 0, 1],
+    ]
+    assert labels["item"].dtype == labels["class_id"].dtype == np.int64
+
+
+def test_class_ids_may_be_strings():
+    boxes = [{"class_id": "7", "top": 0, "left": 0, "height": 10, "width": 10}]
+    assert decode(record(annotations=boxes, objects=[{}]))["class_id"].tolist() == [0]
+
+
+def test_a_pixel_of_rounding_is_cut_off():
+    boxes = [{"class_id": 0, "top": -1, "left": 180, "height": 50, "width": 21}]
+    labels = decode(record(annotations=boxes, objects=[{"confidence": 1}]))
+    assert labels[SIDES].values.tolist() == [[180, 0, 20, 49]]
+
+
+def broken(**changed) -> dict:
+    return record(annotations=[{"class_id": 0, "top": 5, "left": 5, "height": 10, "width": 10} | changed], objects=[{}])
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (broken(width=0), "box 1 has no area"),
+        (broken(height=-4), "box 1 has no area"),
+        (broken(left=195), "outside the picture, whose width is 200"),
+        (broken(top=-3), "outside the picture"),
+        (broken(left=None), "no number for left"),
+        (broken(left="5"), "no number for left"),
+        (broken(top=float("nan")), "no number for top"),
+        (broken(top=True), "no number for top"),
+        (broken(class_id=3), "class_id 3, which its class-map lacks"),
+        (record(class_map={"0": "bird", "7": "dog"}), "'dog' is not one of the job's classes (cat, bird)"),
+        (record(annotations=None), "annotations is not a list of boxes"),
+        (record(annotations=[3]), "annotations is not a list of boxes"),
+        (record(objects=[{"confidence": 1}]), "objects does not list one object a box"),
+        (record(objects=[{"confidence": 1}, {"confidence": 1.5}]), "no number from 0 to 1"),
+        (record(class_map=[]), "class-map is not an object"),
+        (record(image_size=[]), "image_size"),
+        (record(type="groundtruth/image-classification"), "'groundtruth/image-classification'"),
+        ({"source-ref": "a.jpg"}, "field label: missing"),
+        ({"source-ref": "a.jpg", "label": {}}, "field label-metadata: missing"),
+    ],
+)
+def test_what_is_wrong_is_named_by_line_and_field(line, what):
+    with pytest.raises(UserError) as error:
+        decode(record(), line)
+    assert str(error.value).startswith("truth.manifest: line 2: field label")
+    assert what in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def encode(labels, items, classes=("cat", "bird")) -> list[dict]:
+    return od.encode(labels, items, "label", list(classes), "labeling-job/x", "2026-01-01T00:00:00.000000")
+
+
+def test_a_label_is_written_as_ground_truth_does():
+    labels = decode(record()).assign(source="human")
+    items = pd.DataFrame({"item": [2, 1], "width": 200, "height": 100, "depth": 3, "source": "a.jpg"})
+    (written,) = encode(labels, items)
+    expected = record()
+    del expected["source-ref"]
+    for box in expected["label"]["annotations"]:
+        box["class_id"] = 1 - box["class_id"] // 7
+    expected["label-metadata"]["class-map"] = {"1": "bird", "0": "cat"}
+    assert written == expected
+    assert [type(v) for v in written["label"]["annotations"][0].values()] == [int, int, float, int, float]
+    json.dumps(written)
+
+
+def test_machines_labels_are_not_human_annotated():
+    items = pd.DataFrame({"item": [1, 2, 3], "width": 9, "height": 9, "depth": 3})
+    labels = table((1, *NOTHING), (2, *NOTHING), (3, *NOTHING)).assign(
+        confidence=1.0, source=["auto", "human", "input"]
+    )
+    written = encode(labels, items)
+    assert [line["label-metadata"]["human-annotated"] for line in written] == ["no", "yes", "yes"]
+    assert written[0]["label"]["annotations"] == written[0]["label-metadata"]["objects"] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "attribute"),
+    [
+        ("birds/truth.manifest", "truth"),
+        ("bccd/truth.manifest", "truth"),
+        ("raccoon/truth.manifest", "truth"),
+        ("ground-truth-manifests/birds-object-detection/output.manifest", "category"),
+        ("ground-truth-manifests/cats-object-detection/output.manifest", "cat-ground-truth"),
+    ],
+)
+def test_real_manifests_come_back_as_they_were(data, file, attribute):
+    records = [json.loads(line) for line in (data / file).read_text().splitlines()]
+    names = {k: v for line in records for k, v in line[f"{attribute}-metadata"]["class-map"].items()}
+    classes = [names[k] for k in sorted(names)]
+    labels = od.decode(enumerate(records), attribute, classes, str).assign(source="human")
+    sizes = [line[attribute]["image_size"][0] for line in records]
+    items = pd.DataFrame(sizes).assign(item=range(len(records)))
+    first = records[0][f"{attribute}-metadata"]
+    written = od.encode(labels, items, attribute, classes, first["job-name"], first["creation-date"])
+    for line, mine in zip(records, written, strict=True):
+        line[f"{attribute}-metadata"]["creation-date"] = first["creation-date"]
+        assert mine == {key: line[key] for key in mine}
+
+
+# -- people's CSVs
+
+
+def csv(*rows, columns=("item", "worker", "class", *SIDES)) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns), dtype="str")
+
+
+def read(frame, classes=("cat", "bird")) -> pd.DataFrame:
+    return od.read_answers(frame, list(classes), lambda index: f"a.csv: line {index + 2}")
+
+
+def test_answers_are_read():
+    labels = read(csv(("1", "w", "bird", "1.5", "2", " 3", "4"), ("2", "w", "", "", "", "", "")))
+    assert labels.values.tolist() == [[1, 1.5, 2, 3, 4], [-1, 0, 0, 0, 0]]
+    assert list(labels.columns) == od.COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        (("1", "w", "brid", "1", "2", "3", "4"), "field class: 'brid' is not one of the job's classes (cat, bird)"),
+        (("1", "w", "", "1", "2", "3", "4"), "field class: empty"),
+        (("1", "w", "cat", "x", "2", "3", "4"), "field left: 'x' is not a number"),
+        (("1", "w", "cat", "1", "inf", "3", "4"), "field top: 'inf' is not a number"),
+        (("1", "w", "cat", "1", "2", "", "4"), "field width: '' is not a number"),
+        (("1", "w", "cat", "1", "2", "3", "0"), "field height: the box has no area"),
+    ],
+)
+def test_a_bad_answer_is_named_by_line_and_field(row, what):
+    with pytest.raises(UserError) as error:
+        read(csv(("1", "w", "cat", "1", "2", "3", "4"), row))
+    assert str(error.value).startswith(f"a.csv: line 3: {what}")
+
+
+def test_columns_are_checked():
+    with pytest.raises(UserError, match="field class: the column is missing"):
+        read(csv(("1", "w", "cat"), columns=("item", "worker", "label")))
+    with pytest.raises(UserError, match="field colour: an unknown column"):
+        read(csv(("1", "w", "cat", "1", "2", "3", "4", "red"), columns=("item", "worker", "class", *SIDES, "colour")))
+
+
+# -- drawing
+
+
+def test_boxes_are_drawn_in_a_colour_a_class():
+    picture = Image.new("L", (300, 200))
+    labels = table((1, 0, 20, 40, 100, 80), (1, 1, 150, 60, 120, 100))
+    drawn = od.draw(picture, labels, ["cat", "bird"])
+    assert drawn.size == picture.size
+    assert drawn.mode == "RGB"
+    assert drawn.getpixel((20, 100)) != drawn.getpixel((150, 100))
+    assert drawn.getpixel((60, 100)) == (0, 0, 0)
+    assert picture.getpixel((20, 100)) == 0
+    empty = od.draw(picture, table((1, *NOTHING)), ["cat", "bird"])
+    assert empty.getcolors() == [(300 * 200, (0, 0, 0))]
