@@ -35,6 +35,7 @@ def labeled(job: str) -> State:
         if ended.name == "WaitingForPeople":
             return Completed(name=ended.name, message=ended.message)
         ended.result()  # raises what failed the round
+    steps.late(Job(job))
     deliver(job)
     report(job)
     return Completed(name=plan.state(Job(job)).capitalize())

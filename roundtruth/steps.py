@@ -57,8 +57,7 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     Answers to earlier batches that come late are kept and paid, too.
     """
     backend = workforce.get(job)
-    for earlier in range(1, round) if backend.LATE else ():
-        collect(job, earlier, backend)
+    late(job, backend)
     batch = job.batch(round)
     if job.has(round, "closed.json"):
         return {"asked": len(batch), "answered": len(batch), "done": True}
@@ -68,6 +67,13 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     if done:
         close(job, round, "complete")
     return {"asked": len(batch), "answered": enough, "done": done}
+
+
+def late(job: Job, backend: workforce.Workforce | None = None) -> None:
+    """Collect what came after a batch was closed."""
+    backend = backend or workforce.get(job)
+    for round in job.rounds_with("closed.json") if backend.LATE else ():
+        collect(job, round, backend)
 
 
 def answered(job: Job, round: int) -> int:

@@ -74,6 +74,7 @@ def go(address: str) -> bool:
             for step in (steps.train, steps.infer, steps.calibrate, steps.autolabel):
                 step(Job(address), round)
         steps.select(Job(address), round)
+    steps.late(Job(address))
     steps.deliver(Job(address))
     return True
 

@@ -231,6 +231,16 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
         assert run_job(spec).summary()["cost"]["human"] == price + 2.0
 
 
+def test_what_comes_after_the_job_is_complete_is_paid_too(make, tmp_path):
+    spec = make(1, workforce={"backend": "files", "answers_per_item": 1}, prices={"per_answer": 1.0, "per_item": 10.0})
+    run_job(spec)
+    (tmp_path / "job/people/answers").mkdir()
+    for worker, cost in (("ann", 11.0), ("bob", 12.0)):
+        (tmp_path / f"job/people/answers/{worker}.csv").write_text(f"item,worker,label\n1,{worker},{len(worker)}\n")
+        summary = run_job(spec).summary()
+        assert (summary["state"], summary["cost"]["total"]) == ("complete", cost)
+
+
 def test_a_late_answer_counts_for_its_worker(people):
     """Skills are learned from all answers that came in time; a later round's do not lose the earlier ones."""
     spec, items, say = people
