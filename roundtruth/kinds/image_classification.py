@@ -19,7 +19,7 @@ QUALITY_NAME = "accuracy"
 LEARNER = "roundtruth.learners.classifier:Classifier"
 
 # simulated people, see err: log odds of a right answer, and how errors fall
-SKILL, SKILL_SPREAD, EASE_SPREAD = 2.35, 0.5, 1.4
+SKILL, SKILL_SPREAD, EASE_SPREAD = 2.1, 0.5, 1.3
 GUESSERS = 0.03  # the share of workers who do not look
 MISLED = 0.6  # the most errors on a picture that misleads
 ALIKE, TEMPTED = 0.5, 0.55

@@ -29,7 +29,7 @@ LOOSE, SLOPPY = 0.4, 0.08  # how workers differ in looseness; the share of very 
 SLIPS, UNCLEAR = 0.15, 0.06  # boxes, and objects, whose errors are 3.5 times as large
 MISS = (-4.1, -3.43, 1.5, 0.5)  # log odds by log size: slope, where they are even, spread of objects and of workers
 OVERLOOKED = 0.01  # the odds of missing what nobody would
-IMAGINED, DECOYS = 0.018, (0.03, 0.35)
+IMAGINED, DECOYS = 0.014, (0.03, 0.35)
 MISTAKEN = 0.03  # boxes of a wrong class: a guess
 
 PAIRS = 4_000_000  # pairs of boxes compared at once: about 500 MB
