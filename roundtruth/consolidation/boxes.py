@@ -111,8 +111,8 @@ def boxes(answers: pd.DataFrame) -> Consolidated:
 
 def _checked(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """class_id and sides as arrays; the sides are 0 where nothing was drawn."""
-    number = answers["class_id"].to_numpy(float)
-    sides = answers[SIDES].to_numpy(float)
+    table = answers[["class_id", *SIDES]].apply(pd.to_numeric, errors="coerce")
+    number, sides = table["class_id"].to_numpy(float, na_value=np.nan), table[SIDES].to_numpy(float, na_value=np.nan)
     drawn = number >= 0
     for bad, what in (
         (~((number >= -1) & (number % 1 == 0)), "class_id is neither the number of a class nor -1"),

@@ -137,6 +137,7 @@ def test_an_empty_table_gives_empty_tables():
         ((1, "b", -2, 0, 0, 10, 10), "class_id"),
         ((1, "b", 0.5, 0, 0, 10, 10), "class_id"),
         ((1, "b", math.nan, 0, 0, 10, 10), "class_id"),
+        ((1, "b", 0, "x", 0, 10, 10), "finite"),
         ((1, None, 0, 0, 0, 10, 10), "worker"),
     ],
 )
