@@ -68,7 +68,7 @@ def _scene(glyphs: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray,
     boxes = []
     for _ in range(chance.choice([1, 2, 3, 4, 5, 6], p=[0.25, 0.25, 0.2, 0.12, 0.1, 0.08])):
         for _ in range(20):  # a place that hides little of what is there; else there is one digit less
-            size = int(np.exp(chance.uniform(np.log(18), np.log(72))))
+            size = int(np.exp(chance.uniform(np.log(20), np.log(76))))
             left, top = chance.integers(0, SIDE - size + 1, 2)
             ink = Image.fromarray(glyphs[chance.integers(len(glyphs))]).resize((size, size), Image.Resampling.BICUBIC)
             ink = np.asarray(ink, float) / 255
@@ -80,7 +80,7 @@ def _scene(glyphs: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray,
             continue
         there = scene[top : top + size, left : left + size]
         colour = chance.uniform(0, 255, 3)
-        contrast = chance.uniform(60, 220)  # how far the colour is from the background's mean; the least is hard to see
+        contrast = chance.uniform(70, 220)  # how far the colour is from the background's mean; the least is hard to see
         away = colour - there.mean((0, 1))
         colour = there.mean((0, 1)) + away / (np.linalg.norm(away) + 1e-9) * contrast
         there += (colour - there) * ink[:, :, None] * 0.9

@@ -89,9 +89,10 @@ def _network(weights: dict) -> nn.Module:
         network = ShuffleNetV2([4, 8, 4], SHUFFLENETS[name], num_classes=1, inverted_residual=block)
     else:
         network = torchvision.models.get_model(name, weights=None)
-    unused = network.load_state_dict(weights["tensors"], strict=False)
-    assert not unused.unexpected_keys
-    assert all(name.startswith(("conv5.", "fc.")) for name in unused.missing_keys)
+    if "tensors" in weights:  # else they come with the whole learner's state
+        left = network.load_state_dict(weights["tensors"], strict=False)
+        assert not left.unexpected_keys
+        assert all(key.startswith(("conv5.", "fc.")) for key in left.missing_keys)
     return network
 
 

@@ -7,6 +7,7 @@ predictions = classifier.predict(others)
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,13 +84,13 @@ class Classifier:
         self.classes, self.seed, self.weights = classes, seed, weights
         self.side = 0  # 0 until there was something to learn
         self.temperature = 1.0
-        self.network: Network | None = None
+        self.network: Any = None
 
     def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
         s, where = SETTINGS, device()
-        labels = labels.drop_duplicates("item", keep="last").set_index("item")["class_id"]
-        labels = labels[labels.isin(range(len(self.classes)))]
-        pictures = pictures.take(np.isin(pictures.items, labels.index))
+        known = labels.drop_duplicates("item", keep="last").set_index("item")["class_id"]
+        known = known[known.isin(range(len(self.classes)))]
+        pictures = pictures.take(np.isin(pictures.items, known.index))
         if not len(pictures):
             self.side, self.network = 0, None
             return
@@ -97,7 +98,7 @@ class Classifier:
             torch.manual_seed(self.seed)
             chance = np.random.default_rng(self.seed)
             self.side = _side(pictures, self.weights is not None, where)
-            images, target = self._load(pictures), torch.tensor(labels.loc[pictures.items].to_numpy("int64"))
+            images, target = self._load(pictures), torch.tensor(known.loc[pictures.items].to_numpy("int64"))
             colour = bool((images.amax(1) != images.amin(1)).any())  # photographs may be mirrored, signs may not
             shuffled = chance.permutation(len(images))
             held = shuffled[: int(s.held_back * len(images))]
@@ -128,6 +129,8 @@ class Classifier:
                     progress(step + 1, steps, f"loss {loss.item():.2f}")
 
             self.network = average.network
+            unseen = sorted(set(range(len(self.classes))) - set(target.tolist()))
+            self.network.head[1].bias.data[unseen] = -1e9  # what it was never shown it never says
             self.temperature = _temperature(self._logits(images[held]), target[held]) if len(held) >= 10 else 1.0
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:

@@ -1,0 +1,215 @@
+"""The box learner learns, and what it says is valid whatever it was given."""
+
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from roundtruth.kinds import object_detection
+from roundtruth.learners import detector
+from roundtruth.learners.detector import Detector
+from roundtruth.learners.weights import recognise
+from tests.learners.made import squares
+from tests.learners.test_weights import original
+
+COLUMNS = ["item", "class_id", "left", "top", "width", "height", "score"]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A few steps are enough where nothing must be learned."""
+    monkeypatch.setattr(detector.SETTINGS, "passes", 4)
+    monkeypatch.setattr(detector.SETTINGS, "tuned_passes", 4)
+    monkeypatch.setattr(detector.SETTINGS, "warmup", 2)
+    monkeypatch.setattr(detector.SETTINGS, "least", 64)
+
+
+def check(predictions, pictures, classes=1):
+    assert list(predictions.columns) == COLUMNS
+    assert predictions["item"].drop_duplicates().tolist() == pictures.items.tolist()  # all, in order, each in one place
+    assert (predictions["item"].diff().fillna(0) != 0).sum() == len(pictures) - 1
+    assert predictions["score"].between(0, 1).all()
+    assert predictions["class_id"].between(-1, classes - 1).all()
+    assert predictions["class_id"].dtype == "int64"
+    nothing = predictions["class_id"] == -1
+    assert not predictions[nothing]["item"].isin(predictions[~nothing]["item"]).any()
+    assert not predictions[nothing]["item"].duplicated().any()
+    assert (predictions.loc[nothing, COLUMNS[2:6]] == 0).all(axis=None)
+    boxes = predictions[~nothing]
+    size = pd.DataFrame(pictures.sizes, index=pictures.items).loc[boxes["item"]].to_numpy()
+    assert (boxes[["left", "top"]].to_numpy() >= 0).all()
+    assert (boxes[["left", "top"]].to_numpy() + boxes[["width", "height"]].to_numpy() <= size + 1e-3).all()
+    assert (boxes[["width", "height"]] > 0).all(axis=None)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    pictures, labels = squares(tmp_path_factory.mktemp("squares"), 70, classes=2)
+    before = replace(detector.SETTINGS)
+    detector.SETTINGS.passes, detector.SETTINGS.least = 60, 64
+    learner = Detector(["red", "blue"], 0, None)
+    seen = []
+    learner.train(pictures, labels[labels["item"] <= 50], lambda *at: seen.append(at))
+    vars(detector.SETTINGS).update(vars(before))
+    return learner, pictures.take(pictures.items > 50), labels, seen
+
+
+def test_an_easy_task_is_learned(learned):
+    learner, rest, labels, seen = learned
+    predictions = learner.predict(rest)
+    check(predictions, rest, classes=2)
+    quality = object_detection.quality(predictions, labels)
+    assert len(quality) == 20
+    assert quality.mean() > 0.6
+    turned = predictions.assign(class_id=predictions["class_id"].map({-1: -1, 0: 1, 1: 0}))
+    assert object_detection.quality(turned, labels).mean() < quality.mean() / 2  # it tells the classes apart
+    assert seen[-1][0] == seen[-1][1]
+    assert all(a[0] < b[0] for a, b in pairwise(seen))
+
+
+def test_a_picture_is_judged_alone(learned):
+    learner, rest, *_ = learned
+    together, alone = learner.predict(rest), learner.predict(rest.take(slice(3, 4)))
+    pd.testing.assert_frame_equal(
+        together[together["item"] == rest.items[3]].reset_index(drop=True), alone, atol=1e-3, rtol=1e-3
+    )
+    assert len(learner.predict(rest.take(slice(0, 0)))) == 0
+
+
+def test_the_state_survives_a_file(learned):
+    learner, rest, *_ = learned
+    file = io.BytesIO()
+    torch.save(learner.state(), file)
+    file.seek(0)
+    other = Detector(["red", "blue"], 5, None)
+    other.load(torch.load(file, weights_only=True))
+    pd.testing.assert_frame_equal(other.predict(rest), learner.predict(rest))
+
+
+PROGRAM = """
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from roundtruth.learners import detector
+from tests.learners.made import squares
+detector.SETTINGS.passes, detector.SETTINGS.least = 6, 64
+pictures, labels = squares(Path(sys.argv[2]), 8)
+learner = detector.Detector(["red"], 3, None)
+learner.train(pictures, labels.sample(frac=1, random_state=int(sys.argv[3])))
+learner.cut = 0.0
+print(learner.predict(pictures).to_csv())
+"""
+
+
+def test_the_same_seed_gives_the_same_predictions_in_any_process(tmp_path):
+    root = str(Path(__file__).parents[2])
+
+    def run(order: int) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, root, str(tmp_path / "made"), str(order)],
+            capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": str(order), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        return done.stdout
+
+    first = run(1)
+    assert first.count("\n") > 8
+    assert run(2) == first
+
+
+def test_another_seed_is_another_model(tmp_path, short):
+    pictures, labels = squares(tmp_path, 6)
+    scores = []
+    state = torch.get_rng_state()
+    for seed in (0, 1):
+        learner = Detector(["red"], seed, None)
+        learner.train(pictures, labels)
+        scores.append(learner.predict(pictures)["score"].iloc[0])
+    assert scores[0] != scores[1]
+    assert torch.equal(torch.get_rng_state(), state)  # nobody else's chance is touched
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("kept", [[], [-1], [0]])
+def test_poor_training_sets(tmp_path, short, kept):
+    """Nothing at all, only pictures with nothing on them, a single one with something."""
+    pictures, labels = squares(tmp_path, 8)
+    some = labels[labels["class_id"].isin(kept)]
+    some = some[some["item"] == some["item"].max()] if kept == [0] else some
+    learner = Detector(["red", "never seen"], 0, None)
+    learner.train(pictures, some)
+    check(learner.predict(pictures), pictures, classes=2)
+    other = Detector(["red", "never seen"], 0, None)
+    other.load(learner.state())
+    pd.testing.assert_frame_equal(other.predict(pictures), learner.predict(pictures))
+
+
+def test_labels_of_other_items_and_boxes_at_the_edge(tmp_path, short):
+    pictures, labels = squares(tmp_path, 6)
+    strange = pd.DataFrame(
+        {"item": [999, 2, 3], "class_id": 0, "left": [0, 63.5, 9], "top": 0.0, "width": [9, 3.0, 0], "height": 64.0}
+    )
+    learner = Detector(["red"], 0, None)
+    learner.train(pictures, pd.concat([labels, strange]))
+    check(learner.predict(pictures), pictures)
+
+
+def test_a_pretrained_backbone_and_many_shapes(tmp_path, short):
+    folder, parts = tmp_path / "pictures", []
+    for k, side in enumerate((40, 64, 200)):
+        pictures, labels = squares(folder / str(k), 3, k, side)
+        parts.append((pictures, labels.assign(item=labels["item"] + 10 * k)))
+    items = pd.DataFrame({
+        "item": np.concatenate([p.items + 10 * k for k, (p, _) in enumerate(parts)]),
+        "url": [str(folder / str(k) / f"{i}.png") for k in range(3) for i in (1, 2, 3)],
+        "width": np.repeat([40, 64, 200], 3), "height": np.repeat([40, 64, 200], 3),
+    })  # fmt: skip
+    pictures = parts[0][0].__class__(items)
+    backbone = recognise(original(), "made")
+    learner = Detector(["red"], 0, backbone)
+    learner.train(pictures, pd.concat([labels for _, labels in parts]))
+    check(learner.predict(pictures), pictures)
+    assert "tensors" not in learner.state()["weights"]  # the network's own are all it needs
+    other = Detector(["red"], 0, None)
+    other.load(learner.state())
+    pd.testing.assert_frame_equal(other.predict(pictures), learner.predict(pictures))
+
+
+def test_prefix_quality_is_the_quality_of_each_cut():
+    """Against `kinds.object_detection.quality`, box by box."""
+    chance = np.random.default_rng(0)
+
+    def some(n):
+        corner, size = chance.uniform(0, 60, (n, 2)), chance.uniform(5, 40, (n, 2))
+        return np.concatenate([corner, corner + size], 1), chance.integers(0, 2, n)
+
+    def table(boxes, classes):
+        rows = np.column_stack([np.ones(len(boxes)), classes, boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+        rows = rows if len(rows) else np.array([[1, -1, 0, 0, 0, 0]])
+        return pd.DataFrame(rows, columns=COLUMNS[:6]).astype({"item": "int64", "class_id": "int64"})
+
+    for _ in range(40):
+        (found, kinds), (truth, classes) = some(chance.integers(0, 7)), some(chance.integers(0, 5))
+        boxes = {"boxes": found, "classes": kinds, "scores": np.linspace(0.9, 0.1, len(found))}
+        got = detector._prefix_quality(boxes, truth, classes)
+        wanted = [object_detection.quality(table(found[:k], kinds[:k]), table(truth, classes))[1]
+                  for k in range(len(found) + 1)]  # fmt: skip
+        np.testing.assert_allclose(got, wanted, atol=1e-9)
+
+
+def test_the_cut_is_the_best_one():
+    """Two good boxes at .8, a false one at .4: the cut lies between."""
+    boxes = {
+        "boxes": np.array([[0, 0, 10, 10], [20, 20, 30, 30], [50, 50, 60, 60]], float),
+        "classes": np.zeros(3, int), "scores": np.array([0.8, 0.8, 0.4]),
+    }  # fmt: skip
+    truth = (np.array([[0, 0, 10, 10], [20, 20, 30, 30]], "float32"), np.zeros(2, int))
+    assert 0.4 < detector._best_cut([boxes], [truth], np.ones(1)) <= 0.8
