@@ -28,7 +28,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from roundtruth import formats, kinds
+from roundtruth import formats, kinds, learners
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store, read_url, resolve
@@ -264,6 +264,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     else:
         records = read_records(spec)
         check(records, spec)
+        check_model(spec)
         begun = {
             "spec": spec.model_dump(mode="json"),
             "fingerprint": fingerprint(spec),
@@ -299,6 +300,8 @@ def amend(spec: JobSpec, store) -> None:
             f"data: {spec.data} changed since the job began; "
             "put it back, or give the new dataset a job folder of its own"
         )
+    if "learner" in changed:
+        check_model(spec)
     if changed:
         number = len(store.list("amendments/")) + 1
         store.write_json(f"amendments/{number:04d}.json", {key: now[key] for key in changed})
@@ -335,6 +338,18 @@ def check(records: list[dict], spec: JobSpec) -> None:
         )
     reach(sources, 1, spec)
     came_with_labels(((i, record) for i, record in enumerate(records, 1) if spec.attribute in record), spec)
+
+
+def check_model(spec: JobSpec) -> None:
+    """A learner or weights that cannot be used are told before people are asked, and paid."""
+    if spec.pool is not None:
+        return  # they need only be there
+    if spec.learner != "default":
+        learners.load(spec.learner, kinds.get(spec.kind))
+    if spec.weights not in (None, "none"):
+        from roundtruth.learners import weights
+
+        weights.read(spec.weights)
 
 
 def reach(sources: Iterable[str], first: int, spec: JobSpec) -> list[str]:
