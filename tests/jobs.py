@@ -53,7 +53,8 @@ def write_job(folder: Path, **changed) -> Path:
         "weights": "none",
     } | changed
     path = folder / "job.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in job.items() if value is not None}, sort_keys=False))
+    job = {key: value for key, value in job.items() if value is not None}
+    path.write_text(yaml.safe_dump(job, sort_keys=False, default_flow_style=None))
     return path
 
 

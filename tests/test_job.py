@@ -63,7 +63,7 @@ def test_there_is_no_job_in_an_empty_folder(tmp_path):
         ("target", {"quality": 0.5}),
         ("prices", {"per_item": 1.0}),
         ("workforce", {"backend": "simulated", "truth": "truth.manifest", "noise": 1.0}),
-        ("learner", "some.thing:Else"),
+        ("learner", "default"),
     ],
 )
 def test_what_a_person_may_change_on_the_way_is_amended(key, value, make):
