@@ -1,6 +1,32 @@
-"""Thresholds, on arrays alone."""
+"""Thresholds and certificates, on arrays alone. docs/certificates.md has the theorems and their proofs."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+
+# All of these are fixed before a checked item's answer is read: any value keeps the promise, these cover most.
+SHARES = 200  # cuts the walk rule looks at
+STEPS = 1000  # steps in which its bounds rise, at most
+LEVELS = 32  # levels at which a cut may pass after another has failed
+ERRORS = 1000  # errors allowed among the checked items from which on the walk rule gives too little for its time
+BETS = (1.0, 1.5, 2.25, 3.375)  # the coin rule's bets, as multiples of the one that fits right-or-wrong losses
+REACH = 0.6  # share of all items that is expected to pass
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What can be promised: the mean loss of the pool's items with score >= threshold is at most `max_loss`."""
+
+    threshold: float | None  # None: nothing can be promised
+    coverage: float  # share of the pool's items at or above the threshold
+    rule: str  # "walk" or "coin", as docs/certificates.md names them
+    max_loss: float
+    delta: float  # the chance of failing
+    checked: int  # items drawn for checking
+    above: int  # of those, the ones at or above the threshold
+    estimate: float | None  # their mean loss: an estimate of the pool's there; promised is only max_loss
+    log_e: float | None  # the largest log e-value of any cut; log(1 / delta) passes; None with the rule "walk"
 
 
 def naive(scores: np.ndarray, quality: np.ndarray, target: float) -> float | None:
@@ -16,3 +42,265 @@ def naive(scores: np.ndarray, quality: np.ndarray, target: float) -> float | Non
     last_of_equals = np.append(scores[1:] != scores[:-1], True)[: len(scores)]  # equal scores pass or fail together
     fit = np.flatnonzero((mean >= target) & last_of_equals)
     return float(scores[fit[-1]]) if len(fit) else None
+
+
+def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=False) -> Certificate:
+    """The lowest threshold above which the pool's mean loss is promised to be at most `max_loss`.
+
+    scores, losses: (n,) of the items drawn for checking, losses in [0, 1] (1 - quality).
+    pool_scores: (m,) of the items that were not drawn.
+    drawn: the probability with which an item was drawn by its coin: a number, or (n + m,), the drawn items first;
+    n / (n + m) unless given.
+    binary: losses are 0 or 1.
+
+    The mean loss of the pool's items with score >= threshold is <= max_loss with probability >= 1 - delta, whatever the
+    scores and losses are, over the draw alone. Equal scores pass or fail together. With `binary` and one probability
+    for all the rule is "walk": it holds for coins and for a fixed number drawn alike, and needs only n. Otherwise it is
+    "coin", which holds for coins of the probabilities given. Both are of docs/certificates.md.
+    ValueError for what is out of range or not a number, naming the index.
+    """
+    scores, losses, pool_scores = _checked(scores, losses, pool_scores, max_loss, delta, binary)
+    n, total = len(scores), len(scores) + len(pool_scores)
+    p = _probabilities(drawn, n, total)
+    rule = "walk" if binary and p.ndim == 0 and p * total * max_loss <= ERRORS else "coin"
+    nothing = Certificate(None, 0.0, rule, max_loss, delta, n, 0, None, None)
+    if n == 0 or n == total:
+        return nothing
+
+    every = np.concatenate((scores, pool_scores))
+    rising = np.sort(every)
+    falling = np.argsort(-scores, kind="stable")
+    lost = np.append(0, np.cumsum(losses[falling]))
+    thresholds, even = _cuts(rising, scores[falling])
+    above = n - np.searchsorted(scores[falling[::-1]], thresholds)
+    rest = total - np.searchsorted(rising, thresholds) - above
+    log_e = None
+    if rule == "walk":
+        passes = _walk(rest + above, rest, lost[above].astype(int), np.flatnonzero(even), n, total, max_loss, delta)
+    else:
+        path = _coin(thresholds, above, losses[falling], p, falling, every, rising, max_loss, delta, binary)
+        passes, log_e = path >= np.log(1 / delta), float(path.max())
+    found = np.flatnonzero(passes & (rest > 0))
+    if not len(found):
+        return replace(nothing, log_e=log_e)
+    x = found[-1]
+    return replace(
+        nothing,
+        threshold=float(thresholds[x]),
+        coverage=float(rest[x] / len(pool_scores)),
+        above=int(above[x]),
+        estimate=float(lost[above[x]] / above[x]) if above[x] else None,
+        log_e=log_e,
+    )
+
+
+def needed(scores, losses, pool_scores, *, max_loss, delta) -> int | None:
+    """About how many more items would have to be checked for something to be promised; None where no number would do.
+
+    Arguments as for `certify`. An estimate: it takes the checked items for typical, with half a wholly lost item added
+    above each cut, and asks at which number the coin rule's evidence of the best cut reaches 1 / delta.
+    """
+    scores, losses, pool_scores = _checked(scores, losses, pool_scores, max_loss, delta, False)
+    n, total = len(scores), len(scores) + len(pool_scores)
+    if n == 0:
+        return None
+    order = np.argsort(-scores)
+    share = (np.arange(1, n + 1)) / n  # of all items, above each drawn one
+    most = 1 / (1 - max_loss)
+    best = np.inf
+    for bet in most * np.append(np.geomspace(0.01, 1, 30, endpoint=False), 0.999):
+        gain = np.cumsum(np.log1p(-bet * (losses[order] - max_loss))) + 0.5 * np.log1p(-bet * (1 - max_loss))
+        gain = gain / (np.arange(1, n + 1) + 0.5)
+        found = gain > 0
+        best = min(best, np.min(np.log(1 / delta) / gain[found] / share[found], initial=np.inf))
+    return max(1, int(np.ceil(best)) - n) if best < total else None
+
+
+def _checked(scores, losses, pool_scores, max_loss, delta, binary) -> list[np.ndarray]:
+    """The three as arrays of floats; ValueError where something is out of range."""
+    if not 0 < max_loss < 1:
+        raise ValueError(f"max_loss is {max_loss}; it must be above 0 and below 1")
+    if not 0 < delta < 1:
+        raise ValueError(f"delta is {delta}; it must be above 0 and below 1")
+    arrays = [np.asarray(a, dtype=float) for a in (scores, losses, pool_scores)]
+    for name, a in zip(("scores", "losses", "pool_scores"), arrays):
+        if a.ndim != 1:
+            raise ValueError(f"{name} has {a.ndim} dimensions; it must have one")
+        _all(name, a, ~np.isnan(a), "it must be a number")
+    if len(arrays[0]) != len(arrays[1]):
+        raise ValueError(f"{len(arrays[0])} scores and {len(arrays[1])} losses; every checked item has one of each")
+    losses = arrays[1]
+    if binary:
+        _all("losses", losses, (losses == 0) | (losses == 1), "with binary it must be 0 or 1")
+    _all("losses", losses, (losses >= 0) & (losses <= 1), "it must be between 0 and 1")
+    return arrays
+
+
+def _probabilities(drawn, n: int, total: int) -> np.ndarray:
+    """The coins' probabilities: () where it is the same for all, else (total,)."""
+    p = np.asarray(n / max(total, 1) if drawn is None else drawn, dtype=float)
+    if p.ndim and p.shape != (total,):
+        raise ValueError(f"drawn has the shape {p.shape}; it must be a number or have {total} entries, one an item")
+    each = np.broadcast_to(p, total)
+    _all("drawn", each, (each >= 0) & (each <= 1), "it must be between 0 and 1")
+    _all("drawn", each, np.append(each[:n] > 0, each[n:] < 1), "with 0 no item is drawn, with 1 every one is")
+    return np.asarray(each[0]) if total and (each == each[0]).all() else p
+
+
+def _all(name: str, values: np.ndarray, right: np.ndarray, rule: str) -> None:
+    if not right.all():
+        i = int(np.argmin(right))
+        raise ValueError(f"{name}[{i}] is {values[i]}; {rule}")
+
+
+def _cuts(rising, falling) -> tuple[np.ndarray, np.ndarray]:
+    """The thresholds worth trying, falling, and which of them stand at even shares of all items: (c,) twice.
+
+    rising: (n + m,) all scores; falling: (n,) the drawn ones. The others are the lowest before each drawn score:
+    between two drawn scores the lowest threshold is the best, as what was seen is the same and more items pass.
+    """
+    total = len(rising)
+    share = total - np.unique(np.ceil(np.linspace(0, total, SHARES + 1)[1:]).astype(int))
+    whole = np.searchsorted(rising, rising[share]) == share
+    share = np.where(whole, share, np.searchsorted(rising, rising[share], side="right"))
+    share = np.minimum(share, np.searchsorted(rising, rising[-1]))  # no cut is above the highest scores
+    lowest = np.append(np.searchsorted(rising, falling, side="right"), 0)
+    at = np.unique(np.concatenate((lowest[lowest < total], share)))[::-1]
+    return rising[at], np.isin(at, share)
+
+
+def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta, binary) -> np.ndarray:
+    """log E at each threshold: (c,). losses: (n,) of the drawn items in falling order; above: (c,) how many pass.
+
+    p: of all items, `every` their scores, `falling` the order of the drawn ones, which come first. The martingale
+    multiplies, for each item above the threshold with l = loss - max_loss, 1 - (1 / p - 1) (exp(bet l) - 1) if it was
+    drawn and exp(bet l) if not. Betting on means: Waudby-Smith and Ramdas (2024); here on the rest of a finite pool.
+    """
+    p = np.broadcast_to(p, len(every))
+    with np.errstate(divide="ignore"):
+        limit = -np.log1p(-p) / (1 - max_loss)  # a larger bet could make the factor negative
+    reach = int(np.ceil(REACH * np.count_nonzero(every > np.max(every, where=p == 0, initial=-np.inf))))
+    if reach == 0:
+        return np.zeros(len(thresholds))
+    expected = every >= rising[-reach]
+    # The bet that is best where the losses are 0 or 1 with mean max_loss; losses that vary less bear larger ones.
+    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * np.sum(1 / p[expected] - 1)))
+    bets = np.unique(np.minimum(best * np.array(BETS[:1] if binary else BETS), 0.999 * limit[expected].min()))
+    terms = []
+    for bet in bets:
+        factor = -(1 / p[falling] - 1) * np.expm1(bet * (losses - max_loss))
+        with np.errstate(divide="ignore"):
+            log_e = np.append(0, np.cumsum(np.log1p(np.maximum(factor, -1))))[above]
+        ends = np.max(every, where=limit < bet, initial=-np.inf)
+        terms.append(np.where(thresholds > ends, log_e, -np.inf))
+    return np.logaddexp.reduce(terms) - np.log(len(terms))
+
+
+def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:
+    """Which cuts pass: (c,). size, rest, errors: (c,) items, undrawn items and wrong drawn items up to each cut.
+
+    in_order: the cuts that are looked at one after the other, chosen without the draw.
+    """
+    plan = _walk_plan(n, total, max_loss, delta, tuple(size[in_order].tolist()))
+    in_order = in_order[plan.start :]
+    w = _breaks(rest, max_loss) // plan.step
+    passes = errors <= plan.far[w]  # this may be asked of any cut
+    failed = np.zeros(0, dtype=int)
+    for g, cut in enumerate(in_order):
+        if errors[cut] > plan.allowed[g]:
+            failed = np.append(failed, g)
+        if rest[cut] >= plan.least_rest[g]:
+            later = (w[cut] > plan.first[failed]) & (errors[cut] <= plan.bounds[plan.level[failed], w[cut]])
+            passes[cut] |= later.all()
+    return passes
+
+
+def _breaks(rest, max_loss):
+    """The fewest wrong ones among `rest` items that break the promise."""
+    return np.floor(rest * max_loss).astype(int) + 1
+
+
+@dataclass(frozen=True)
+class _Plan:
+    step: int  # bounds are given at 0, step, 2 step ... undrawn wrong items
+    far: np.ndarray  # (t,) so few errors pass at any cut
+    bounds: np.ndarray  # (levels, t) so few errors pass at a later cut, by the level that the failed cut asks for
+    start: int  # the first size looked at in order; the following have one entry for each size from there on
+    allowed: np.ndarray  # more errors fail
+    least_rest: np.ndarray  # with fewer undrawn items the cut does not pass in order
+    first: np.ndarray  # the steps after which a failed cut lets later ones pass
+    level: np.ndarray  # the row of `bounds` that it asks of them
+
+
+@lru_cache(maxsize=1024)
+def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[int, ...]) -> _Plan:
+    """The walk rule's bounds for n of `total` items drawn and cuts after `sizes` items; nothing here depends on which.
+
+    The walk goes over the wrong items, wherever they are, in falling order: S(w) is how many of them were drawn before
+    the w-th that was not. docs/certificates.md has the theorem that these numbers serve.
+    """
+    q, size = n / total, np.array(sizes)
+    last = int(_breaks(np.array(total - n), max_loss))
+    step = -(-last // STEPS)
+    w = np.arange(last // step + 1) * step
+    e = np.arange(min(n, int(n * max_loss) + 2) + 1)  # bounds never allow more than their mean
+    at, of = w[:, None], e[None, :]
+    log_path = _log_choose(total - of - at, n - of) - _log_choose(total, n)  # of one path to S(w) = e
+    cdf = np.cumsum(np.exp(log_path + _log_choose(of + at - 1, of)), axis=1)  # P(S(w) <= e)
+    cdf[0] = 1
+    weight = np.exp(log_path - of * np.log(q) - at * np.log1p(-q))  # of a path, to what it is for independent coins
+    kernel = np.exp(_log_choose(e + step - 1, e) + e * np.log(q) + step * np.log1p(-q))  # P(a step adds e) for coins
+    kernel = kernel[: np.flatnonzero(kernel > 1e-18)[-1] + 1]
+
+    aside = delta * max(0.05, min(0.4, 1.6 * q * q))  # the far bound's share: the larger the share drawn the more
+    levels = np.append(0, np.geomspace(2e-4 * delta, delta - aside, LEVELS - 1))
+    bounds = np.array([np.count_nonzero(cdf <= x, axis=1) - 1 for x in levels])
+
+    def crossing(bounds, wanted) -> dict[int, np.ndarray]:
+        """For t in wanted: the chance, times weight, that S is within a bound after t, from S = e at t: (levels, e)."""
+        value, kept = np.zeros((len(bounds), len(e) + len(kernel))), {}
+        for t in range(len(w) - 1, -1, -1):
+            later = sum(k * value[:, d : d + len(e)] for d, k in enumerate(kernel))
+            if t in wanted:
+                kept[t] = later
+            value[:, : len(e)] = np.where(e <= bounds[:, t, None], weight[t], later)
+        return kept
+
+    lowest = int(np.flatnonzero(crossing(bounds, {0})[0][:, 0] <= aside)[-1])
+    far = bounds[lowest]
+
+    mean = size * (1 - q)
+    least_rest = np.maximum(0, np.floor(mean - 2 * np.sqrt(mean * q * (1 - size / total)))).astype(int)
+    breaks = _breaks(least_rest, max_loss)
+    alpha = breaks + far[breaks // step] + 1
+    t = (alpha[:, None] - of) // step
+    allowed = np.cumprod((t > 0) & (cdf[np.clip(t, 0, len(w) - 1), of] <= delta - aside), axis=1).sum(axis=1) - 1
+    first = (alpha - allowed) // step
+
+    # Start where about four errors are allowed: earlier cuts fail by bad luck, later ones promise less.
+    starts = [1.1 * size[np.argmax(allowed >= j)] for j in range(5) if allowed.max() >= j]
+    starts = [x for x in starts if x <= 0.4 * total][-1:] or starts[:1]
+    start = min(np.searchsorted(size, starts[0]), len(size) - 1) if starts else len(size)
+    least_rest, allowed, first = least_rest[start:], allowed[start:], first[start:]
+
+    later = crossing(bounds[lowest:], set(first.tolist()))
+    level = np.full(len(first), lowest)
+    state, crossed = (e == 0).astype(float), 0.0
+    for t in range(len(w)):
+        if t:
+            state = np.convolve(state, kernel)[: len(e)]
+        for g in np.flatnonzero(first == t):
+            within = e <= max(allowed[g], far[t])
+            chance = crossed + (state * weight[t])[within].sum() + later[t][:, ~within] @ state[~within]
+            level[g] += np.flatnonzero(chance[1:] <= delta * (1 - 1e-6)).max(initial=-1) + 1
+        crossed += (state * weight[t])[e <= far[t]].sum()
+        state[e <= far[t]] = 0
+    return _Plan(step, far, bounds, int(start), allowed, least_rest, first, level)
+
+
+def _log_choose(a, b) -> np.ndarray:
+    from scipy.special import gammaln
+
+    with np.errstate(invalid="ignore"):
+        log = gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)
+    return np.where((b < 0) | (b > a), -np.inf, log)
