@@ -83,7 +83,9 @@ def print_summary(job, summary: dict) -> None:
     )
     if measured["auto"] is not None:
         name = job.kind.QUALITY_NAME
-        console.print(f"Against the truth: {name} of auto labels {measured['auto']:.3f}, of people's {measured['human']:.3f}.")
+        console.print(
+            f"Against the truth: {name} of auto labels {measured['auto']:.3f}, of people's {measured['human']:.3f}."
+        )
     if summary["state"] == "waiting":
         console.print(waiting(job))
     else:
@@ -97,5 +99,9 @@ def waiting(job) -> str:
     per_item = answers.groupby("item")["worker"].nunique()
     answered = int((per_item >= job.spec.workforce.answers_per_item).sum())
     posted = job.store.read_json(job.path(last, "posted.json"))
-    where = f" Asked in {job.address}/{posted['file']}; answers go to {job.address}/people/answers/" if "file" in posted else ""
+    where = (
+        f" Asked in {job.address}/{posted['file']}; answers go to {job.address}/people/answers/"
+        if "file" in posted
+        else ""
+    )
     return f"Waiting for people: {answered} of {asked} items of round {last} answered.{where}"

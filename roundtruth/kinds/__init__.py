@@ -58,5 +58,3 @@ class Kind(Protocol):
 
 def get(name: str) -> Kind:
     return cast(Kind, import_module(KINDS[name]))
-
-
