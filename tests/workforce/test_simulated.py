@@ -281,3 +281,10 @@ def test_real_answers_can_be_replayed(data, tmp_path):
     answers, done = ask(one)
     assert done
     assert len(answers) == 15000
+
+
+def test_a_batch_nobody_answered_in_the_recording(tmp_path):
+    one = replay(tmp_path, "image-classification", "item,worker,label\na.jpg,w1,cat\n")
+    answers, done = ask(one, [2, 3])
+    assert done
+    assert answers.empty
