@@ -4,12 +4,13 @@ Inside, a box is an array row (left, top, right, bottom), and rows are sorted, s
 order of the table.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from roundtruth.consolidation.tables import Consolidated, codes, distinct
+from roundtruth.consolidation.tables import Consolidated, codes, distinct, teaching, together
 
 SIDES = ["left", "top", "width", "height"]
 
@@ -26,7 +27,7 @@ SKILL_N = 5  # pseudo-objects behind a worker's skill
 VOTING, MOVING = (10, 1e-3), (20, 1e-4)  # the most turns of 3. and 4. below, and the change that ends them
 
 
-def boxes(answers: pd.DataFrame) -> Consolidated:
+def boxes(answers: pd.DataFrame, *, learn: Sequence | None = None) -> Consolidated:
     """One set of boxes a picture from several people's boxes.
 
     `answers`: item, worker, class_id, left, top, width, height (pixels), one row a box; who saw an item and drew
@@ -35,6 +36,10 @@ def boxes(answers: pd.DataFrame) -> Consolidated:
     which nothing is to be drawn; workers(worker, answers, skill), skill an F1 between 0 and 1. Both are sorted by their
     first column, and the same bytes for any order of the rows. Raises ValueError naming the row of a missing value, of
     a side that is no finite number, of a box without area.
+
+    `learn`: a truth value a row, the same for all rows of an item. Only items for which it is True teach: weights,
+    habits and skills are those of the table of these items alone. Each of the other items is then labeled from its own
+    answers by what was learned, so that it depends on no other such item, nor does anything on it.
 
     1. Of one worker's two boxes of a class at IoU >= .8 the first stays.
     2. Boxes of a picture are clustered: average link (Sokal and Michener, 1958) of IoU, halved where the classes
@@ -58,13 +63,41 @@ def boxes(answers: pd.DataFrame) -> Consolidated:
     more worker would have drawn there alone. Where a worker did draw, it is cut by 60 %: what most miss and somebody
     sees is there more often than not.
     """
+    taught = teaching(answers, learn)
+    codes(answers, "item"), codes(answers, "worker"), _checked(answers)  # names the row of a mistake
+    first, learned = _labeled(answers[taught], None)
+    return first if taught.all() else together(first, _labeled(answers[~taught], learned)[0])
+
+
+class _Habits(NamedTuple):
+    offset: np.ndarray  # b, (workers, 4)
+    spread: np.ndarray  # q, (workers, 1)
+    scale: np.ndarray  # tau, (4,)
+
+    def of(self, workers: np.ndarray) -> "_Habits":
+        return _Habits(self.offset[workers], self.spread[workers], self.scale)
+
+
+class _Learned(NamedTuple):
+    """What is known of workers. Arrays have one more worker at their end, of whom nothing is known."""
+
+    workers: pd.Index
+    weight: np.ndarray  # v
+    habits: _Habits | None  # None where no two drew the same thing
+    skill: np.ndarray
+
+
+def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolidated, _Learned]:
+    """The answers' labels and workers by what was `learned`; by what they teach themselves, where that is None."""
     item, items = codes(answers, "item")
-    worker, workers = codes(answers, "worker")
+    worker, names = codes(answers, "worker")
+    workers = len(names) + 1
+    known = None if learned is None else np.append(learned.workers.get_indexer(names), -1)
     class_id, sides = _checked(answers)
     turn = np.lexsort([*sides.T[::-1], class_id, worker, item])
     item, worker, class_id, sides = item[turn], worker[turn], class_id[turn], sides[turn]
-    seen = distinct(item * len(workers) + worker)  # who answered what, drawing or not
-    seen_item, seen_worker = np.divmod(seen, max(1, len(workers)))
+    seen = distinct(item * workers + worker)  # who answered what, drawing or not
+    seen_item, seen_worker = np.divmod(seen, workers)
 
     drawn = np.flatnonzero(class_id >= 0)
     box = np.concatenate([sides[drawn, :2], sides[drawn, :2] + sides[drawn, 2:]], axis=1)
@@ -72,10 +105,18 @@ def boxes(answers: pd.DataFrame) -> Consolidated:
     item, worker, class_id, box = item[drawn][once], worker[drawn][once], class_id[drawn][once], box[once]
     cluster_item = item[np.unique(cluster, return_index=True)[1]]
 
-    vote = _voted(cluster, worker, cluster_item, seen_item, seen_worker, len(workers))
-    sure = np.where(np.bincount(cluster, minlength=len(cluster_item)) > 1, vote.confidence, 0.0)
-    fused, without = _fused(cluster, worker, box, sure, len(workers))
-    found = _iou(box, without) >= FOUND  # False where nobody else drew it
+    weight = None if learned is None else learned.weight[known]
+    vote = _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers, weight)
+    if learned is None:
+        sure = np.where(np.bincount(cluster, minlength=len(cluster_item)) > 1, vote.confidence, 0.0)
+        habits = _habits(cluster, worker, box, sure, workers)
+    else:
+        habits = learned.habits and learned.habits.of(known)
+    fused, without = _fused(cluster, worker, box, habits)
+    if learned is None:
+        found = _iou(box, without) >= FOUND  # False where nobody else drew it
+        learned = _Learned(names, vote.weight, habits, _skill(vote, cluster, worker, found))
+        known = np.arange(workers)
     winner, share = _won(cluster, class_id, vote.weight[worker])
 
     exists = vote.confidence >= 0.5
@@ -101,12 +142,12 @@ def boxes(answers: pd.DataFrame) -> Consolidated:
         labels.assign(item=items.take(labels["item"])),
         pd.DataFrame(
             {
-                "worker": workers,
-                "answers": np.bincount(seen_worker, minlength=len(workers)),
-                "skill": _skill(vote, cluster, worker, found),
+                "worker": names,
+                "answers": np.bincount(seen_worker, minlength=workers)[:-1],
+                "skill": learned.skill[known[:-1]],
             }
         ),
-    )
+    ), learned
 
 
 def _checked(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -206,8 +247,8 @@ class _Votes(NamedTuple):
     others: np.ndarray  # the cluster's confidence without this vote
 
 
-def _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers: int) -> _Votes:
-    """3. Does it exist?"""
+def _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers: int, weight: np.ndarray | None) -> _Votes:
+    """3. Does it exist? By the workers' weights, or by those that these votes give them."""
     starts = np.searchsorted(seen_item, cluster_item)
     count = np.searchsorted(seen_item, cluster_item, side="right") - starts
     v_cluster = np.repeat(np.arange(len(cluster_item)), count)
@@ -223,8 +264,8 @@ def _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers: int) 
         beta = EITHER + np.bincount(v_cluster, no, minlength=len(cluster_item))
         return _over_half(alpha, beta), _over_half(alpha[v_cluster] - yes, beta[v_cluster] - no)
 
-    v = np.ones(workers)
-    for _ in range(VOTING[0] if len(v_worker) else 0):
+    v = np.ones(workers) if weight is None else weight
+    for _ in range(VOTING[0] if weight is None and len(v_worker) else 0):
         _, others = confidence(v)
         agreed = np.where(drew, others, 1 - others) * compared
         agreement = (np.bincount(v_worker, agreed, minlength=workers) + AGREE_N * AGREE) / (n + AGREE_N)
@@ -237,39 +278,59 @@ def _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers: int) 
     return _Votes(sure, v, v_cluster, v_worker, compared, others)
 
 
-def _fused(cluster, worker, box, sure, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """4. Where is it? Each cluster's box, and for each drawn box the one fused without it, NaN where it is alone."""
+def _total(values: np.ndarray, by: np.ndarray, count: int) -> np.ndarray:
+    return np.column_stack([np.bincount(by, column, minlength=count) for column in values.T])
+
+
+def _spread(cluster, box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each cluster's median box, the unit of its sides, and each box's distances from it in those units."""
     middle = pd.DataFrame(box).groupby(cluster).median().to_numpy()
     unit = np.tile(np.maximum(middle[:, 2:] - middle[:, :2], 1.0), 2)
-    z = (box - middle[cluster]) / unit[cluster]
+    return middle, unit, (box - middle[cluster]) / unit[cluster]
+
+
+def _habits(cluster, worker, box, sure, workers: int) -> _Habits | None:
+    """4., what it says of workers."""
+    middle, _, z = _spread(cluster, box)
     c = sure[cluster][:, None]
     if not c.any():  # no two people drew the same thing anywhere
-        return middle, np.full(box.shape, np.nan)
-
-    def total(values: np.ndarray, by: np.ndarray, count: int) -> np.ndarray:
-        return np.column_stack([np.bincount(by, column, minlength=count) for column in values.T])
-
+        return None
     n_w = np.bincount(worker, minlength=workers)[:, None]
-    c_w = total(c, worker, workers)
+    c_w = _total(c, worker, workers)
     b, q, u = np.zeros((workers, 4)), np.ones((workers, 1)), np.ones(z.shape)
     tau = np.maximum((c * z**2).sum(axis=0) / c.sum(), 1e-9)  # where all agree, nothing is left to estimate
-    centre, om, mass = np.zeros(middle.shape), z, middle
+    centre = np.zeros(middle.shape)
     for _ in range(MOVING[0]):
         om = u / (q[worker] * tau)
-        mass = total(om, cluster, len(middle))
-        new = total(om * (z - b[worker]), cluster, len(middle)) / mass
+        mass = _total(om, cluster, len(middle))
+        new = _total(om * (z - b[worker]), cluster, len(middle)) / mass
         e = z - b[worker] - new[cluster]
         moved, centre = np.abs(new - centre).max(), new
         d = u * (e**2 + (1 / mass)[cluster])
-        q = (total(c * d / tau, worker, workers).sum(axis=1, keepdims=True) + SPREAD_N) / (4 * c_w + SPREAD_N)
+        q = (_total(c * d / tau, worker, workers).sum(axis=1, keepdims=True) + SPREAD_N) / (4 * c_w + SPREAD_N)
         q /= np.exp((n_w * np.log(q)).sum() / n_w.sum())
         tau = np.maximum((c * d / q[worker]).sum(axis=0) / c.sum(), 1e-9)
         pull = u * c / q[worker]
-        habit = total(pull * (z - centre[cluster]), worker, workers) / (total(pull, worker, workers) + OFFSET_N)
+        habit = _total(pull * (z - centre[cluster]), worker, workers) / (_total(pull, worker, workers) + OFFSET_N)
         habit -= (n_w * habit / q).sum(axis=0) / (n_w / q).sum()
         if moved < MOVING[1] and np.abs(habit - b).max() < MOVING[1]:
             break
         b, u = habit, (FREEDOM + 1) / (FREEDOM + e**2 / (q[worker] * tau))
+    return _Habits(b, q, tau)
+
+
+def _fused(cluster, worker, box, habits: _Habits | None) -> tuple[np.ndarray, np.ndarray]:
+    """4. Where is it? Each cluster's box, and for each drawn box the one fused without it, NaN where it is alone."""
+    middle, unit, z = _spread(cluster, box)
+    if habits is None:
+        return middle, np.full(box.shape, np.nan)
+    b, q, tau = habits
+    centre, om, mass, u = np.zeros(middle.shape), z, middle, np.ones(z.shape)
+    for _ in range(MOVING[0]):  # always as often, so that no cluster's box depends on another's
+        om = u / (q[worker] * tau)
+        mass = _total(om, cluster, len(middle))
+        centre = _total(om * (z - b[worker]), cluster, len(middle)) / mass
+        u = (FREEDOM + 1) / (FREEDOM + (z - b[worker] - centre[cluster]) ** 2 / (q[worker] * tau))
 
     fused = middle + centre * unit
     thin = ~(fused[:, 2:] > fused[:, :2]).all(axis=1)

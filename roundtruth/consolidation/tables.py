@@ -38,3 +38,26 @@ def distinct(keys: np.ndarray) -> np.ndarray:
     """np.unique, several times faster on millions of integers: numpy's own hashes them first."""
     keys = np.sort(keys)
     return keys[np.diff(keys, prepend=keys[:1] - 1) > 0]
+
+
+def teaching(answers: pd.DataFrame, learn: Sequence | None) -> np.ndarray:
+    """Which rows teach (all without `learn`); ValueError where an item has both kinds."""
+    if learn is None:
+        return np.ones(len(answers), bool)
+    taught = np.asarray(learn, dtype=bool)
+    if taught.shape != (len(answers),):
+        raise ValueError(f"learn has the shape {taught.shape}; it has a value for each of the {len(answers)} rows")
+    item = answers["item"].to_numpy()
+    both = np.isin(item, item[taught]) & ~taught
+    if both.any():
+        raise ValueError(f"row {int(both.argmax())}: item {item[both][0]} teaches in another row")
+    return taught
+
+
+def together(taught: Consolidated, judged: Consolidated) -> Consolidated:
+    """The labels of both, by item, and all workers: what was learned of them, and all the answers they gave."""
+    labels = pd.concat([taught.labels, judged.labels], ignore_index=True)
+    workers = pd.concat([taught.workers, judged.workers], ignore_index=True)
+    sums = workers.groupby("worker", sort=True)
+    workers = pd.DataFrame({"answers": sums["answers"].sum(), "skill": sums["skill"].first()}).reset_index()
+    return Consolidated(labels.sort_values("item", kind="stable", ignore_index=True), workers)

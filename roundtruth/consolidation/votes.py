@@ -1,11 +1,12 @@
 """Votes: what several people said of an item becomes one class."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from roundtruth.consolidation.tables import Consolidated, codes, distinct
+from roundtruth.consolidation.tables import Consolidated, codes, distinct, teaching, together
 
 ALL = 30.0  # G: pseudo-answers behind what is said of the whole job
 WORKER = 8.0  # S: pseudo-answers behind what is said of one worker
@@ -16,7 +17,7 @@ TOGETHER = 0.2  # how much the answers to one item are correlated
 FLOOR = 0.05  # the part of a confidence that no number of answers overcomes: some items are hopeless
 
 
-def votes(answers: pd.DataFrame, classes: Sequence | None = None) -> Consolidated:
+def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequence | None = None) -> Consolidated:
     """One label an item from several people's answers.
 
     `answers`: item, worker, label, one row an answer (what a worker repeats counts once); other columns are ignored.
@@ -27,6 +28,11 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None) -> Consolidate
 
     Dawid and Skene's model ("Maximum likelihood estimation of observer error-rates using the EM algorithm", 1979),
     with the workers' confusion matrices pooled at two strengths. Q[i, k] is the probability that item i is of class k.
+
+    `learn`: a truth value a row, the same for all rows of an item; `classes` must be given with it. Only items for which
+    it is True teach: shares, confusions and skills are those of the table of these items alone. Each of the other items
+    is then labeled from its own answers by what was learned, so that it depends on no other such item, nor does
+    anything on it.
 
     0. Q starts as the shares of the votes.
     1. From the items with two answers or more (m answers, n_w of worker w), N[w, k, l] = sum of Q[i, k] over w's
@@ -43,6 +49,31 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None) -> Consolidate
     5. The confidence is softmax(L / (1 + .2 (r - 1))) over all classes, r being the item's answers, which are
        correlated, mixed with 5 % of pure chance.
     """
+    if learn is not None and classes is None:
+        raise ValueError("classes must be given with learn: else they would depend on items that teach nothing")
+    taught = teaching(answers, learn)
+    codes(answers, "item"), codes(answers, "worker"), codes(answers, "label", classes)  # names the row of a mistake
+    first, learned = _labeled(answers[taught], classes, None)
+    return first if taught.all() else together(first, _labeled(answers[~taught], classes, learned)[0])
+
+
+class _Learned(NamedTuple):
+    """What 1. comes to. Arrays over workers have one more at their end, of whom nothing is known."""
+
+    workers: pd.Index
+    worker: np.ndarray  # a cell (w, k, l) of N that is in use, as the next three
+    class_id: np.ndarray
+    label: np.ndarray
+    N: np.ndarray
+    f: np.ndarray  # a worker
+    skill: np.ndarray  # a worker
+    P: np.ndarray
+    log_p: np.ndarray  # a class
+    few: bool  # whether a model could not overrule a majority
+
+
+def _labeled(answers: pd.DataFrame, classes, learned: _Learned | None) -> tuple[Consolidated, _Learned]:
+    """The answers' labels and workers by what was `learned`; by what they teach themselves, where that is None."""
     item, items = codes(answers, "item")
     worker, workers = codes(answers, "worker")
     label, names = codes(answers, "label", classes)
@@ -50,19 +81,21 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None) -> Consolidate
     key = distinct((item * len(workers) + worker) * len(names) + label)
     rest, label = np.divmod(key, max(1, len(names)))
     item, worker = np.divmod(rest, max(1, len(workers)))
-    best, confidence, skill = _estimate(item, worker, label, len(items), len(workers), len(names))
+    if learned is None:
+        learned = _learned(item, worker, label, len(items), workers, len(names))
+    place = learned.workers.get_indexer(workers)  # -1, the last, where nothing is known
+    place = np.where(place < 0, len(learned.workers), place)
+    best, confidence = _merged(item, place[worker], label, len(items), len(names), learned)
+    count = np.bincount(worker, minlength=len(workers))
     return Consolidated(
         pd.DataFrame({"item": items, "label": names.take(best), "confidence": confidence}),
-        pd.DataFrame({"worker": workers, "answers": np.bincount(worker, minlength=len(workers)), "skill": skill}),
-    )
+        pd.DataFrame({"worker": workers, "answers": count, "skill": learned.skill[place]}),
+    ), learned
 
 
-def _estimate(item: np.ndarray, worker: np.ndarray, label: np.ndarray, items: int, workers: int, K: int):
-    """Classes, confidences (a number an item each) and skills (a number a worker); the arrays are codes, an answer a
-    row, sorted."""
-    if not len(item):
-        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-
+def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learned:
+    """0. to 3.; the arrays are codes, an answer a row, sorted."""
+    workers = len(names) + 1
     # g: the classes that somebody gave an item, sorted; e: every answer beside every g of its item; c: the cells of N
     # that are in use, a small part of all, where there are many classes
     given = distinct(item * K + label)
@@ -85,8 +118,7 @@ def _estimate(item: np.ndarray, worker: np.ndarray, label: np.ndarray, items: in
     share = (np.bincount(label, minlength=K) + 1) / (len(label) + K)
     said = np.bincount(np.searchsorted(given, item * K + label), minlength=len(given))
 
-    Q, L = said / r[g_item], np.zeros(len(given))
-    N, a_w, P, log_p = np.zeros(len(cells)), np.zeros(workers), np.zeros((K, K)), np.zeros(K)
+    Q = said / r[g_item]
     for _ in range(TURNS):
         N = np.bincount(e_c, Q[e_g] * e_compared, minlength=len(cells))
         right = np.bincount(c_worker[c_right], N[c_right], minlength=workers)
@@ -97,38 +129,64 @@ def _estimate(item: np.ndarray, worker: np.ndarray, label: np.ndarray, items: in
         P /= P.sum(axis=1, keepdims=True)
         p = np.bincount(g_class, Q, minlength=K) + ALL * share
         log_p = np.log(p / p.sum())
+        learned = _Learned(names, c_worker, c_class, c_label, N, f, a_w, P, log_p, bool(n.sum() < FEW * K))
+        if not items:
+            break
         row = np.bincount(c_row, N, minlength=len(rows))[c_row]
         log_T = _log_confusion(N, row, f[c_worker], P[c_class, c_label], c_right, a_w[c_worker], K)
 
         L = log_p[g_class] + np.bincount(e_g, log_T[e_c], minlength=len(given))
-        new = np.exp(L - np.maximum.reduceat(L, g_first[:-1])[g_item])
-        new /= np.add.reduceat(new, g_first[:-1])[g_item]
+        new = _share(L, g_first, g_item)
         moved, Q = np.abs(new - Q).sum() / 2 / items, new
         if moved < STILL:
             break
+    return learned
 
-    if n.sum() < FEW * K:
+
+def _share(L: np.ndarray, g_first: np.ndarray, g_item: np.ndarray) -> np.ndarray:
+    """softmax(L) over the classes somebody gave an item."""
+    Q = np.exp(L - np.maximum.reduceat(L, g_first[:-1])[g_item])
+    return Q / np.add.reduceat(Q, g_first[:-1])[g_item]
+
+
+def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple[np.ndarray, np.ndarray]:
+    """4. and 5.: classes and confidences; the arrays are codes, an answer a row, sorted."""
+    if not len(item):
+        return np.zeros(0, np.int64), np.zeros(0)
+    given = distinct(item * K + label)
+    g_item, g_class = np.divmod(given, K)
+    g_first = np.searchsorted(g_item, np.arange(items + 1))
+    said = np.bincount(np.searchsorted(given, item * K + label), minlength=len(given))
+    heat = 1 + TOGETHER * (np.bincount(item, minlength=items) - 1)
+
+    # one class after the other, so that memory does not grow with their number; u: the answers (w, l) that occur
+    workers, (j_u, used) = len(learned.skill), pd.factorize(worker * K + label)
+    u_worker, u_label = np.divmod(used, K)
+    c_u = pd.Index(used).get_indexer(learned.worker * K + learned.label)
+    by_class, g_by_class = (np.argsort(column, kind="stable") for column in (learned.class_id, g_class))
+    bounds = np.searchsorted(learned.class_id[by_class], np.arange(K + 1))
+    g_bounds = np.searchsorted(g_class[g_by_class], np.arange(K + 1))
+    L, total = np.zeros(len(given)), np.full(items, -np.inf)
+    for k in range(K):
+        mine = by_class[bounds[k] : bounds[k + 1]]
+        row = np.bincount(learned.worker[mine], learned.N[mine], minlength=workers)[u_worker]
+        mine = mine[c_u[mine] >= 0]
+        N_k = np.zeros(len(used))
+        N_k[c_u[mine]] = learned.N[mine]
+        f, skill = learned.f[u_worker], learned.skill[u_worker]
+        log_T = _log_confusion(N_k, row, f, learned.P[k, u_label], u_label == k, skill, K)
+        L_k = learned.log_p[k] + np.bincount(item, log_T[j_u], minlength=items)
+        g = g_by_class[g_bounds[k] : g_bounds[k + 1]]
+        L[g] = L_k[g_item[g]]
+        total = np.logaddexp(total, L_k / heat)
+
+    Q = _share(L, g_first, g_item)
+    if learned.few:
         Q = np.where(said == np.maximum.reduceat(said, g_first[:-1])[g_item], Q, 0.0)
     top = np.flatnonzero(np.maximum.reduceat(Q, g_first[:-1])[g_item] - Q <= 1e-9)
     best = top[np.diff(g_item[top], prepend=-1) > 0]  # of equals, the first
-
-    # the confidence is over all classes: one class after the other, so that memory does not grow with their number
-    heat = 1 + TOGETHER * (r - 1)
-    j_u, used = pd.factorize(worker * K + label)
-    u_worker, u_label = np.divmod(used, K)
-    c_u = pd.Index(used).get_indexer(c_worker * K + c_label)
-    by_class = np.argsort(c_class, kind="stable")
-    bounds = np.searchsorted(c_class[by_class], np.arange(K + 1))
-    total = np.full(items, -np.inf)
-    for k in range(K):
-        mine = by_class[bounds[k] : bounds[k + 1]]
-        N_k = np.zeros(len(used))
-        N_k[c_u[mine]] = N[mine]
-        row = np.bincount(c_worker[mine], N[mine], minlength=workers)[u_worker]
-        log_T = _log_confusion(N_k, row, f[u_worker], P[k, u_label], u_label == k, a_w[u_worker], K)
-        total = np.logaddexp(total, (log_p[k] + np.bincount(item, log_T[j_u], minlength=items)) / heat)
     confidence = (1 - FLOOR) * np.exp(L[best] / heat - total) + FLOOR / K
-    return g_class[best], np.minimum(confidence, 1.0), a_w
+    return g_class[best], np.minimum(confidence, 1.0)
 
 
 def _log_confusion(N, row, f, P, right, skill, K: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Protocol, cast
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -23,7 +24,9 @@ class Kind(Protocol):
     QUALITY_NAME: str
     LEARNER: str  # package.module:Name of the default learner
 
-    def consolidate(self, answers: pd.DataFrame, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+    def consolidate(
+        self, answers: pd.DataFrame, classes: list[str], learn: np.ndarray | None = None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
 
     def quality(self, labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series: ...
 

@@ -25,10 +25,12 @@ MISLED = 0.6  # the most errors on a picture that misleads
 ALIKE, TEMPTED = 0.5, 0.55
 
 
-def consolidate(answers: pd.DataFrame, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def consolidate(
+    answers: pd.DataFrame, classes: list[str], learn: np.ndarray | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Several people's answers (item, worker, class_id) become labels (item, class_id, confidence) and
     workers (worker, answers, skill); see `roundtruth.consolidation.votes`."""
-    labels, workers = votes(answers.rename(columns={"class_id": "label"}), classes=range(len(classes)))
+    labels, workers = votes(answers.rename(columns={"class_id": "label"}), classes=range(len(classes)), learn=learn)
     labels = labels.rename(columns={"label": "class_id"})
     return labels.astype({"class_id": np.int64}), workers
 

@@ -35,10 +35,12 @@ MISTAKEN = 0.03  # boxes of a wrong class: a guess
 PAIRS = 4_000_000  # pairs of boxes compared at once: about 500 MB
 
 
-def consolidate(answers: pd.DataFrame, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def consolidate(
+    answers: pd.DataFrame, classes: list[str], learn: np.ndarray | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Several people's boxes become labels (item, COLUMNS, confidence) and workers (worker, answers, skill); see
     `roundtruth.consolidation.boxes`."""
-    return consolidation.boxes(answers)
+    return consolidation.boxes(answers, learn=learn)
 
 
 def quality(labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
