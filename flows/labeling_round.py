@@ -26,9 +26,10 @@ def labeling_round(job: str, round: int) -> State | None:
         report(job)
         return Completed(name="WaitingForPeople", message=f"{answers['answered']} of {answers['asked']} answered")
     consolidate(job, round)
-    if plan.has_machine_half(Job(job), round):
+    if plan.trains(Job(job), round):
         train(job, round)
         infer(job, round)
+    if plan.calibrates(Job(job), round):
         calibrate(job, round)
         autolabel(job, round)
     select(job, round)

@@ -44,7 +44,7 @@ def naive(scores: np.ndarray, quality: np.ndarray, target: float) -> float | Non
     return float(scores[fit[-1]]) if len(fit) else None
 
 
-def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=False) -> Certificate:
+def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=False, most=None) -> Certificate:
     """The lowest threshold above which the pool's mean loss is promised to be at most `max_loss`.
 
     scores, losses: (n,) of the items drawn for checking, losses in [0, 1] (1 - quality).
@@ -52,6 +52,7 @@ def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=
     drawn: the probability with which an item was drawn by its coin: a number, or (n + m,), the drawn items first;
     n / (n + m) unless given.
     binary: losses are 0 or 1.
+    most: how many of the pool may pass; any number unless given. Every cut that passes keeps the promise.
 
     The mean loss of the pool's items with score >= threshold is <= max_loss with probability >= 1 - delta, whatever the
     scores and losses are, over the draw alone. Equal scores pass or fail together. With `binary` and one probability
@@ -80,7 +81,7 @@ def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=
     else:
         path = _coin(thresholds, above, losses[falling], p, falling, every, rising, max_loss, delta, binary)
         passes, log_e = path >= np.log(1 / delta), float(path.max())
-    found = np.flatnonzero(passes & (rest > 0))
+    found = np.flatnonzero(passes & (rest > 0) & (rest <= (np.inf if most is None else most)))
     if not len(found):
         return replace(nothing, log_e=log_e)
     x = found[-1]

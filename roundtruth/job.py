@@ -4,6 +4,7 @@
     amendments/0001.json      what a person changed on the way
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
     items/0001.parquet        the items, in shards
+    certificate.json          of the plan certified: what was fixed before anybody was asked; coins.parquet: (item, coin)
     rounds/001/batch.parquet  who is asked what, and what for
               /posted.json    the backend's handle
               /answers/0001.parquet   what one collection brought
@@ -149,8 +150,23 @@ class Job:
         parts = [self.batch(r).assign(round=r) for r in range(1, self.last_round() + 1)]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": [], "role": [], "round": []})
 
-    def human_labels(self) -> pd.DataFrame:
-        return self._rows([self.labels(r) for r in self.rounds_with("labels.parquet")])
+    def roles(self, until: int) -> pd.DataFrame:
+        """The newest row of each item of `asked` up to a round."""
+        asked = self.asked()
+        return asked[asked["round"] <= until].drop_duplicates("item", keep="last")
+
+    def asks(self, round: int) -> pd.DataFrame:
+        """The part of a round's batch that people are asked about: what was not answered in an earlier one."""
+        asked, batch = self.asked(), self.batch(round)
+        return batch[~batch["item"].isin(asked["item"][asked["round"] < round])].reset_index(drop=True)
+
+    def human_labels(self, until: int | None = None) -> pd.DataFrame:
+        """People's labels, the newest word on each item (up to a round); `round` is the one that asked about it."""
+        rounds = [r for r in self.rounds_with("labels.parquet") if until is None or r <= until]
+        labels = self._rows([self.labels(r) for r in rounds])
+        labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")]
+        first = self.asked().drop_duplicates("item").set_index("item")["round"]
+        return labels.assign(round=labels["item"].map(first).astype("int64")).reset_index(drop=True)
 
     def auto_labels(self) -> pd.DataFrame:
         return self._rows([self.auto(r) for r in self.rounds_with("auto.parquet")])
@@ -188,12 +204,13 @@ class Job:
         return self.store.read_table(self.path(rounds[-1], "workers.parquet")) if rounds else None
 
     def validation(self, round: int) -> pd.DataFrame | None:
-        """(item, score, quality) of the validation items against the model of a round."""
-        if not self.has(round, "predictions/done.json"):
+        """(item, score, quality) of the validation items against the model that a round's threshold is for."""
+        models = [r for r in self.rounds_with("predictions/done.json") if r <= round]
+        if not models or not (self.has(round, "threshold.json") or models[-1] == round):
             return None
-        people = self.human_labels()
+        people = self.human_labels(until=round)
         people = people[people.role.isin(("probe", "validation"))]
-        predictions = self.predictions(round)
+        predictions = self.predictions(models[-1])
         predictions = predictions[predictions["item"].isin(people["item"])]
         quality = self.kind.quality(predictions, people)
         score = self.kind.confidence(predictions)
@@ -288,7 +305,8 @@ def amend(spec: JobSpec, store) -> None:
     job = Job(spec.output)
     before, now = job.spec.model_dump(mode="json"), spec.model_dump(mode="json")
     changed = [key for key in now if now[key] != before[key]]
-    fixed = [key for key in changed if key not in AMENDABLE]
+    certified = spec.plan == "certified"  # what was answered so far must not decide what is promised, or by which model
+    fixed = [key for key in changed if key not in AMENDABLE or (certified and key in ("target", "learner"))]
     if fixed:
         key = fixed[0]
         raise UserError(

@@ -1,5 +1,7 @@
 """What was paid, for what, and what it saved."""
 
+import math
+
 import pandas as pd
 
 from roundtruth.spec import Prices
@@ -41,7 +43,7 @@ def rounds(job) -> pd.DataFrame:
 
     A row holds people's batch of that round and the auto labels of the model that was trained on the batches before it.
     """
-    people, machine, asked = job.human_labels(), job.auto_labels(), job.asked()
+    people, machine = job.human_labels(), job.auto_labels()
     rows = []
     for r in range(1, job.last_round() + 2):
         human = people[people["round"] == r]
@@ -52,8 +54,7 @@ def rounds(job) -> pd.DataFrame:
         rows.append(
             {
                 "round": r,
-                "asked": int((asked["round"] == r).sum()),
-                "human": human["item"].nunique(),
+                                "human": human["item"].nunique(),
                 "answers": 0 if answers is None else len(answers[["item", "worker"]].drop_duplicates()),
                 "auto": auto["item"].nunique(),
                 "objects": int(job.kind.objects(human).sum() + job.kind.objects(auto).sum()),
@@ -77,6 +78,15 @@ def spent(job) -> float:
     """Money spent so far."""
     table = rounds(job)
     return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices).to_numpy().sum())
+
+
+def affordable(job, human: bool) -> int | None:
+    """How many more items people (or the model) may label within the budget; None is any number."""
+    spec = job.spec
+    if spec.budget is None:
+        return None
+    price = human_price(spec.prices, spec.workforce.answers_per_item) if human else spec.prices.per_auto_label
+    return max(0, math.floor((spec.budget - spent(job)) / price + 1e-9)) if price else None
 
 
 def summary(job) -> dict:
@@ -103,7 +113,7 @@ def summary(job) -> dict:
             "quality": target.quality,
             "confidence": target.confidence,
             "certificate": target.certificate,
-            "holds": None,
+            "holds": True if plan.promised(job) else None,
         },
         "measured": measured(job),
         "weights": job.weights_origin(),

@@ -1,6 +1,6 @@
 """What happens next in a job, and what the next batch holds: a function of what the job folder holds.
 
-The `ground-truth` plan is that of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data
+The `certified` plan is in `roundtruth/certified.py`. The `ground-truth` plan is that of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data
 labeling": 10 items at random to try the set-up, more at random for validation until they are a fifth of the dataset, a
 fifth at random for training; then, round after round, a model trained on all of it labels what it is sure of and people
 get the fifth it is least sure of, until nothing is left.
@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from roundtruth import ledger, select
+from roundtruth import certified, certify, ledger, select
 from roundtruth.job import Job
 
 PROBE = 10  # items that try the set-up
@@ -27,8 +27,78 @@ def next_round(job: Job) -> int | None:
 
 def finished(job: Job, round: int) -> bool:
     """Whether the round has come to its end, but for the selection of the next batch."""
-    done = "auto.parquet" if job.has(round, "labels.parquet") and has_machine_half(job, round) else "labels.parquet"
+    done = "auto.parquet" if job.has(round, "labels.parquet") and calibrates(job, round) else "labels.parquet"
     return job.has(round, done)
+
+
+def is_certified(job: Job) -> bool:
+    return job.spec.plan == "certified"
+
+
+def trains(job: Job, round: int) -> bool:
+    """Whether a model is trained in this round, and predicts."""
+    return certified.trains(job, round) if is_certified(job) else has_machine_half(job, round)
+
+
+def calibrates(job: Job, round: int) -> bool:
+    """Whether a threshold is looked for in this round."""
+    return certified.calibrates(job, round) if is_certified(job) else has_machine_half(job, round)
+
+
+def model_round(job: Job, round: int) -> int:
+    """The round whose model a round's threshold is for."""
+    return max(r for r in job.rounds_with("predictions/done.json") if r <= round)
+
+
+def model_number(job: Job, round: int) -> int:
+    """What a model's chance follows from, beside the seed."""
+    return certified.stage(job, round)[0] if is_certified(job) else round
+
+
+def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """The items (item, role) that get a label in this round, and those whose answers teach workers' skills; None is
+    all."""
+    return certified.merging(job, round) if is_certified(job) else (job.batch(round), None)
+
+
+def prepare(job: Job) -> None:
+    """Write down what must be fixed before anybody is asked."""
+    if is_certified(job):
+        certified.prepare(job)
+
+
+def threshold(job: Job, round: int) -> dict:
+    """threshold.json of a round."""
+    return certified.look(job, round) if is_certified(job) else naive(job, round)
+
+
+def promised(job: Job) -> bool:
+    """Whether there are auto labels of which something was promised."""
+    last = (job.threshold(r) for r in job.rounds_with("auto.parquet")) if is_certified(job) else ()
+    return any(found and found["final"] and found["threshold"] is not None for found in last) and bool(
+        len(job.auto_labels())
+    )
+
+
+def next_batch(job: Job, round: int) -> pd.DataFrame:
+    """The batch of the round after `round`: (item, role); empty where nothing is left or the money is spent."""
+    return certified.next_batch(job, round) if is_certified(job) else fifth(job, round)
+
+
+def naive(job: Job, round: int) -> dict:
+    """The lowest threshold above which the validation items have the target's quality."""
+    checked = job.validation(round)
+    assert checked is not None  # the predictions are there
+    score, quality = checked["score"].to_numpy(), checked["quality"].to_numpy()
+    theta = certify.naive(score, quality, job.spec.target.quality)
+    above = quality[score >= theta] if theta is not None else quality[:0]
+    return {
+        "threshold": theta,
+        "rule": "naive",
+        "checked": len(quality),
+        "above": len(above),
+        "quality": float(above.mean()) if len(above) else None,
+    }
 
 
 def has_machine_half(job: Job, round: int) -> bool:
@@ -46,19 +116,19 @@ def has_machine_half(job: Job, round: int) -> bool:
     return bool((items.failure.isna() & ~items["item"].isin(taken)).any())
 
 
-def next_batch(job: Job, round: int) -> pd.DataFrame:
+def fifth(job: Job, round: int) -> pd.DataFrame:
     """The batch of the round after `round`: (item, role); empty where nothing is left or the money is spent."""
     pool, items, seed = job.pool(), job.items(), job.spec.seed
-    fifth = max(1, math.floor(SHARE * (items.failure.isna() & ~items.labeled).sum() + 0.5))
-    probe = min(PROBE, fifth)
+    most = max(1, math.floor(SHARE * (items.failure.isna() & ~items.labeled).sum() + 0.5))
+    probe = min(PROBE, most)
     checked = int(job.asked()["role"].isin(CHECKED).sum())
     if checked < probe:
         role, size = "probe", probe - checked
-    elif checked < fifth:
-        role, size = "validation", fifth - checked
+    elif checked < most:
+        role, size = "validation", most - checked
     else:
-        role, size = ("rest" if len(pool) <= fifth else "train"), fifth
-    afford = affordable(job, human=True)
+        role, size = ("rest" if len(pool) <= most else "train"), most
+    afford = ledger.affordable(job, human=True)
     size = size if afford is None else min(size, afford)
     if job.has(max(round, 1), "predictions/done.json"):
         scores = job.kind.confidence(job.predictions(round))
@@ -66,16 +136,6 @@ def next_batch(job: Job, round: int) -> pd.DataFrame:
     else:
         batch = select.random(pool, size, seed)
     return pd.DataFrame({"item": batch, "role": role})
-
-
-def affordable(job: Job, human: bool) -> int | None:
-    """How many more items people (or the model) may label within the budget; None is any number."""
-    spec = job.spec
-    if spec.budget is None:
-        return None
-    price = ledger.human_price(spec.prices, spec.workforce.answers_per_item) if human else spec.prices.per_auto_label
-    left = spec.budget - ledger.spent(job)
-    return max(0, math.floor(left / price + 1e-9)) if price else None
 
 
 def state(job: Job) -> str:
@@ -89,4 +149,4 @@ def state(job: Job) -> str:
         return "running"
     if len(job.pool()) == 0:
         return "complete"
-    return "stopped" if affordable(job, human=True) == 0 else "running"
+    return "stopped" if ledger.affordable(job, human=True) == 0 else "running"

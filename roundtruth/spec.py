@@ -41,7 +41,11 @@ class Target(Strict):
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
         0.95, description="How sure the promise about quality is to be."
     )
-    certificate: Literal["none"] = Field("none", description="How the promise is proved; `none` promises nothing.")
+    certificate: Literal["holdout", "none"] | None = Field(
+        None,
+        description="How the promise is proved: `holdout` by items drawn by chance that no model learns from, `none` "
+        "promises nothing. Without it `holdout` with the plan certified, `none` with ground-truth.",
+    )
 
 
 class Simulated(Strict):
@@ -104,7 +108,11 @@ class JobSpec(Strict):
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "label", description="The label attribute's name in the manifest."
     )
-    plan: Literal["ground-truth"] = Field("ground-truth", description="How the rounds are planned.")
+    plan: Literal["certified", "ground-truth"] = Field(
+        "ground-truth",
+        description="How the rounds are planned: `certified` keeps a promise about the auto labels for the least money, "
+        "`ground-truth` is Amazon's procedure.",
+    )
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
     workforce: Annotated[Simulated | Files, Field(discriminator="backend")] = Field(
         description="Who answers.", json_schema_extra=choice
@@ -138,9 +146,21 @@ class JobSpec(Strict):
 
     @model_validator(mode="after")
     def complete(self):
-        if self.target.quality is None:
-            target = self.target.model_copy(update={"quality": kinds.get(self.kind).QUALITY})
-            object.__setattr__(self, "target", target)
+        fitting = "holdout" if self.plan == "certified" else "none"
+        target = self.target.model_copy(
+            update={
+                "quality": kinds.get(self.kind).QUALITY if self.target.quality is None else self.target.quality,
+                "certificate": self.target.certificate or fitting,
+            }
+        )
+        if target.certificate != fitting:
+            raise ValueError(
+                f"the plan {self.plan} has the certificate {fitting}, not {target.certificate}; "
+                "take target.certificate out, or choose the other plan"
+            )
+        if self.plan == "certified" and target.quality == 1:
+            raise ValueError("no check of a part can prove a quality of 1; lower target.quality a little")
+        object.__setattr__(self, "target", target)
         return self
 
     @classmethod

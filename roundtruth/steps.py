@@ -14,7 +14,7 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from roundtruth import certify, learners, manifest, plan, report, workforce
+from roundtruth import learners, ledger, manifest, plan, report, workforce
 from roundtruth.draw import uniforms
 from roundtruth.job import Job, Progress, no_answers, no_labels
 from roundtruth.pictures import Pictures
@@ -47,7 +47,7 @@ def round_to(seconds: float) -> float:
 @once("posted.json")
 def dispatch(job: Job, round: int, progress: Progress | None) -> None:
     """Post the round's batch to people."""
-    posted = workforce.get(job).post(round, job.batch(round))
+    posted = workforce.get(job).post(round, job.asks(round))
     job.store.write_json(job.path(round, "posted.json"), posted)
 
 
@@ -58,7 +58,7 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     """
     backend = workforce.get(job)
     late(job, backend)
-    batch = job.batch(round)
+    batch = job.asks(round)
     if job.has(round, "closed.json"):
         return {"asked": len(batch), "answered": len(batch), "done": True}
     exhausted = collect(job, round, backend)
@@ -95,7 +95,7 @@ def collect(job: Job, round: int, backend) -> bool:
 def news(job: Job, round: int, backend) -> tuple[pd.DataFrame, bool]:
     """The answers to a round's batch that the job folder has not yet, and whether no more will ever come."""
     posted = job.store.read_json(job.path(round, "posted.json"))
-    answers, exhausted = backend.collect(round, job.batch(round), posted)
+    answers, exhausted = backend.collect(round, job.asks(round), posted)
     answers = pd.concat([no_answers(job.kind), answers])  # of nobody's answers a backend need not know the columns
     known = job.answers(round)
     new = changed(answers, known, job.kind.COLUMNS) if len(known) else answers
@@ -111,7 +111,7 @@ def answers_came(job: Job) -> bool:
         if len(news(job, earlier, backend)[0]):
             return True
     new, exhausted = news(job, last, backend)
-    return exhausted or len(new) > 0 or answered(job, last) == len(job.batch(last))
+    return exhausted or len(new) > 0 or answered(job, last) == len(job.asks(last))
 
 
 def pair(answers: pd.DataFrame) -> pd.MultiIndex:
@@ -139,12 +139,12 @@ def close(job: Job, round: int, how: str) -> None:
 
 @once("labels.parquet")
 def consolidate(job: Job, round: int, progress: Progress | None) -> None:
-    """Several answers to one label with a confidence; workers' skills come from all answers so far."""
+    """Several answers to one label with a confidence; workers' skills come from all answers so far that may teach."""
     answers = pd.concat([job.answers(r, counted=True) for r in range(1, round + 1)], ignore_index=True)
-    labels, workers = job.kind.consolidate(answers, job.spec.classes)
-    batch = job.batch(round)
-    labels = labels[labels["item"].isin(batch["item"])]
-    labels = labels.merge(batch, on="item").assign(source="human", round=round)
+    about, teachers = plan.merging(job, round)
+    learn = None if teachers is None else answers["item"].isin(teachers).to_numpy()
+    labels, workers = job.kind.consolidate(answers, job.spec.classes, learn)
+    labels = labels.merge(about[["item", "role"]], on="item").assign(source="human", round=round)
     job.store.write_table(job.path(round, "workers.parquet"), workers)
     job.store.write_table(job.path(round, "labels.parquet"), labels[no_labels(job.kind).columns])
 
@@ -152,7 +152,7 @@ def consolidate(job: Job, round: int, progress: Progress | None) -> None:
 def learner(job: Job, round: int):
     """A fresh learner for the round, with the job's backbone weights."""
     make = learners.load(job.spec.learner, job.kind)
-    seed = int(uniforms(job.spec.seed, "train", [round])[0] * 2**31)
+    seed = int(uniforms(job.spec.seed, "train", [plan.model_number(job, round)])[0] * 2**31)
     return make(job.spec.classes, seed, backbone(job))
 
 
@@ -203,8 +203,8 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
     model = learner(job, round)
     state = io.BytesIO(job.store.read(job.path(round, "model/model.pt")))
     model.load(torch.load(state, weights_only=True, map_location="cpu"))
-    asked = job.asked()
-    items = np.sort(np.concatenate([job.pool(), asked["item"][asked.role.isin(plan.CHECKED)]]))
+    roles = job.roles(round)
+    items = np.sort(np.concatenate([job.pool(), roles["item"][roles.role.isin(plan.CHECKED)]]))
     shards = np.array_split(items, -(-len(items) // PREDICT))
     done = 0
     for number, shard in enumerate(shards, 1):
@@ -223,34 +223,23 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
 
 @once("threshold.json")
 def calibrate(job: Job, round: int, progress: Progress | None) -> None:
-    """Read the threshold off the validation items."""
-    checked = job.validation(round)
-    assert checked is not None  # the predictions are there
-    score, quality = checked["score"].to_numpy(), checked["quality"].to_numpy()
-    theta = certify.naive(score, quality, job.spec.target.quality)
-    above = quality[score >= theta] if theta is not None else quality[:0]
-    job.store.write_json(
-        job.path(round, "threshold.json"),
-        {
-            "threshold": theta,
-            "rule": "naive",
-            "checked": len(quality),
-            "above": len(above),
-            "quality": float(above.mean()) if len(above) else None,
-        },
-    )
+    """Read the threshold off the checked items, and decide whether it is the one that counts."""
+    job.store.write_json(job.path(round, "threshold.json"), plan.threshold(job, round))
 
 
 @once("auto.parquet")
 def autolabel(job: Job, round: int, progress: Progress | None) -> None:
     """Label the pool's items at or above the threshold; the most confident ones, where the money ends first."""
-    theta = job.store.read_json(job.path(round, "threshold.json"))["threshold"]
+    found = job.threshold(round) or {}
+    theta = found["threshold"] if found.get("final", True) else None
     labels = no_labels(job.kind)
     if theta is not None:
-        predictions = job.predictions(round)
+        predictions = job.predictions(plan.model_round(job, round))
         score = job.kind.confidence(predictions)
         score = score[(score >= theta) & score.index.isin(job.pool())].sort_values(ascending=False, kind="stable")
-        sure = score.index[: plan.affordable(job, human=False)]
+        sure = score.index[: ledger.affordable(job, human=False)]
+        if len(sure) < len(score) and "final" in found:
+            sure = sure[:0]  # prices rose in between: what is promised of all is not promised of a part
         found = predictions[predictions["item"].isin(sure)].rename(columns={"score": "confidence"})
         labels = found.assign(source="auto", role="auto", round=round)[labels.columns]
     job.store.write_table(job.path(round, "auto.parquet"), labels.reset_index(drop=True))
@@ -262,6 +251,7 @@ def select(job: Job, round: int) -> int:
         return 0
     if not job.has(round + 1, "batch.parquet") and not job.stopped:
         start = time.monotonic()
+        plan.prepare(job)
         batch = plan.next_batch(job, round)
         if len(batch) == 0:
             return 0

@@ -95,7 +95,7 @@ def print_summary(job, summary: dict) -> None:
 
 def waiting(job) -> str:
     last = job.last_round()
-    asked, answers = len(job.batch(last)), job.answers(last)
+    asked, answers = len(job.asks(last)), job.answers(last)
     per_item = answers.groupby("item")["worker"].nunique()
     answered = int((per_item >= job.spec.workforce.answers_per_item).sum())
     posted = job.store.read_json(job.path(last, "posted.json"))

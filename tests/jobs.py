@@ -71,9 +71,12 @@ def go(address: str) -> bool:
         if not steps.wait(Job(address), round)["done"]:
             return False
         steps.consolidate(Job(address), round)
-        if plan.has_machine_half(Job(address), round):
-            for step in (steps.train, steps.infer, steps.calibrate, steps.autolabel):
-                step(Job(address), round)
+        if plan.trains(Job(address), round):
+            steps.train(Job(address), round)
+            steps.infer(Job(address), round)
+        if plan.calibrates(Job(address), round):
+            steps.calibrate(Job(address), round)
+            steps.autolabel(Job(address), round)
         steps.select(Job(address), round)
     steps.late(Job(address))
     steps.deliver(Job(address))

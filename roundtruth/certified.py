@@ -1,0 +1,290 @@
+"""The certified plan: auto labels that are promised to be good enough, for the least money.
+
+A model is trained on a growing set of items, at random at first, then those it finds hardest. Beside it some items are
+drawn for checking, each by its own coin: people label them blind, no model learns from them while they are checked, and
+what they say is the only evidence of the promise. A *look* at (t, k) asks which part of the rest the t-th model may
+label, given the items whose coin is below the k-th probability. After each look the plan either finishes with it, or
+trains more, or checks more, whatever is expected to leave most to the model; only the last look labels anything.
+
+Why the promise holds, whatever is decided when, is in docs/certificates.md, "Several looks". What it needs of this code:
+the training sets, the models and the merged labels depend on training answers only, never on a coin or on the answer
+to a checked item; what a look may spend of delta is fixed before anybody is asked; every item below a look's
+probability counts in it.
+"""
+
+import numpy as np
+import pandas as pd
+
+from roundtruth import certify, ledger, select
+from roundtruth.draw import uniforms
+from roundtruth.job import Job
+
+# How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
+# would save less and promise the same.
+TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
+HARDER = 0.25  # how that grows where the target is harder: by (EASY / max_loss)^HARDER
+EASY = 0.4
+STEPS = 3  # batches until the first look, where the target is hard
+CHECK = 0.25  # items to check at the first look, as a multiple of (items)^(2/3) / max_loss^(1/2)
+MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
+MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
+SPENT = (0.6, 0.2, 0.1, 0.06, 0.04)  # of delta: by the first look, by all that are one step on, two steps on, ...
+LEARNING = 0.5  # a model's loss falls as T^-LEARNING with T items to learn from, as long as this job says nothing else
+WORTH = 0.01  # of the items: what another round must at least be expected to leave to the model
+
+
+def prepare(job: Job) -> None:
+    """Flip the coins and fix what each look may spend, before anybody is asked."""
+    if job.store.exists("certificate.json"):
+        return
+    items, target = askable(job), job.spec.target
+    coins = uniforms(job.spec.seed, "coin", items["source"])
+    job.store.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
+    delta = round(1 - target.confidence, 12)
+    plan = ladder(len(items), max_loss(job), delta)
+    job.store.write_json("certificate.json", {"max_loss": max_loss(job), "delta": delta, **plan})
+
+
+def max_loss(job: Job) -> float:
+    return round(1 - job.spec.target.quality, 12)
+
+
+def askable(job: Job) -> pd.DataFrame:
+    items = job.items()
+    return items[items.failure.isna() & ~items.labeled]
+
+
+def ladder(items: int, max_loss: float, delta: float) -> dict:
+    """The sizes of the training sets, the probabilities of the checks, and the delta of a look at each pair of them.
+
+    first: the first training set that is looked at. looks[t][k]: the delta of set t + 1 and probability k + 1; they sum
+    to at most `delta`.
+    """
+    scale, easy = items ** (2 / 3), EASY / max_loss
+    start = TRAIN * scale * max(1.0, easy) ** HARDER
+    first = STEPS if easy > 2 else 1
+    train = [start * step / first for step in range(1, first)]
+    train += list(start * MORE_TRAIN ** np.arange(len(SPENT)))
+    train = [int(np.clip(round(size), 1, max(1, MOST_TRAIN * items))) for size in train]
+    check = CHECK * scale / max_loss**0.5 / max(1, items)
+    levels = [float(min(check * MORE_CHECK**k, MOST_CHECK)) for k in range(len(SPENT))]
+    levels = [p for k, p in enumerate(levels) if k == 0 or p > levels[k - 1]]
+    train = [size for t, size in enumerate(train) if t == 0 or size > train[t - 1]]
+    first = min(first, len(train))
+    looks = np.zeros((len(train), len(levels)))
+    for t in range(first - 1, len(train)):
+        for k in range(len(levels)):
+            on = t - (first - 1) + k
+            if on < len(SPENT):
+                looks[t, k] = delta * SPENT[on] / (on + 1)
+    return {"train": train, "levels": levels, "first": first, "looks": looks.round(12).tolist()}
+
+
+# -- where the job stands
+
+
+def fixed(job: Job) -> dict:
+    return job.store.read_json("certificate.json")
+
+
+def stage(job: Job, round: int) -> tuple[int, int] | None:
+    """(t, k) that the batches after the last threshold before this round are for, from 1; k is 0 where nothing is
+    checked yet. None where the last look was final."""
+    looked = [r for r in job.rounds_with("threshold.json") if r < round]
+    if not looked:
+        return 1, int(fixed(job)["first"] == 1)
+    following = (job.threshold(looked[-1]) or {})["next"]
+    return tuple(following) if following else None
+
+
+def ready(job: Job, round: int) -> bool:
+    """Whether the model of the stage can be made and looked at: all it learns from was asked with this round's batch,
+    and all that checks it; somebody answered, and something is left."""
+    at = stage(job, round)
+    if at is None or any(part.size for part in missing(job, round, at)):
+        return False
+    learned = job.human_labels(until=round).role.eq("train").any() or job.items().labeled.any()
+    return bool(learned and len(untouched(job, round)))
+
+
+def untouched(job: Job, round: int) -> np.ndarray:
+    """The items that no batch up to a round asked about."""
+    items = askable(job)["item"]
+    return items[~items.isin(job.roles(round)["item"])].to_numpy()
+
+
+def trains(job: Job, round: int) -> bool:
+    before = [r for r in job.rounds_with("threshold.json") if r < round]
+    at = stage(job, round)
+    return ready(job, round) and not (at and before and (job.threshold(before[-1]) or {})["stage"][0] == at[0])
+
+
+def calibrates(job: Job, round: int) -> bool:
+    return ready(job, round)
+
+
+def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """The batch and whatever is checked get labels; only training items teach, so that no checked item's label depends
+    on another's. Once the last look is made nothing depends on it, and all teach."""
+    batch = job.batch(round)
+    if batch["role"].eq("rest").any():
+        return batch, None
+    roles = job.roles(round)
+    about = roles["item"].isin(batch["item"]) | roles["role"].eq("validation")
+    return roles[about], roles["item"][roles["role"] == "train"].to_numpy()
+
+
+# -- what is asked
+
+
+def next_batch(job: Job, round: int) -> pd.DataFrame:
+    """What the stage still needs; once the last look is made, or none can be, all that is left."""
+    pool, at = job.pool(), stage(job, round + 1)
+    train, check = missing(job, round, at) if at else (pool[:0], pool[:0])
+    if len(train) + len(check):
+        batch = pd.DataFrame({"item": np.append(train, check), "role": ["train"] * len(train) + ["validation"] * len(check)})
+    else:
+        batch = pd.DataFrame({"item": pool, "role": "rest"})
+    afford, new = ledger.affordable(job, human=True), batch["item"].isin(pool)
+    if afford is not None:
+        batch = batch[~new | (new.cumsum() <= afford)] if afford or not new.any() else batch[:0]
+    return batch.sort_values("item", ignore_index=True)
+
+
+def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """(train, check): the items that the stage `at` still needs, after the batches up to `round`."""
+    t, k = at
+    plan, roles, items = fixed(job), job.roles(round), askable(job)["item"].to_numpy()
+    have = roles["item"][roles["role"] == "train"].to_numpy()
+    want, before = min(plan["train"][t - 1], len(items)), plan["train"][t - 2] if t > 1 else 0
+    train = items[:0]
+    if len(have) < want:
+        if t == 1:
+            train = select.random(items, want, job.spec.seed)
+        else:
+            train = hardest(job, max(r for r in job.rounds_with("predictions/done.json") if r <= round), want - before)
+        train = train[~np.isin(train, have)]
+    coins = job.store.read_table("coins.parquet")
+    below = coins["item"][coins["coin"] < (plan["levels"][k - 1] if k else 0)].to_numpy()
+    return train, below[~np.isin(below, np.concatenate([train, roles["item"]]))]
+
+
+def hardest(job: Job, model: int, size: int) -> np.ndarray:
+    """Of all that the model was not trained on, whatever their coin, those it is least sure of."""
+    return select.least_confident(job.kind.confidence(job.predictions(model)), size)
+
+
+# -- looking and deciding
+
+
+def look(job: Job, round: int) -> dict:
+    """threshold.json: what the model of the stage may label by what was checked, and what comes next.
+
+    `next` is the stage to go on to; `final` where that is none and this threshold is the one that counts.
+    """
+    at = stage(job, round)
+    assert at is not None
+    (t, k), plan = at, fixed(job)
+    model = max(r for r in job.rounds_with("predictions/done.json") if r <= round)
+    found = {"threshold": None, "rule": None, "checked": 0, "above": 0, "quality": None, "stage": [t, k], "model": model}
+    if k == 0:
+        following = [t + 1, int(t + 1 >= plan["first"])]
+        if not payable(job, plan["train"][t] - plan["train"][t - 1] + following[1] * plan["levels"][0] * len(job.pool())):
+            following = None
+        return found | {"next": following, "final": following is None}
+
+    score = job.kind.confidence(job.predictions(model))
+    roles = job.roles(round)
+    drawn = score.index.isin(roles["item"][roles["role"] == "validation"])
+    people = job.human_labels(until=round)
+    quality = job.kind.quality(job.predictions(model), people).reindex(score.index[drawn])
+    losses = (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as lost
+    binary, p, delta = job.kind.COLUMNS == ["class_id"], plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
+    worth = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item) >= job.spec.prices.per_auto_label
+    afford = ledger.affordable(job, human=False)
+    certificate = certify.certify(
+        score[drawn].to_numpy(),
+        losses,
+        score[~drawn].to_numpy(),
+        max_loss=plan["max_loss"],
+        delta=delta,
+        drawn=p,
+        binary=binary,
+        most=afford if worth else 0,
+    )
+    count = int((score[~drawn] >= certificate.threshold).sum()) if certificate.threshold is not None else 0
+    falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
+    options = expected(job, falling, len(score), at, binary) if worth else {}
+    best = max(options, key=lambda option: options[option], default=None)
+    go_on = best is not None and options[best] > count + WORTH * len(score)
+    found |= {
+        "threshold": certificate.threshold,
+        "rule": certificate.rule,
+        "checked": certificate.checked,
+        "above": certificate.above,
+        "quality": None if certificate.estimate is None else 1 - certificate.estimate,
+        "max_loss": plan["max_loss"],
+        "drawn": p,
+        "delta": delta,
+        "coverage": certificate.coverage,
+        "log_e": certificate.log_e,
+        "auto": count,
+        "expected": {f"{one},{two}": int(value) for (one, two), value in options.items()},
+        "next": list(best) if go_on else None,
+        "final": not go_on,
+    }
+    if found["final"] and certificate.threshold is None and 0 < len(losses) < len(score):
+        found["needed"] = certify.needed(
+            score[drawn].to_numpy(), losses, score[~drawn].to_numpy(), max_loss=plan["max_loss"], delta=delta
+        )
+    return found
+
+
+def payable(job: Job, items: float) -> bool:
+    afford = ledger.affordable(job, human=True)
+    return afford is None or items <= afford
+
+
+def expected(job: Job, losses: np.ndarray, total: int, at: tuple[int, int], binary: bool) -> dict[tuple[int, int], float]:
+    """How many items the model would be left with, by the stage that follows: those within the budget only.
+
+    losses: (n,) of the checked items, the surest first; they are taken for typical of all `total` the model did not
+    learn from. More training takes the hardest of these away, and lowers the losses of the others.
+    """
+    (t, k), plan = at, fixed(job)
+    levels, train, looks = plan["levels"], plan["train"], plan["looks"]
+    p, options = levels[k - 1], {}
+    for one, two in ((t, k + 1), (t + 1, k), (t + 1, k + 1)):
+        if one > len(train) or two > len(levels) or looks[one - 1][two - 1] == 0:
+            continue
+        more, then = train[one - 1] - train[t - 1], levels[two - 1]
+        asked = more * (1 - p) + (then - p) * (total - more)
+        if more < total and payable(job, asked):
+            options[one, two] = (1 - then) * total * reach(
+                losses * (train[t - 1] / train[one - 1]) ** LEARNING,
+                1 - more / total,
+                then * total,
+                plan["max_loss"],
+                looks[one - 1][two - 1],
+                binary,
+            )
+    return options
+
+
+def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delta: float, binary: bool) -> float:
+    """The share of the items that would pass if `checked` of them were checked with losses like these.
+
+    losses: (n,) the surest first, of which only the first share `left` will be there. Evidence grows with the number of
+    checked items at the rate of the best bet on a mean loss below `max_loss`; half an item that is wholly lost is added.
+    """
+    n = len(losses)
+    if n == 0:
+        return 0.0
+    place, most = np.arange(1, n + 1), 1 / (1 - max_loss)
+    best = np.full(n, -np.inf)
+    for bet in most * np.append(np.geomspace(0.01, 1, 30, endpoint=False), 0.999):
+        lost = np.log1p(-bet * (1 - max_loss))
+        gain = losses * lost + (1 - losses) * np.log1p(bet * max_loss) if binary else np.log1p(-bet * (losses - max_loss))
+        best = np.maximum(best, (np.cumsum(gain) + 0.5 * lost) / (place + 0.5))
+    passes = (best * place / n * checked >= np.log(1 / delta)) & (place <= np.ceil(left * n))
+    return float(min(place[passes].max(initial=0) / n, left))
