@@ -224,6 +224,7 @@ def look(job: Job, round: int) -> dict:
         "above": certificate.above,
         "quality": None if certificate.estimate is None else 1 - certificate.estimate,
         "max_loss": plan["max_loss"],
+        "binary": binary,
         "drawn": p,
         "delta": delta,
         "coverage": certificate.coverage,

@@ -1,0 +1,253 @@
+"""Whole jobs by the steps of the flow, without Prefect, on fast learners: what the plans save, and how often they break
+their target. One JSON line.
+
+    python benchmarks/whole_jobs.py --kind image-classification --jobs 200 [--noise 0] [--quality 0.95] [--items 1797]
+        [--plans certified ground-truth] [--first 0] [--set NAME=NUMBER]
+
+Image classification: scikit-learn's 1797 digits and logistic regression on their pixels. Object detection: a learner
+that is told the truth and errs as detectors do, by item and by how much it has learned. Each job has its own seed, so
+its own coins, batches and people. A job breaks its target where the mean quality of its auto labels, against what these
+people say when asked of the very items, is below it.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from roundtruth import certified, kinds, plan, steps, workforce  # noqa: E402
+from roundtruth.draw import uniforms  # noqa: E402
+from roundtruth.job import Job, begin  # noqa: E402
+from roundtruth.kinds.common import normals  # noqa: E402
+from roundtruth.spec import JobSpec  # noqa: E402
+
+SIDE = 100  # pixels of a picture with a box
+
+
+class Digits:
+    """Logistic regression on pixels, by item."""
+
+    pixels: np.ndarray  # (items, 64)
+
+    def __init__(self, classes, seed, weights):
+        self.classes, self.found = len(classes), {}
+
+    def train(self, pictures, labels, progress=None):
+        from sklearn.linear_model import LogisticRegression
+
+        known = labels.set_index("item")["class_id"].reindex(pictures.items).to_numpy()
+        if len(set(known)) == 1:
+            self.found = {"weight": torch.zeros(1, 64), "bias": torch.zeros(1), "seen": torch.tensor(known[:1])}
+            return
+        model = LogisticRegression(max_iter=300).fit(self.pixels[pictures.items - 1], known)
+        self.found = {
+            "weight": torch.tensor(model.coef_), "bias": torch.tensor(model.intercept_), "seen": torch.tensor(model.classes_),
+        }  # fmt: skip
+
+    def predict(self, pictures, progress=None):
+        weight, bias, seen = (self.found[name].numpy() for name in ("weight", "bias", "seen"))
+        odds = self.pixels[pictures.items - 1] @ weight.T + bias
+        if len(seen) == 2 and odds.shape[1] == 1:
+            odds = np.column_stack([np.zeros(len(odds)), odds])
+        score = np.exp(odds - odds.max(axis=1, keepdims=True))
+        score /= score.sum(axis=1, keepdims=True)
+        return pd.DataFrame({"item": pictures.items, "class_id": seen[score.argmax(1)], "score": score.max(1)})
+
+    def state(self):
+        return self.found
+
+    def load(self, state):
+        self.found = state
+
+
+class Boxes:
+    """A box an item, the true one moved: less where the item is easy, less the more was learned."""
+
+    truth: pd.DataFrame
+
+    def __init__(self, classes, seed, weights):
+        self.seed, self.learned = seed, 0
+
+    def train(self, pictures, labels, progress=None):
+        self.learned = len(pictures)
+
+    def predict(self, pictures, progress=None):
+        true = self.truth[self.truth["item"].isin(pictures.items)]
+        item = true["item"].to_numpy()
+        hard = uniforms(0, "hard", item)
+        wide = (0.04 + 0.3 * hard**2) * (max(1, self.learned) / 100) ** -0.35
+        moved = [wide * normals(self.seed, name, item) for name in ("left", "top")]
+        size = np.exp([wide * normals(self.seed, name, item) for name in ("width", "height")])
+        score = np.clip(1 - 2 * wide + 0.1 * normals(self.seed, "score", item), 0.01, 0.99)
+        found = true.assign(
+            left=true["left"] + moved[0] * true["width"],
+            top=true["top"] + moved[1] * true["height"],
+            width=true["width"] * size[0],
+            height=true["height"] * size[1],
+            score=score,
+        )
+        return found[["item", "class_id", "left", "top", "width", "height", "score"]].reset_index(drop=True)
+
+    def state(self):
+        return {"seed": self.seed, "learned": self.learned}
+
+    def load(self, state):
+        self.seed, self.learned = state["seed"], state["learned"]
+
+
+def write(folder: Path, kind: str, items: int) -> list[str]:
+    """One picture that stands for all, and the manifests; the classes."""
+    Image.new("RGB", (SIDE, SIDE)).save(folder / "one.png")
+    metadata = {"type": f"groundtruth/{kind}", "human-annotated": "yes", "creation-date": "2026-01-01T00:00:00.000000"}
+    metadata["job-name"] = "truth"
+    if kind == "image-classification":
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        Digits.pixels = found.data / 16
+        classes = [str(number) for number in range(10)]
+        labels = [
+            {"truth": int(number), "truth-metadata": metadata | {"class-name": str(number), "confidence": 1.0}}
+            for number in found.target[:items]
+        ]
+    else:
+        chance, classes, labels, rows = np.random.default_rng(0), ["thing"], [], []
+        for _ in range(items):
+            (left, top), (width, height) = chance.integers(0, 50, 2).tolist(), chance.integers(15, 50, 2).tolist()
+            box = {"class_id": 0, "left": left, "top": top, "width": width, "height": height}
+            rows.append({"item": len(rows) + 1, **box})
+            size = [{"width": SIDE, "height": SIDE, "depth": 3}]
+            about = {"objects": [{"confidence": 1.0}], "class-map": {"0": "thing"}}
+            labels.append({"truth": {"image_size": size, "annotations": [box]}, "truth-metadata": metadata | about})
+        Boxes.truth = pd.DataFrame(rows)
+    names = [f"{i:05d}.png" for i in range(1, len(labels) + 1)]
+    for name in names:
+        (folder / name).hardlink_to(folder / "one.png")
+    records = [{"source-ref": name} for name in names]
+    (folder / "input.manifest").write_text("".join(json.dumps(record) + "\n" for record in records))
+    lines = [json.dumps(record | label) + "\n" for record, label in zip(records, labels)]
+    (folder / "truth.manifest").write_text("".join(lines))
+    return classes
+
+
+def run(spec: JobSpec, items: Path | None) -> Job:
+    """The flow's loop, on a job folder whose pictures were checked for another job."""
+    if items is not None:
+        shutil.copytree(items, Path(spec.output) / "items")
+    begin(spec)
+    address = spec.output
+    steps.select(Job(address), 0)
+    while number := plan.next_round(Job(address)):
+        steps.dispatch(Job(address), number)
+        steps.wait(Job(address), number)
+        steps.consolidate(Job(address), number)
+        if plan.trains(Job(address), number):
+            steps.train(Job(address), number)
+            steps.infer(Job(address), number)
+        if plan.calibrates(Job(address), number):
+            steps.calibrate(Job(address), number)
+            steps.autolabel(Job(address), number)
+        steps.select(Job(address), number)
+    return Job(address)
+
+
+def outcome(job: Job) -> dict:
+    """What a job came to; quality is that of its auto labels against what people say of the same items."""
+    auto = job.auto_labels()
+    price = job.spec.prices.per_item + job.spec.workforce.answers_per_item * job.spec.prices.per_answer
+    asked, items = len(job.human_labels()["item"].unique()), len(job.items())
+    found = {"auto": auto["item"].nunique() / items, "asked": asked / items, "rounds": job.last_round(), "quality": None}
+    money = asked * price + auto["item"].nunique() * job.spec.prices.per_auto_label
+    found["saving"] = 1 - money / (items * price)
+    if len(auto):
+        backend = workforce.get(job)
+        about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
+        said, _ = backend.collect(0, about, {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"})
+        taught = job.asked().query("role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'")
+        known = pd.concat([job.answers(r) for r in range(1, job.last_round() + 1)])
+        known = known[known["item"].isin(taught["item"])]
+        learn = np.append(np.ones(len(known), bool), np.zeros(len(said), bool))
+        people = job.kind.consolidate(pd.concat([known, said], ignore_index=True), job.spec.classes, learn)[0]
+        found["quality"] = float(job.kind.quality(auto, people[people["item"].isin(auto["item"])]).mean())
+    return found
+
+
+def interval(broken: int, jobs: int, confidence: float = 0.99) -> list[float]:
+    """Clopper and Pearson's exact interval."""
+    from scipy.stats import beta
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if broken == 0 else beta.ppf(tail, broken, jobs - broken + 1)
+    return [float(low), 1.0 if broken == jobs else float(beta.ppf(1 - tail, broken + 1, jobs - broken))]
+
+
+def figures(found: list[dict], quality: float) -> dict:
+    broken = sum(one["quality"] is not None and one["quality"] < quality - 1e-12 for one in found)
+    table = pd.DataFrame(found)
+    return {
+        "auto": table["auto"].mean(), "auto_of_runs": [table["auto"].quantile(q) for q in (0.1, 0.5, 0.9)],
+        "saving": table["saving"].mean(), "asked": table["asked"].mean(), "rounds": table["rounds"].mean(),
+        "nothing_labeled": int((table["auto"] == 0).sum()), "broken": broken, "jobs": len(found),
+        "broken_share": broken / len(found), "broken_interval_99": interval(broken, len(found)),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=list(kinds.KINDS), default="image-classification")
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--items", type=int, help="1797 digits; 1000 boxes")
+    parser.add_argument("--quality", type=float)
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a number of the plan, to try")
+    args = parser.parse_args()
+    for name, _, value in (pair.partition("=") for pair in args.set):
+        setattr(certified, name, type(getattr(certified, name))(eval(value)))
+    boxes = args.kind == "object-detection"
+    items = args.items or (1000 if boxes else 1797)
+    quality = args.quality or kinds.get(args.kind).QUALITY
+    sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
+    start, found = time.process_time(), {name: [] for name in args.plans}
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        folder = Path(folder)
+        classes, checked = write(folder, args.kind, items), None
+        for seed in range(args.first, args.first + args.jobs):
+            for name in args.plans:
+                spec = JobSpec.model_validate(
+                    {
+                        "name": "job", "kind": args.kind, "data": str(folder / "input.manifest"), "classes": classes,
+                        "output": str(folder / f"{name}-{seed}"), "plan": name, "target": {"quality": quality},
+                        "workforce": {
+                            "backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": args.noise,
+                        },
+                        "learner": "whole_jobs:Boxes" if boxes else "whole_jobs:Digits", "weights": "none", "seed": seed,
+                    }  # fmt: skip
+                )
+                job = run(spec, checked)
+                if checked is None:
+                    checked = folder / "items"
+                    shutil.copytree(Path(spec.output) / "items", checked)
+                found[name].append(outcome(job))
+                shutil.rmtree(spec.output)
+    line = {"kind": args.kind, "items": items, "quality": quality, "noise": args.noise, "set": args.set}
+    line |= {name: figures(rows, quality) for name, rows in found.items()}
+    line["cpu_seconds_a_job"] = (time.process_time() - start) / args.jobs / len(args.plans)
+    print(json.dumps(json.loads(json.dumps(line), parse_float=lambda x: round(float(x), 4))))
+
+
+if __name__ == "__main__":
+    main()
