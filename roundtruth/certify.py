@@ -232,7 +232,7 @@ class _Plan:
     level: np.ndarray  # the row of `bounds` that it asks of them
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[int, ...]) -> _Plan:
     """The walk rule's bounds for n of `total` items drawn and cuts after `sizes` items; nothing here depends on which.
 
@@ -275,7 +275,7 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
     fit = np.flatnonzero(crossing(trial, {0})[0][:, 0] <= aside)
     far, lowest = (trial[fit[-1]], levels[fit[-1]]) if len(fit) else (np.full(len(w), -1), levels[0])
     others = at_levels(np.geomspace(lowest, delta - aside, LEVELS)[1:])
-    bounds = np.concatenate((far[None], np.maximum(far, others)))
+    bounds = np.concatenate((far[None], np.maximum(far, others))).astype(np.int32)
 
     mean = size * (1 - q)
     least_rest = np.maximum(0, np.floor(mean - 2 * np.sqrt(mean * q * (1 - size / total)))).astype(int)
