@@ -18,13 +18,16 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.workers.process import ProcessWorker
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOYMENTS = ROOT / "deployments" / "prefect.yaml"
 
-SILENCE = 90  # seconds without a sign of life after which a run is dead; a worker's runs give one every 30
+# Seconds without a sign of life after which a run is dead. One that a worker runs gives a sign every 30, by
+# prefect.yaml; one in a process of a person's own every 180.
+SILENCE = {"deployed": 90, "any": 400}
 
 
 def pools() -> list[str]:
@@ -41,25 +44,29 @@ def make_pools(client: SyncPrefectClient) -> None:
             continue  # and what was set on it stays
 
 
-def end_dead_runs(client: SyncPrefectClient) -> None:
+def end_dead_runs(client: SyncPrefectClient, which: str) -> None:
     """A run whose process was killed stays "running" by itself; its job and the sweep would wait for it for ever."""
-    ends = [f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")]
-    beat = "prefect.flow-run.heartbeat"
     automation = AutomationCore(
-        name="roundtruth: end runs that died",
-        description=f"A run that gave no sign of life for {SILENCE} seconds is Crashed.",
+        name=f"roundtruth: end {which} runs that died",
+        description=f"A run that gave no sign of life for {SILENCE[which]} seconds is Crashed.",
         trigger=EventTrigger(
-            after={beat},
-            expect={beat, *ends},
-            match={"prefect.resource.id": ["prefect.flow-run.*"]},  # pyright: ignore
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.*"},  # another, or any end: ours have names of their own
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": ["deployment"]} if which == "deployed" else {}
+            ),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=SILENCE),
+            within=timedelta(seconds=SILENCE[which]),
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Its process gave no sign of life any more.")],
     )
-    if not client.read_automations_by_name(automation.name):
+    there = client.read_automations_by_name(automation.name)
+    if there:
+        client.update_automation(there[0].id, automation)
+    else:
         client.create_automation(automation)
 
 
@@ -69,7 +76,8 @@ def main() -> int:
         return 2
     with get_client(sync_client=True) as client:
         make_pools(client)
-        end_dead_runs(client)
+        for which in SILENCE:
+            end_dead_runs(client, which)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
     return subprocess.run(command, cwd=ROOT).returncode
 

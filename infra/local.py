@@ -47,20 +47,20 @@ def up(folder: Path, jobs: str, port: int | None = None) -> str:
             "PREFECT_UI_API_URL": "/api",  # whatever host and port the browser came by
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; infra/deploy.py ends runs that give none
             "ROUNDTRUTH_JOBS": jobs,
         }
         server = start("server", folder, environment, "server", "start", "--host", "127.0.0.1", "--port", str(port))
         until(lambda: answers(f"{api}/health"), server, folder, "server")
-        deployed = folder / "deployed"
-        if not deployed.exists():
-            deploy(folder, environment)
-            deployed.touch()
         workers = {}
         for pool, limit in POOLS.items():
             most = ["--limit", str(limit)] if limit else []
             name = f"{pool}-worker"
-            workers[pool] = start(name, folder, environment, "worker", "start", "--pool", pool, "--name", name, *most)
+            arguments = ["worker", "start", "--type", "process", "--pool", pool, "--name", name, *most]
+            workers[pool] = start(name, folder, environment, *arguments)
+        deployed = folder / "deployed"
+        if not deployed.exists():
+            deploy(folder, environment)
+            deployed.touch()
         for pool, worker in workers.items():
             until(lambda pool=pool: online(api, pool), worker, folder, f"{pool}-worker")
     return api

@@ -8,7 +8,7 @@ import numpy as np
 # All of these are fixed before a checked item's answer is read: any value keeps the promise, these cover most.
 SHARES = 200  # cuts the walk rule looks at
 STEPS = 1000  # steps in which its bounds rise, at most
-LEVELS = 32  # levels at which a cut may pass after another has failed
+LEVELS = 32  # levels tried for a bound
 ERRORS = 1000  # errors allowed among the checked items from which on the walk rule gives too little for its time
 BETS = (1.0, 1.5, 2.25, 3.375)  # the coin rule's bets, as multiples of the one that fits right-or-wrong losses
 REACH = 0.6  # share of all items that is expected to pass
@@ -233,7 +233,7 @@ class _Plan:
     level: np.ndarray  # the row of `bounds` that it asks of them
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[int, ...]) -> _Plan:
     """The walk rule's bounds for n of `total` items drawn and cuts after `sizes` items; nothing here depends on which.
 
@@ -254,8 +254,12 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
     kernel = kernel[: np.flatnonzero(kernel > 1e-18)[-1] + 1]
 
     aside = delta * max(0.05, min(0.4, 1.6 * q * q))  # the far bound's share: the larger the share drawn the more
-    levels = np.append(0, np.geomspace(2e-4 * delta, delta - aside, LEVELS - 1))
-    bounds = np.array([np.count_nonzero(cdf <= x, axis=1) - 1 for x in levels])
+
+    def at_levels(levels) -> np.ndarray:
+        """(levels, t): the bounds. They allow more early, soon after a failure: a level falls as 1 / w ** 2."""
+        level = levels[:, None, None] * (last / np.maximum(at, 1)) ** 2
+        within = np.count_nonzero(cdf <= np.minimum(level, delta - aside), axis=2) - 1
+        return np.maximum.accumulate(within, axis=1)
 
     def crossing(bounds, wanted) -> dict[int, np.ndarray]:
         """For t in wanted: the chance, times weight, that S is within a bound after t, from S = e at t: (levels, e)."""
@@ -267,8 +271,12 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
             value[:, : len(e)] = np.where(e <= bounds[:, t, None], weight[t], later)
         return kept
 
-    lowest = int(np.flatnonzero(crossing(bounds, {0})[0][:, 0] <= aside)[-1])
-    far = bounds[lowest]
+    levels = np.geomspace(1e-5 * delta, delta - aside, LEVELS)
+    trial = at_levels(levels)
+    fit = np.flatnonzero(crossing(trial, {0})[0][:, 0] <= aside)
+    far, lowest = (trial[fit[-1]], levels[fit[-1]]) if len(fit) else (np.full(len(w), -1), levels[0])
+    others = at_levels(np.geomspace(lowest, delta - aside, LEVELS)[1:])
+    bounds = np.concatenate((far[None], np.maximum(far, others))).astype(np.int32)
 
     mean = size * (1 - q)
     least_rest = np.maximum(0, np.floor(mean - 2 * np.sqrt(mean * q * (1 - size / total)))).astype(int)
@@ -284,8 +292,8 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
     start = min(np.searchsorted(size, starts[0]), len(size) - 1) if starts else len(size)
     least_rest, allowed, first = least_rest[start:], allowed[start:], first[start:]
 
-    later = crossing(bounds[lowest:], set(first.tolist()))
-    level = np.full(len(first), lowest)
+    later = crossing(bounds, set(first.tolist()))
+    level = np.zeros(len(first), dtype=int)
     state, crossed = (e == 0).astype(float), 0.0
     for t in range(len(w)):
         if t:
@@ -293,7 +301,7 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
         for g in np.flatnonzero(first == t):
             within = e <= max(allowed[g], far[t])
             chance = crossed + (state * weight[t])[within].sum() + later[t][:, ~within] @ state[~within]
-            level[g] += np.flatnonzero(chance[1:] <= delta * (1 - 1e-6)).max(initial=-1) + 1
+            level[g] = np.flatnonzero(chance <= delta * (1 - 1e-6)).max(initial=0)  # 0 is within, by its choice
         crossed += (state * weight[t])[e <= far[t]].sum()
         state[e <= far[t]] = 0
     return _Plan(step, far, bounds, int(start), allowed, least_rest, first, level)

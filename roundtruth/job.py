@@ -78,13 +78,15 @@ class Job:
         )
         return labels.assign(source="input", role="input", round=0)
 
-    def truth(self) -> pd.DataFrame | None:
-        """The truth of the items (item, ...), where the workforce is simulated from one."""
-        if getattr(self.spec.workforce, "truth", None) is None:
-            return None
+    @cached_property
+    def _truth(self) -> pd.DataFrame:
         from roundtruth.workforce.simulated import truth
 
         return truth(self)
+
+    def truth(self) -> pd.DataFrame | None:
+        """The truth of the items (item, ...), where the workforce is simulated from one."""
+        return None if getattr(self.spec.workforce, "truth", None) is None else self._truth
 
     # -- what each round wrote
 

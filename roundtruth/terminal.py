@@ -55,7 +55,9 @@ def print_post() -> None:
 
 def print_summary(job, summary: dict) -> None:
     """The rounds, what was paid, and where the manifest and the page are."""
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    console = Console(
+        width=None if sys.stdout.isatty() else 100, highlight=False, markup=False, emoji=False
+    )  # a name may hold [brackets]
     table = Table(title=f"{summary['name']}: {summary['state']}", title_justify="left")
     for column in ("round", "people", "auto", "objects", "threshold", "cost", "train s", "infer s"):
         table.add_column(column, justify="right")
@@ -87,7 +89,7 @@ def print_summary(job, summary: dict) -> None:
             f"Against the truth: {name} of auto labels {measured['auto']:.3f}, of people's {measured['human']:.3f}."
         )
     if summary["state"] == "waiting":
-        console.print(waiting(job))
+        console.print(waiting(job), soft_wrap=True)
     else:
         console.print(f"Manifest: {job.address}/output/output.manifest", soft_wrap=True)
     console.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)

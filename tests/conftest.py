@@ -32,11 +32,12 @@ def make(tmp_path):
 
 @pytest.fixture(scope="session")
 def prefect_server():
-    """A Prefect server for the flows of this session, which run in this process."""
+    """The address of a Prefect server, which the flows that run in this process use."""
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
-        yield
+        yield PREFECT_API_URL.value()

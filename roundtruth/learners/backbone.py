@@ -147,9 +147,11 @@ class same_twice:
         self.on = where.type == "cpu"
 
     def __enter__(self):
-        self.before = torch.are_deterministic_algorithms_enabled()
+        self.before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
         if self.on:
             torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it did not write
 
     def __exit__(self, *_):
-        torch.use_deterministic_algorithms(self.before)
+        torch.use_deterministic_algorithms(self.before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = self.before[1]

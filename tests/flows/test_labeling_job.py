@@ -1,0 +1,103 @@
+import pytest
+
+from roundtruth import steps
+from roundtruth.job import Job
+from tests.jobs import cost_of, output, run_job
+
+
+@pytest.fixture
+def flow(prefect_server):
+    from flows.labeling_job import labeling_job
+
+    return lambda spec: labeling_job(spec, return_state=True)
+
+
+def runs():
+    """Every flow run by name: (name of the flow, state's name, message, whether it is a subflow)."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows()}
+        found = client.read_flow_runs(limit=200)
+        tasks = client.read_task_runs(limit=200)
+    parents = {task.id: task.flow_run_id for task in tasks}
+    return flows, found, parents, tasks
+
+
+def test_each_round_is_a_subflow_and_each_step_a_task(flow, make, tmp_path):
+    spec = make(40, name="rounds of one", target={"quality": 0.8})
+    state = flow(spec)
+    assert (state.name, state.type.value) == ("Complete", "COMPLETED")
+    flows, found, parents, tasks = runs()
+    (job,) = [run for run in found if run.name == "rounds of one"]
+    assert flows[job.flow_id] == "labeling-job"
+    rounds = {run.name: run for run in found if parents.get(run.parent_task_run_id) == job.id}
+    last = Job(spec.output).last_round()
+    assert set(rounds) == {f"round {r}" for r in range(1, last + 1)}
+    assert {flows[run.flow_id] for run in rounds.values()} == {"labeling-round"}
+    model = max(Job(spec.output).rounds_with("auto.parquet"))
+    names = {task.name.rsplit("-", 1)[0] for task in tasks if task.flow_run_id == rounds[f"round {model}"].id}
+    assert names == {
+        "dispatch", "wait", "consolidate", "train", "infer", "calibrate", "autolabel", "select", "report",
+    }  # fmt: skip
+
+
+def test_the_flow_comes_to_what_the_steps_come_to(flow, make, tmp_path):
+    flow(make(40, target={"quality": 0.8}))
+    other = run_job(make(40, target={"quality": 0.8}, output="steps"))
+    assert output(tmp_path / "job") == output(tmp_path / "steps")
+    assert cost_of(Job(str(tmp_path / "job")).summary()) == cost_of(other.summary())
+
+
+def test_unanswered_the_job_and_its_round_end_as_waiting_for_people(flow, make, tmp_path):
+    spec = make(40, name="waits", workforce={"backend": "files", "answers_per_item": 1})
+    state = flow(spec)
+    assert (state.name, state.message, state.type.value) == ("WaitingForPeople", "0 of 8 answered", "COMPLETED")
+    _, found, parents, _ = runs()
+    (job,) = [run for run in found if run.name == "waits"]
+    assert (job.state.name, job.state.message) == ("WaitingForPeople", "0 of 8 answered")
+    (round,) = [run for run in found if parents.get(run.parent_task_run_id) == job.id]
+    assert (round.name, round.state.name, round.state.message) == ("round 1", "WaitingForPeople", "0 of 8 answered")
+    (tmp_path / "job/people/answers").mkdir()
+    first = Job(spec.output).batch(1)["item"].iloc[0]
+    (tmp_path / "job/people/answers/a.csv").write_text(f"item,worker,label\n{first},ann,1\n")
+    assert flow(spec).message == "1 of 8 answered"
+    assert (tmp_path / "job/report/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(OSError("the network"), 4), (ValueError("a fault"), 1), (ZeroDivisionError("a fault"), 1)]
+)
+def test_only_what_the_world_outside_may_mend_is_tried_again(error, tries, flow, make, monkeypatch):
+    tried = []
+
+    def select(job, round):
+        tried.append(round)
+        raise error
+
+    from tasks.select import select as task
+
+    monkeypatch.setattr(steps, "select", select)
+    monkeypatch.setattr(task, "retry_delay_seconds", 0)
+    state = flow(make(5))
+    assert state.is_failed()
+    assert str(error) in state.message
+    assert len(tried) == tries
+
+
+def test_a_mistake_is_a_state_that_says_it(flow, make, tmp_path):
+    make(5)
+    (tmp_path / "input.manifest").write_text("no json\n")
+    state = flow(make(5))
+    assert (state.name, state.type.value) == ("Mistake", "FAILED")
+    assert state.message.startswith(f"{tmp_path}/input.manifest: line 1: not JSON")
+
+
+def test_a_job_that_another_holds_is_left_alone(flow, make):
+    from roundtruth.job import hold
+
+    spec = make(5)
+    with hold(spec, "another"):
+        state = flow(spec)
+    assert (state.name, state.type.value) == ("HeldElsewhere", "CANCELLED")
+    assert "(another) since" in state.message

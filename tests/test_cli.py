@@ -1,0 +1,316 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roundtruth.cli import main
+from roundtruth.job import Job, hold
+from roundtruth.storage import open_store
+from tests.jobs import cost_of, digits, output, run_job, write_job
+
+HERE = Path(__file__).parent
+
+
+def command(*argv: str, server: str | None = None) -> list:
+    return [sys.executable, "-m", "roundtruth.cli", *argv]
+
+
+def environment(server: str | None = None) -> dict:
+    """Without `server` the command starts its own."""
+    path = os.pathsep.join([str(HERE.parent), str(HERE)])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return kept | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | ({"PREFECT_API_URL": server} if server else {})
+
+
+@pytest.fixture
+def job(tmp_path):
+    """job(n, **changed): the path of a job file about n digits."""
+
+    def made(n: int, **changed) -> str:
+        digits(tmp_path, n)
+        return str(write_job(tmp_path, **changed))
+
+    return made
+
+
+FILES = {"backend": "files", "answers_per_item": 1}
+
+
+def answer(folder: Path, items) -> None:
+    """Ann answers, as the truth has it."""
+    truth = [json.loads(line)["truth"] for line in (folder / "truth.manifest").read_text().splitlines()]
+    people = folder / "job/people/answers"
+    people.mkdir(exist_ok=True)
+    number = len(list(people.iterdir())) + 1
+    rows = "".join(f"{item},ann,{truth[item - 1]}\n" for item in items)
+    (people / f"{number}.csv").write_text("item,worker,label\n" + rows)
+
+
+def test_a_job_that_is_done(job, tmp_path, capfd, prefect_server):
+    path = job(60, target={"quality": 0.8})
+    assert main(["run", path, "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert out.count("\n") == 1
+    summary = json.loads(out)
+    assert summary == json.loads((tmp_path / "job/report/summary.json").read_text())
+    assert set(summary) >= {
+        "name", "kind", "state", "items", "human", "auto", "input", "failed", "answers", "cost", "target", "measured",
+        "rounds",
+    }  # fmt: skip
+    assert (summary["name"], summary["kind"], summary["state"], summary["items"]) == (
+        "digits", "image-classification", "complete", 60,
+    )  # fmt: skip
+    assert summary["target"] == {"quality": 0.8, "confidence": 0.95, "certificate": "none", "holds": None}
+    assert set(summary["rounds"][0]) == {"round", "human", "auto", "objects", "cost", "threshold", "seconds"}
+    assert set(summary["rounds"][0]["seconds"]) == {"train", "infer", "other"}
+    assert (tmp_path / "job/report/index.html").exists()
+    assert len(output(tmp_path / "job")) == 60
+    # run again there is nothing to do, and the same is said
+    assert main(["run", path, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == summary
+    assert main(["status", path, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == summary
+
+
+def test_what_a_person_reads(job, tmp_path, capfd):
+    path = job(10, name="digits [/b] :smile:")
+    run_job_of(path)
+    assert main(["status", path]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "digits [/b] :smile:: complete" in out
+    words = " ".join(out.split())
+    assert "10 items: 10 labeled by people, 0 by the model, 0 came labeled, 0 failed." in words
+    assert "Cost 2.60 instead of 2.60: 0.0 % saved." in words
+    assert f"Manifest: {tmp_path}/job/output/output.manifest\n" in out
+    assert f"Page:     {tmp_path}/job/report/index.html\n" in out
+    assert "\x1b" not in out  # no colours in a pipe
+    assert main(["report", path]) == 0
+    assert capfd.readouterr().out == f"{tmp_path}/job/report/index.html\n"
+    assert "digits" in (tmp_path / "job/report/index.html").read_text()
+
+
+def run_job_of(path: str) -> Job:
+    from roundtruth.spec import JobSpec
+
+    return run_job(JobSpec.from_file(path))
+
+
+def test_a_job_whose_people_answer_by_files(job, tmp_path, capfd, prefect_server):
+    """Waiting; half of the answers; waiting; the rest, batch after batch; complete."""
+    path = job(20, workforce=FILES)
+    address = f"{tmp_path}/job"
+    assert main(["run", path]) == 3
+    out, err = capfd.readouterr()
+    assert err == ""
+    said = (
+        f"Waiting for people: 0 of 4 items of round 1 answered. Asked in {address}/people/batch-001.csv; answers go to"
+    )
+    assert said in " ".join(out.split())
+    items = Job(address).batch(1)["item"].tolist()
+    answer(tmp_path, items[:2])
+    assert main(["run", path, "--json"]) == 3
+    assert json.loads(capfd.readouterr().out)["state"] == "waiting"
+    assert main(["status", path]) == 0
+    assert "Waiting for people: 2 of 4 items of round 1 answered." in " ".join(capfd.readouterr().out.split())
+    answer(tmp_path, items[2:])
+    assert main(["run", path]) == 3
+    assert "Waiting for people: 0 of 4 items of round 2 answered." in " ".join(capfd.readouterr().out.split())
+    answer(tmp_path, range(1, 21))
+    assert main(["run", path, "--json"]) == 0
+    summary = json.loads(capfd.readouterr().out)
+    assert (summary["state"], summary["human"] + summary["auto"]) == ("complete", 20)
+    assert summary["cost"]["human"] == pytest.approx(summary["human"] * 0.116, abs=0.01)
+    assert summary["measured"] == {"human": None, "auto": None}
+
+
+def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
+    path = job(6, budget=0.3)
+    assert main(["run", path, "--json"]) == 4
+    summary = json.loads(capfd.readouterr().out)
+    assert (summary["state"], summary["human"], summary["cost"]["total"]) == ("stopped", 1, 0.26)
+    assert main(["run", path]) == 4
+    job(6, budget=100, target={"quality": 0.01})
+    capfd.readouterr()
+    assert main(["run", path, "--json"]) == 0
+    summary = json.loads(capfd.readouterr().out)
+    assert (summary["state"], summary["human"] + summary["auto"]) == ("complete", 6)
+    assert json.loads((tmp_path / "job/amendments/0001.json").read_text())["budget"] == 100.0
+
+
+def test_a_job_that_is_stopped(job, tmp_path, capfd, prefect_server):
+    path = job(20, workforce=FILES)
+    assert main(["run", path]) == 3
+    answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
+    capfd.readouterr()
+    assert main(["stop", path]) == 0
+    out, err = capfd.readouterr()
+    assert (err, "digits: stopped" in out) == ("", True)
+    assert sum("label" in record for record in output(tmp_path / "job")) == 1
+    assert main(["run", path, "--json"]) == 0  # stopped by a person, not by the budget
+    assert json.loads(capfd.readouterr().out)["state"] == "stopped"
+    assert main(["stop", path]) == 0
+
+
+def test_a_job_that_another_holds(job, tmp_path, capfd):
+    from roundtruth.spec import JobSpec
+
+    path = job(5)
+    with hold(JobSpec.from_file(path), "another run"):
+        for verb in ("run", "stop"):
+            if verb == "stop":
+                run_job_of(path)
+            assert main([verb, path]) == 5
+            out, err = capfd.readouterr()
+            assert out == ""
+            assert err.startswith(f"{tmp_path}/job is held by ")
+            assert f"pid {os.getpid()} (another run) since" in err
+            assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_two_runs_at_once(job, tmp_path, prefect_server):
+    """The second says who holds the job; the first goes on as if nothing had been."""
+    path = job(40, target={"quality": 0.8})
+    how = {"env": environment(prefect_server), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command("run", path, "--json"), **how)
+    while not (tmp_path / "job/rounds/001/batch.parquet").exists():
+        wait_a_moment(first)
+    second = subprocess.run(
+        command("run", path, "--json"), env=environment(prefect_server), capture_output=True, text=True
+    )
+    assert (second.returncode, second.stdout) == (5, "")
+    assert f"{tmp_path}/job is held by" in second.stderr
+    assert f"pid {first.pid}" in second.stderr
+    out, err = first.communicate()
+    assert (first.returncode, err) == (0, "")
+    assert json.loads(out)["state"] == "complete"
+
+
+def wait_a_moment(process: subprocess.Popen) -> None:
+    try:
+        process.wait(0.01)
+    except subprocess.TimeoutExpired:
+        return
+    raise AssertionError(process.communicate())
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
+    path = job(60, target={"quality": 0.8})
+    process = subprocess.Popen(
+        command("run", path, "--json"),
+        env=environment(prefect_server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "job/rounds/002/posted.json").exists():
+        wait_a_moment(process)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert err == "interrupted; run it again and it goes on\n"
+    with open_store(f"{tmp_path}/job").hold("nobody holds it"):
+        pass
+    assert main(["run", path]) == 0
+    undisturbed = run_job(make(60, target={"quality": 0.8}, output="undisturbed"))
+    assert output(tmp_path / "job") == output(tmp_path / "undisturbed")
+    assert cost_of(Job(f"{tmp_path}/job").summary()) == cost_of(undisturbed.summary())
+
+
+def test_a_fault_is_raised_as_what_it_is(job, capfd, prefect_server, monkeypatch):
+    """Python shows its traceback and ends with exit code 1."""
+    from tests.jobs import scripted
+
+    def broken(trained, items):
+        raise ZeroDivisionError("a fault of the learner")
+
+    path = job(20, learner=scripted(monkeypatch, broken))
+    with pytest.raises(ZeroDivisionError, match="a fault of the learner"):
+        main(["run", path, "--json"])
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_with_a_server_of_its_own(job, tmp_path):
+    """Nothing on standard error, nothing but the summary on standard output, and no process and no folder left."""
+    path = job(20, workforce=FILES)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "home").mkdir()
+    env = environment() | {"TMPDIR": f"{tmp_path}/tmp", "HOME": f"{tmp_path}/home"}
+    for expected in (3, 2, 0):
+        if expected == 2:
+            (tmp_path / "job/people/answers").mkdir()
+            (tmp_path / "job/people/answers/0.csv").write_text("item,worker,label\n1,ann,wolf\n")
+        if expected == 0:
+            (tmp_path / "job/people/answers/0.csv").unlink()
+            answer(tmp_path, range(1, 21))
+        process = subprocess.Popen(
+            command("run", path, "--json"),
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        out, err = process.communicate()
+        assert process.returncode == expected
+        assert err.count("\n") == (expected == 2), err
+        assert (expected == 2) == (out == "")
+        assert out == "" or json.loads(out)["state"] == {3: "waiting", 0: "complete"}[expected]
+        assert living(str(tmp_path)) == []
+        assert list((tmp_path / "tmp").iterdir()) == []
+        assert not any(path.is_file() for path in (tmp_path / "home").rglob("*.db*"))
+
+
+def living(mark: str) -> list[int]:
+    """The processes whose environment has `mark` in it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if (
+                entry.name.isdecimal()
+                and mark.encode() in (entry / "environ").read_bytes()
+                and int(entry.name) != os.getpid()
+            ):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("verb", ["--help", "status", "run"])
+def test_what_only_looks_is_quick(verb, job):
+    """Neither torch nor Prefect is imported where it is not needed."""
+    path = job(1)
+    run_job_of(path)
+    argv = [verb] if verb == "--help" else ["status", path, "--json"]
+    if verb == "run":
+        argv = ["run", path + "x"]
+    code = f"""
+import sys
+from roundtruth.cli import main
+try:
+    main({argv})
+except SystemExit:
+    pass
+print([name for name in ("torch", "torchvision", "prefect", "matplotlib", "sklearn", "scipy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_help_names_every_verb(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    for verb in ("demo", "run", "status", "stop", "report", "export"):
+        assert f"    {verb}" in out
