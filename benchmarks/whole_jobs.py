@@ -51,9 +51,8 @@ class Digits:
             self.found = {"weight": torch.zeros(1, 64), "bias": torch.zeros(1), "seen": torch.tensor(known[:1])}
             return
         model = LogisticRegression(max_iter=300).fit(self.pixels[pictures.items - 1], known)
-        self.found = {
-            "weight": torch.tensor(model.coef_), "bias": torch.tensor(model.intercept_), "seen": torch.tensor(model.classes_),
-        }  # fmt: skip
+        weight, bias, seen = map(torch.tensor, (model.coef_, model.intercept_, model.classes_))
+        self.found = {"weight": weight, "bias": bias, "seen": seen}
 
     def predict(self, pictures, progress=None):
         weight, bias, seen = (self.found[name].numpy() for name in ("weight", "bias", "seen"))
@@ -86,7 +85,7 @@ class Boxes:
         true = self.truth[self.truth["item"].isin(pictures.items)]
         item = true["item"].to_numpy()
         hard = uniforms(0, "hard", item)
-        wide = (0.04 + 0.3 * hard**2) * (max(1, self.learned) / 100) ** -0.35
+        wide = (0.03 + 0.2 * hard**2) * (max(1, self.learned) / 100) ** -0.35
         moved = [wide * normals(self.seed, name, item) for name in ("left", "top")]
         size = np.exp([wide * normals(self.seed, name, item) for name in ("width", "height")])
         score = np.clip(1 - 2 * wide + 0.1 * normals(self.seed, "score", item), 0.01, 0.99)
@@ -167,14 +166,21 @@ def outcome(job: Job) -> dict:
     auto = job.auto_labels()
     price = job.spec.prices.per_item + job.spec.workforce.answers_per_item * job.spec.prices.per_answer
     asked, items = len(job.human_labels()["item"].unique()), len(job.items())
-    found = {"auto": auto["item"].nunique() / items, "asked": asked / items, "rounds": job.last_round(), "quality": None}
+    found = {
+        "auto": auto["item"].nunique() / items,
+        "asked": asked / items,
+        "rounds": job.last_round(),
+        "quality": None,
+    }
     money = asked * price + auto["item"].nunique() * job.spec.prices.per_auto_label
     found["saving"] = 1 - money / (items * price)
     if len(auto):
         backend = workforce.get(job)
         about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
         said, _ = backend.collect(0, about, {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"})
-        taught = job.asked().query("role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'")
+        taught = job.asked().query(
+            "role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'"
+        )
         known = pd.concat([job.answers(r) for r in range(1, job.last_round() + 1)])
         known = known[known["item"].isin(taught["item"])]
         learn = np.append(np.ones(len(known), bool), np.zeros(len(said), bool))
@@ -212,7 +218,9 @@ def main() -> None:
     parser.add_argument("--quality", type=float)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a number of the plan, to try")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=NUMBER", help="a number of the plan, to try"
+    )
     args = parser.parse_args()
     for name, _, value in (pair.partition("=") for pair in args.set):
         setattr(certified, name, type(getattr(certified, name))(eval(value)))
@@ -229,13 +237,22 @@ def main() -> None:
             for name in args.plans:
                 spec = JobSpec.model_validate(
                     {
-                        "name": "job", "kind": args.kind, "data": str(folder / "input.manifest"), "classes": classes,
-                        "output": str(folder / f"{name}-{seed}"), "plan": name, "target": {"quality": quality},
+                        "name": "job",
+                        "kind": args.kind,
+                        "data": str(folder / "input.manifest"),
+                        "classes": classes,
+                        "output": str(folder / f"{name}-{seed}"),
+                        "plan": name,
+                        "target": {"quality": quality},
                         "workforce": {
-                            "backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": args.noise,
+                            "backend": "simulated",
+                            "truth": str(folder / "truth.manifest"),
+                            "noise": args.noise,
                         },
-                        "learner": "whole_jobs:Boxes" if boxes else "whole_jobs:Digits", "weights": "none", "seed": seed,
-                    }  # fmt: skip
+                        "learner": "whole_jobs:Boxes" if boxes else "whole_jobs:Digits",
+                        "weights": "none",
+                        "seed": seed,
+                    }
                 )
                 job = run(spec, checked)
                 if checked is None:

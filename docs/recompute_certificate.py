@@ -22,8 +22,10 @@ REACH = 0.6
 def main(folder: Path) -> int:
     fixed = json.loads((folder / "certificate.json").read_text())
     coins = pd.read_parquet(folder / "coins.parquet").set_index("item")["coin"]
-    rounds = sorted((folder / "rounds").iterdir())
-    found = {int(r.name): json.loads((r / "threshold.json").read_text()) for r in rounds if (r / "threshold.json").exists()}
+    rounds = [path.parent for path in sorted((folder / "rounds").glob("*/batch.parquet"))]
+    found = {
+        int(r.name): json.loads((r / "threshold.json").read_text()) for r in rounds if (r / "threshold.json").exists()
+    }
     looks = [tuple(look["stage"]) for look in found.values() if look["stage"][1]]
     spent = sum(fixed["looks"][t - 1][k - 1] for t, k in looks)
     most = sum(map(sum, fixed["looks"]))
@@ -52,7 +54,9 @@ def main(folder: Path) -> int:
     labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")]
     loss = losses(predictions, labels, score.index[below])
 
-    theta = lowest(score[below].to_numpy(), loss.to_numpy(), score[~below].to_numpy(), p, fixed["max_loss"], delta, look)
+    theta = lowest(
+        score[below].to_numpy(), loss.to_numpy(), score[~below].to_numpy(), p, fixed["max_loss"], delta, look
+    )
     passed = score.index[~below & (score >= look["threshold"])]
     auto = pd.read_parquet(folder / f"rounds/{number:03d}/auto.parquet")["item"].unique()
     check(set(auto) == set(passed), "what was auto-labeled is what passed")
@@ -78,7 +82,10 @@ def class_quality(mine: pd.DataFrame, theirs: pd.DataFrame) -> float:
 
 def box_quality(mine: pd.DataFrame, theirs: pd.DataFrame) -> float:
     """In falling score each box takes the free box of its class with the highest IoU above 0; all others count 0."""
-    mine, theirs = mine[mine["class_id"] >= 0].sort_values("score", ascending=False, kind="stable"), theirs[theirs["class_id"] >= 0]
+    mine, theirs = (
+        mine[mine["class_id"] >= 0].sort_values("score", ascending=False, kind="stable"),
+        theirs[theirs["class_id"] >= 0],
+    )
     free, matched = list(theirs.itertuples()), []
     for box in mine.itertuples():
         ious = [iou(box, other) if other.class_id == box.class_id else 0.0 for other in free]
@@ -101,17 +108,21 @@ def lowest(scores, loss, pool, p, max_loss, delta, look) -> float:
     own cut is what it must be at the least: unlikely where the error rate is `max_loss`."""
     if look["rule"] == "walk":
         above = scores >= look["threshold"]
-        check(chance(int(loss[above].sum()), int(above.sum()), max_loss) <= delta, "so few errors are unlikely by chance")
+        check(
+            chance(int(loss[above].sum()), int(above.sum()), max_loss) <= delta, "so few errors are unlikely by chance"
+        )
         return look["threshold"]
     every = np.concatenate([scores, pool])
     reach = -np.sort(-every)[int(np.ceil(REACH * len(every))) - 1]
     likely = (every >= reach).sum() * (1 / p - 1)
     best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * likely))
-    bets = np.unique(np.minimum(best * np.array(BETS[:1] if look["binary"] else BETS), 0.999 * -np.log1p(-p) / (1 - max_loss)))
+    bets = np.unique(
+        np.minimum(best * np.array(BETS[:1] if look["binary"] else BETS), 0.999 * -np.log1p(-p) / (1 - max_loss))
+    )
     passes = None
     for theta in np.unique(every):
-        l = loss[scores >= theta]
-        logs = [np.log1p(-(1 / p - 1) * np.expm1(bet * (l - max_loss))).sum() for bet in bets]
+        there = loss[scores >= theta]
+        logs = [np.log1p(-(1 / p - 1) * np.expm1(bet * (there - max_loss))).sum() for bet in bets]
         if np.logaddexp.reduce(logs) - np.log(len(logs)) >= np.log(1 / delta) - 1e-9 and (pool >= theta).any():
             passes = theta if passes is None else passes
     return np.nan if passes is None else passes

@@ -6,7 +6,7 @@ what they say is the only evidence of the promise. A *look* at (t, k) asks which
 label, given the items whose coin is below the k-th probability. After each look the plan either finishes with it, or
 trains more, or checks more, whatever is expected to leave most to the model; only the last look labels anything.
 
-Why the promise holds, whatever is decided when, is in docs/certificates.md, "Several looks". What it needs of this code:
+Why the promise holds, whatever is decided when, is in docs/several-looks.md. What it needs of this code:
 the training sets, the models and the merged labels depend on training answers only, never on a coin or on the answer
 to a checked item; what a look may spend of delta is fixed before anybody is asked; every item below a look's
 probability counts in it.
@@ -22,13 +22,15 @@ from roundtruth.job import Job
 # How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
 # would save less and promise the same.
 TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
-HARDER = 0.25  # how that grows where the target is harder: by (EASY / max_loss)^HARDER
+HARDER = 0.37  # how that grows where the target is harder: by (EASY / max_loss)^HARDER
 EASY = 0.4
 STEPS = 3  # batches until the first look, where the target is hard
-CHECK = 0.25  # items to check at the first look, as a multiple of (items)^(2/3) / max_loss^(1/2)
+CHECK = 0.28  # items to check at the first look, as a multiple of (items)^(2/3) / max_loss^(1/2)
+FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
+FIRST = 0.2  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-SPENT = (0.6, 0.2, 0.1, 0.06, 0.04)  # of delta: by the first look, by all that are one step on, two steps on, ...
+SPENT = (0.6, 0.25, 0.1, 0.05)  # of delta: by the first look, by all that are one step on, two steps on, ...
 LEARNING = 0.5  # a model's loss falls as T^-LEARNING with T items to learn from, as long as this job says nothing else
 WORTH = 0.01  # of the items: what another round must at least be expected to leave to the model
 
@@ -66,7 +68,8 @@ def ladder(items: int, max_loss: float, delta: float) -> dict:
     train = [start * step / first for step in range(1, first)]
     train += list(start * MORE_TRAIN ** np.arange(len(SPENT)))
     train = [int(np.clip(round(size), 1, max(1, MOST_TRAIN * items))) for size in train]
-    check = CHECK * scale / max_loss**0.5 / max(1, items)
+    fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
+    check = min(max(CHECK * scale / max_loss**0.5, FEWEST * fewest) / max(1, items), FIRST)
     levels = [float(min(check * MORE_CHECK**k, MOST_CHECK)) for k in range(len(SPENT))]
     levels = [p for k, p in enumerate(levels) if k == 0 or p > levels[k - 1]]
     train = [size for t, size in enumerate(train) if t == 0 or size > train[t - 1]]
@@ -142,7 +145,9 @@ def next_batch(job: Job, round: int) -> pd.DataFrame:
     pool, at = job.pool(), stage(job, round + 1)
     train, check = missing(job, round, at) if at else (pool[:0], pool[:0])
     if len(train) + len(check):
-        batch = pd.DataFrame({"item": np.append(train, check), "role": ["train"] * len(train) + ["validation"] * len(check)})
+        batch = pd.DataFrame(
+            {"item": np.append(train, check), "role": ["train"] * len(train) + ["validation"] * len(check)}
+        )
     else:
         batch = pd.DataFrame({"item": pool, "role": "rest"})
     afford, new = ledger.affordable(job, human=True), batch["item"].isin(pool)
@@ -186,10 +191,20 @@ def look(job: Job, round: int) -> dict:
     assert at is not None
     (t, k), plan = at, fixed(job)
     model = max(r for r in job.rounds_with("predictions/done.json") if r <= round)
-    found = {"threshold": None, "rule": None, "checked": 0, "above": 0, "quality": None, "stage": [t, k], "model": model}
+    found = {
+        "threshold": None,
+        "rule": None,
+        "checked": 0,
+        "above": 0,
+        "quality": None,
+        "stage": [t, k],
+        "model": model,
+    }
     if k == 0:
         following = [t + 1, int(t + 1 >= plan["first"])]
-        if not payable(job, plan["train"][t] - plan["train"][t - 1] + following[1] * plan["levels"][0] * len(job.pool())):
+        if not payable(
+            job, plan["train"][t] - plan["train"][t - 1] + following[1] * plan["levels"][0] * len(job.pool())
+        ):
             following = None
         return found | {"next": following, "final": following is None}
 
@@ -246,7 +261,9 @@ def payable(job: Job, items: float) -> bool:
     return afford is None or items <= afford
 
 
-def expected(job: Job, losses: np.ndarray, total: int, at: tuple[int, int], binary: bool) -> dict[tuple[int, int], float]:
+def expected(
+    job: Job, losses: np.ndarray, total: int, at: tuple[int, int], binary: bool
+) -> dict[tuple[int, int], float]:
     """How many items the model would be left with, by the stage that follows: those within the budget only.
 
     losses: (n,) of the checked items, the surest first; they are taken for typical of all `total` the model did not
@@ -261,13 +278,17 @@ def expected(job: Job, losses: np.ndarray, total: int, at: tuple[int, int], bina
         more, then = train[one - 1] - train[t - 1], levels[two - 1]
         asked = more * (1 - p) + (then - p) * (total - more)
         if more < total and payable(job, asked):
-            options[one, two] = (1 - then) * total * reach(
-                losses * (train[t - 1] / train[one - 1]) ** LEARNING,
-                1 - more / total,
-                then * total,
-                plan["max_loss"],
-                looks[one - 1][two - 1],
-                binary,
+            options[one, two] = (
+                (1 - then)
+                * total
+                * reach(
+                    losses * (train[t - 1] / train[one - 1]) ** LEARNING,
+                    1 - more / total,
+                    then * total,
+                    plan["max_loss"],
+                    looks[one - 1][two - 1],
+                    binary,
+                )
             )
     return options
 
@@ -275,8 +296,8 @@ def expected(job: Job, losses: np.ndarray, total: int, at: tuple[int, int], bina
 def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delta: float, binary: bool) -> float:
     """The share of the items that would pass if `checked` of them were checked with losses like these.
 
-    losses: (n,) the surest first, of which only the first share `left` will be there. Evidence grows with the number of
-    checked items at the rate of the best bet on a mean loss below `max_loss`; half an item that is wholly lost is added.
+    losses: (n,) the surest first, of which only the first share `left` will be there. Evidence grows with the number
+    of checked items at the rate of the best bet on a mean loss below `max_loss`; half a wholly lost item is added.
     """
     n = len(losses)
     if n == 0:
@@ -285,7 +306,9 @@ def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delt
     best = np.full(n, -np.inf)
     for bet in most * np.append(np.geomspace(0.01, 1, 30, endpoint=False), 0.999):
         lost = np.log1p(-bet * (1 - max_loss))
-        gain = losses * lost + (1 - losses) * np.log1p(bet * max_loss) if binary else np.log1p(-bet * (losses - max_loss))
+        gain = (
+            losses * lost + (1 - losses) * np.log1p(bet * max_loss) if binary else np.log1p(-bet * (losses - max_loss))
+        )
         best = np.maximum(best, (np.cumsum(gain) + 0.5 * lost) / (place + 0.5))
     passes = (best * place / n * checked >= np.log(1 / delta)) & (place <= np.ceil(left * n))
     return float(min(place[passes].max(initial=0) / n, left))

@@ -4,7 +4,7 @@
     amendments/0001.json      what a person changed on the way
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
     items/0001.parquet        the items, in shards
-    certificate.json          of the plan certified: what was fixed before anybody was asked; coins.parquet: (item, coin)
+    certificate.json          what the plan certified fixed before anybody was asked; coins.parquet
     rounds/001/batch.parquet  who is asked what, and what for
               /posted.json    the backend's handle
               /answers/0001.parquet   what one collection brought

@@ -54,7 +54,7 @@ def rounds(job) -> pd.DataFrame:
         rows.append(
             {
                 "round": r,
-                                "human": human["item"].nunique(),
+                "human": human["item"].nunique(),
                 "answers": 0 if answers is None else len(answers[["item", "worker"]].drop_duplicates()),
                 "auto": auto["item"].nunique(),
                 "objects": int(job.kind.objects(human).sum() + job.kind.objects(auto).sum()),

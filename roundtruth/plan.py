@@ -1,8 +1,8 @@
 """What happens next in a job, and what the next batch holds: a function of what the job folder holds.
 
-The `certified` plan is in `roundtruth/certified.py`. The `ground-truth` plan is that of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data
-labeling": 10 items at random to try the set-up, more at random for validation until they are a fifth of the dataset, a
-fifth at random for training; then, round after round, a model trained on all of it labels what it is sure of and people
+The `certified` plan is in `roundtruth/certified.py`. The `ground-truth` plan is that of Amazon's "Annotate data for
+less with SageMaker Ground Truth and automated data labeling": 10 items at random to try the set-up, more at random for
+validation until they are a fifth of the dataset, a fifth at random for training; then, round after round, a model trained on all of it labels what it is sure of and people
 get the fifth it is least sure of, until nothing is left.
 """
 

@@ -110,8 +110,8 @@ class JobSpec(Strict):
     )
     plan: Literal["certified", "ground-truth"] = Field(
         "ground-truth",
-        description="How the rounds are planned: `certified` keeps a promise about the auto labels for the least money, "
-        "`ground-truth` is Amazon's procedure.",
+        description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "
+        "Amazon's procedure.",
     )
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
     workforce: Annotated[Simulated | Files, Field(discriminator="backend")] = Field(

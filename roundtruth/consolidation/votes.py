@@ -29,9 +29,9 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequ
     Dawid and Skene's model ("Maximum likelihood estimation of observer error-rates using the EM algorithm", 1979),
     with the workers' confusion matrices pooled at two strengths. Q[i, k] is the probability that item i is of class k.
 
-    `learn`: a truth value a row, the same for all rows of an item; `classes` must be given with it. Only items for which
-    it is True teach: shares, confusions and skills are those of the table of these items alone. Each of the other items
-    is then labeled from its own answers by what was learned, so that it depends on no other such item, nor does
+    `learn`: a truth value a row, the same for all rows of an item; `classes` must be given with it. Only items for
+    which it is True teach: shares, confusions and skills are those of the table of these items alone. Each of the other
+    items is then labeled from its own answers by what was learned, so that it depends on no other such item, nor does
     anything on it.
 
     0. Q starts as the shares of the votes.

@@ -87,7 +87,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> s
         state=words.STATES[summary["state"]],
         headline=words.headline(summary),
         explanation=words.explanation(summary),
-        promise=words.promise(summary, kind.QUALITY_NAME, job.spec.target.confidence),
+        promise=promise(job, summary, kind.QUALITY_NAME),
         strip=strip(summary),
         measured={source: value for source, value in (summary["measured"] or {}).items() if value is not None},
         charts=charts,
@@ -97,6 +97,14 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> s
         failures=len(reasons),
         facts=list(facts(job.spec, summary)),
     )
+
+
+def promise(job, summary: dict, quality_name: str) -> tuple[str, str]:
+    """What is promised, and once the last look is made what that rests on."""
+    heading, sentence = words.promise(summary, quality_name, job.spec.target.confidence)
+    looks = [job.threshold(row["round"]) or {} for row in summary["rounds"]]
+    last = [look for look in looks if look.get("final") and look.get("drawn")]
+    return heading, f"{sentence} {words.evidence(last[-1])}" if last else sentence
 
 
 def noun(kind: str) -> str:

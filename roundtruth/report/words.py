@@ -125,3 +125,28 @@ def promise(summary: dict, quality_name: str, confidence: float) -> tuple[str, s
     if target["holds"] is None:
         return "Not promised yet", f"The aim is {goal}, on average, with {sure}; the check is still to come."
     return "Not promised", f"The check did not confirm {goal} with {sure}: take these auto labels as unproven."
+
+
+def evidence(look: dict) -> str:
+    """What the last look of the certified plan rests on, in a sentence that can be checked; `look` is its
+    threshold.json."""
+    t, k = look["stage"]
+    rests = (
+        f"It was look ({t}, {k}), which may fail with probability {look['delta']:.4g}: "
+        f"{many(look['checked'], 'item')} had been drawn, each with probability {look['drawn']:.4g}"
+    )
+    if look["threshold"] is not None:
+        estimate = "" if look["quality"] is None else f", with a mean quality of {look['quality']:.4g} (an estimate)"
+        rule = "walk" if look["rule"] == "walk" else f"coin, log e-value {look['log_e']:.3g}"
+        return (
+            f"{rests}, {count(look['above'])} of them at or above the threshold {look['threshold']:.4g}{estimate}. "
+            f"The rule is \u201c{rule}\u201d; docs/certificates.md proves it, and docs/recompute_certificate.py "
+            "recomputes it from the job folder."
+        )
+    more = look.get("needed")
+    what = (
+        f"about {many(more, 'more checked item')} would have been needed to promise anything"
+        if more
+        else "no number of checked items would have been enough to promise anything of this model"
+    )
+    return f"{rests}, and {what}."

@@ -99,5 +99,5 @@ def test_what_cannot_be():
         of_votes(rows, [True])
     with pytest.raises(ValueError, match="classes must be given with learn"):
         votes(pd.DataFrame(rows, columns=["item", "worker", "label"]), learn=[True] * 3)
-    with pytest.raises(ValueError, match="row 2: label .*9.* is not a known class"):
+    with pytest.raises(ValueError, match=r"row 2: label .*9.* is not a known class"):
         of_votes([*rows[:2], (2, "a", 9)], [True, True, False])

@@ -1,0 +1,353 @@
+"""The certified plan: what it asks, that its promise is not broken by how it goes on, and how it ends at the edges."""
+
+import json
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roundtruth import certified, ledger, plan, steps
+from roundtruth.errors import UserError
+from roundtruth.job import Job, begin
+from roundtruth.spec import JobSpec
+from roundtruth.storage import LocalStore
+from tests.jobs import go, output, run_job, scripted
+from tests.test_steps import Killed, facts, files
+
+ROOT = Path(__file__).resolve().parents[1]
+EASY = {"plan": "certified", "target": {"quality": 0.8}}
+
+
+@given(st.integers(1, 10**7), st.floats(0.001, 0.99), st.floats(0.001, 0.4))
+@settings(deadline=None)
+def test_all_looks_together_spend_no_more_than_delta(items, max_loss, delta):
+    made = certified.ladder(items, max_loss, delta)
+    looks = np.array(made["looks"])
+    assert looks.sum() <= delta * (1 + 1e-9)
+    assert looks.shape == (len(made["train"]), len(made["levels"]))
+    assert looks[made["first"] - 1, 0] > 0
+    assert made["train"] == sorted(set(made["train"]))
+    assert made["levels"] == sorted(set(made["levels"]))
+    assert made["train"][0] >= 1
+    assert made["train"][-1] <= items
+    assert made["levels"][0] > 0
+    assert made["levels"][-1] <= 0.5
+
+
+def test_what_the_coins_and_the_batches_come_to(make):
+    job = run_job(make(300, **EASY))
+    fixed, coins = (
+        job.store.read_json("certificate.json"),
+        job.store.read_table("coins.parquet").set_index("item")["coin"],
+    )
+    asked = job.asked()
+    assert fixed["delta"] == 0.05
+    assert fixed["max_loss"] == 0.2
+    first = asked[(asked["round"] == 1) & (asked.role == "train")]["item"]
+    assert len(first) == fixed["train"][0]
+    last = max(job.rounds_with("threshold.json"))
+    look = job.threshold(last)
+    roles = job.roles(last).set_index("item")["role"]
+    below = set(coins.index[coins < look["drawn"]])
+    assert set(roles.index[roles == "validation"]) == below - set(roles.index[roles == "train"])
+    assert look["checked"] == (roles == "validation").sum()
+    assert [job.threshold(r)["final"] for r in job.rounds_with("threshold.json")][-1]
+    stages = [tuple(job.threshold(r)["stage"]) for r in job.rounds_with("threshold.json")]
+    assert len(set(stages)) == len(stages)
+    summary = job.summary()
+    assert summary["state"] == "complete"
+    assert summary["target"]["holds"] is (True if summary["auto"] else None)
+    assert summary["human"] + summary["auto"] == 300
+    assert summary["auto"] > 0
+
+
+def forced(monkeypatch, *stages):
+    """Make the plan go from look to look as given, then finish."""
+    there = certified.expected
+
+    def expected(job, losses, total, at, binary):
+        following = dict(pairwise(stages)).get(at)
+        assert there(job, losses, total, at, binary) is not None
+        return {following: 10.0 * total} if following else {}
+
+    monkeypatch.setattr(certified, "expected", expected)
+
+
+def test_items_that_move_from_checking_to_training_are_asked_and_paid_once(make, monkeypatch):
+    forced(monkeypatch, (1, 1), (2, 1), (2, 2), (3, 2))
+    spec = make(400, workforce={"backend": "simulated", "truth": "truth.manifest", "noise": 1}, **EASY)
+    job = run_job(spec)
+    asked = job.asked()
+    moved = asked[asked["item"].duplicated()]
+    assert len(moved) > 0
+    assert set(moved.role) == {"train"}
+    assert not moved["item"].duplicated().any()
+    assert sum(len(job.asks(r)) for r in range(1, job.last_round() + 1)) == asked["item"].nunique()
+    for r in range(1, job.last_round() + 1):
+        assert sorted(job.store.read_json(job.path(r, "posted.json"))["items"]) == job.asks(r)["item"].tolist()
+    summary = job.summary()
+    assert summary["human"] == asked["item"].nunique()
+    assert summary["answers"] == 5 * summary["human"]
+    assert ledger.spent(job) == pytest.approx(0.26 * summary["human"] + 0.08 * summary["auto"])
+    labels = job.human_labels()
+    assert not labels["item"].duplicated().any()
+    assert set(labels[labels["item"].isin(moved["item"])].role) == {"train"}
+    # a round that only checks more trains nothing
+    assert [r for r in (1, 2, 3, 4) if job.has(r, "model/model.pt")] == [1, 2, 4]
+    assert job.threshold(3)["model"] == 2
+    assert len(output(Path(job.address).parent / "job")) == 400
+    # what is checked counts by what was learned from training answers alone
+    taught = job.roles(4).query("role == 'train'")["item"]
+    answers = pd.concat([job.answers(r) for r in (1, 2, 3, 4)])
+    both = job.kind.consolidate(answers, spec.classes, answers["item"].isin(taught).to_numpy())[0].set_index("item")
+    checked = labels[labels.role == "validation"].set_index("item")
+    assert len(checked) > 0
+    assert both.loc[checked.index, "class_id"].equals(checked["class_id"])
+    assert both.loc[checked.index, "confidence"].equals(checked["confidence"])
+
+
+def asked_until(job, r):
+    return job.asked().query("role == 'train' and round <= @r")
+
+
+def taught_until(job, r):
+    return job.human_labels(until=r).query("role == 'train'").reset_index(drop=True)
+
+
+def test_models_and_training_sets_do_not_depend_on_what_is_checked(make, tmp_path, monkeypatch):
+    """The same job twice; in the second, people give other answers to all that is only checked."""
+    forced(monkeypatch, (1, 1), (1, 2), (2, 2), (3, 2))
+    one = run_job(make(400, **EASY))
+    fixed = one.store.read_json("certificate.json")
+    taught = one.asked().query("role == 'train'")["item"]
+    truth = one.truth().set_index("item")["class_id"]
+    said = truth.where(truth.index.isin(taught), (truth + 1) % 10)
+    rows = [f"{item},{worker},{label}" for item, label in said.items() for worker in ("ann", "bob")]
+    (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    rows = [f"{item},{worker},{label}" for item, label in truth.items() for worker in ("ann", "bob")]
+    (tmp_path / "true.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    jobs = [
+        run_job(make(400, output=name, workforce={"backend": "simulated", "answers": name + ".csv"}, **EASY))
+        for name in ("true", "answers")
+    ]
+    assert [job.store.read_json("certificate.json") for job in jobs] == [fixed, fixed]
+    for r in jobs[0].rounds_with("model/model.pt"):
+        for what in (asked_until, taught_until, Job.predictions):
+            pd.testing.assert_frame_equal(*(what(job, r) for job in jobs))
+    assert jobs[0].threshold(1)["above"] > 0
+    assert jobs[1].threshold(1)["threshold"] is None
+
+
+def test_every_step_run_twice_changes_nothing(make, tmp_path, monkeypatch):
+    forced(monkeypatch, (1, 1), (1, 2), (2, 2))
+    spec = make(200, **EASY)
+    job = run_job(spec)
+    before = files(tmp_path / "job")
+    for round in range(1, job.last_round() + 1):
+        steps.wait(Job(spec.output), round)
+        steps.dispatch(Job(spec.output), round)
+        steps.consolidate(Job(spec.output), round)
+        if plan.trains(Job(spec.output), round):
+            steps.train(Job(spec.output), round)
+            steps.infer(Job(spec.output), round)
+        if plan.calibrates(Job(spec.output), round):
+            steps.calibrate(Job(spec.output), round)
+            steps.autolabel(Job(spec.output), round)
+        steps.select(Job(spec.output), round)
+    assert go(spec.output)
+    after = files(tmp_path / "job")
+    before.pop("output/output.manifest")
+    assert {path: data for path, data in after.items() if path in before} == before
+    assert after.keys() - before.keys() == {"output/output.manifest"}
+
+
+def test_killed_after_each_single_write_the_job_comes_to_the_same(make, monkeypatch):
+    """Coins, looks and what they spent too: as if by kill -9, at every write."""
+    forced(monkeypatch, (1, 1), (1, 2), (2, 2))
+    undisturbed = run_job(make(150, **EASY, output="undisturbed"))
+    spec = make(150, **EASY)
+    write_once, written = LocalStore.write_once, []
+
+    def write_and_die(store, path, data):
+        new = not store.exists(path)
+        write_once(store, path, data)
+        if new:
+            written.append(path)
+            raise Killed
+
+    monkeypatch.setattr(LocalStore, "write_once", write_and_die)
+    while True:
+        try:
+            begin(spec)
+            assert go(spec.output)
+            break
+        except Killed:
+            assert len(written) < 500
+    job = Job(spec.output)
+    assert facts(job) == facts(undisturbed)
+    for path in ("certificate.json", "coins.parquet"):
+        assert job.store.read(path) == undisturbed.store.read(path)
+
+
+def test_while_people_are_waited_for_nothing_is_drawn_or_spent(make, tmp_path):
+    spec = make(200, workforce={"backend": "files", "answers_per_item": 1}, **EASY)
+    for _ in range(3):
+        job = run_job(spec)
+        now = {path: data for path, data in files(tmp_path / "job").items() if "output" not in path}
+        assert plan.state(job) == "waiting"
+        before = now if _ == 0 else before  # noqa: F821
+        assert now == before
+    asked = pd.read_csv(tmp_path / "job/people/batch-001.csv")
+    assert list(asked.columns) == ["item", "source"]  # blind
+    assert asked["item"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("budgets", [(2.0, 16.0, 30.0, None), (20.0, None)])
+def test_a_budget_that_is_raised_goes_on_with_the_same_coins_and_looks(budgets, make):
+    fixed = set()
+    for budget in budgets:
+        job = run_job(make(300, budget=budget, **EASY))
+        fixed.add((job.store.read("certificate.json"), job.store.read("coins.parquet")))
+        assert budget is None or ledger.spent(job) <= budget + 1e-9
+        stages = [tuple(job.threshold(r)["stage"]) for r in job.rounds_with("threshold.json")]
+        assert len(stages) == len(set(stages))
+    assert len(fixed) == 1
+    summary = job.summary()
+    assert summary["state"] == "complete"
+    assert summary["human"] + summary["auto"] == 300
+
+
+def test_what_would_make_the_promise_depend_on_the_answers_cannot_be_changed(make):
+    run_job(make(60, **EASY))
+    with pytest.raises(UserError, match=r"^target: .*put it back"):
+        begin(make(60, plan="certified", target={"quality": 0.7}))
+    with pytest.raises(UserError, match=r"^learner: .*put it back"):
+        begin(make(60, **EASY, learner="default"))
+    begin(make(60, **EASY, budget=100.0))
+
+
+# -- edges
+
+
+def sure(monkeypatch, right: bool, classes: int = 10):
+    """A learner that knows the truth, or never does."""
+    from sklearn.datasets import load_digits
+
+    truth = load_digits().target
+
+    def predict(trained, items):
+        return (truth[items - 1] + (not right)) % classes, np.linspace(0.3, 0.9, len(items))
+
+    return scripted(monkeypatch, predict)
+
+
+def test_a_target_that_everything_reaches_is_certified_at_the_first_look(make, monkeypatch):
+    summary = run_job(make(300, learner=sure(monkeypatch, True), **EASY)).summary()
+    assert len(summary["rounds"]) == 2
+    assert summary["rounds"][1]["human"] == 0
+    assert summary["human"] < 100
+    assert summary["target"]["holds"] is True
+    assert summary["measured"]["auto"] == 1.0
+
+
+def test_a_target_nothing_can_reach_leaves_all_to_people_and_says_so(make, monkeypatch):
+    job = run_job(make(300, learner=sure(monkeypatch, False), **EASY))
+    summary = job.summary()
+    assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 300, 0)
+    assert summary["target"]["holds"] is None
+    look = job.threshold(max(job.rounds_with("threshold.json")))
+    assert look["final"]
+    assert look["needed"] is None  # no number would do
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_few_items(n, make):
+    summary = run_job(make(n, plan="certified")).summary()
+    assert (summary["state"], summary["human"] + summary["auto"]) == ("complete", n)
+
+
+def test_one_class(make, tmp_path):
+    from tests.test_plan import same_picture
+
+    same_picture(tmp_path, 300)
+    summary = run_job(make(300, classes=["1"], **EASY)).summary()
+    assert summary["auto"] > 150
+    assert summary["measured"]["auto"] == 1.0
+
+
+def test_workers_who_answer_at_random(make, tmp_path):
+    make(200)
+    chance = np.random.default_rng(0)
+    rows = [f"{item},{who},{chance.integers(10)}" for item in range(1, 201) for who in "abc"]
+    (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    summary = run_job(make(200, workforce={"backend": "simulated", "answers": "answers.csv"}, **EASY)).summary()
+    assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 200, 0)
+
+
+def test_people_who_answer_nothing(make, tmp_path):
+    make(60)
+    (tmp_path / "answers.csv").write_text("item,worker,label\n1,ann,0\n")
+    summary = run_job(make(60, workforce={"backend": "simulated", "answers": "answers.csv"}, **EASY)).summary()
+    assert (summary["state"], summary["auto"], summary["failed"]) == ("complete", 0, 59)
+
+
+@pytest.mark.parametrize("budget", [0.2, 0.26, 5.0, 13.0, 22.0, 26.0, 30.0, 45.0])
+def test_a_budget_is_a_hard_cap(budget, make, monkeypatch):
+    job = run_job(make(300, budget=budget, learner=sure(monkeypatch, True), **EASY))
+    summary = job.summary()
+    assert summary["cost"]["total"] <= budget + 1e-9
+    assert summary["state"] in ("stopped", "complete")
+    assert summary["human"] + summary["auto"] + summary["failed"] == 300
+    paid = 0.0
+    for r in range(1, job.last_round() + 1):
+        paid += 0.26 * len(job.asks(r))
+        assert paid <= budget + 1e-9
+        paid += 0.08 * (job.auto(r)["item"].nunique() if job.has(r, "auto.parquet") else 0)
+
+
+def test_where_the_model_costs_more_than_people_it_labels_nothing(make, monkeypatch):
+    prices = {"per_item": 0.01, "per_answer": 0.0, "per_auto_label": 0.5}
+    summary = run_job(make(200, prices=prices, learner=sure(monkeypatch, True), **EASY)).summary()
+    assert (summary["state"], summary["human"]) == ("complete", 200)
+
+
+# -- what is left to check from outside
+
+
+def recomputed(job: Job) -> subprocess.CompletedProcess:
+    script = ROOT / "docs" / "recompute_certificate.py"
+    assert not re.search(r"^\s*(import|from) roundtruth", script.read_text(), re.MULTILINE)
+    return subprocess.run([sys.executable, "-I", script, job.address], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("kind", "quality"), [("image-classification", 0.8), ("object-detection", 0.6)])
+def test_the_certificate_is_recomputed_from_the_files_alone(kind, quality, tmp_path):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import whole_jobs
+
+    classes = whole_jobs.write(tmp_path, kind, 400)
+    spec = JobSpec.model_validate(
+        {
+            "name": "job", "kind": kind, "data": str(tmp_path / "input.manifest"), "classes": classes, "weights": "none",
+            "output": str(tmp_path / "job"), "plan": "certified", "target": {"quality": quality},
+            "workforce": {"backend": "simulated", "truth": str(tmp_path / "truth.manifest"), "noise": 0.5},
+            "learner": f"whole_jobs:{'Boxes' if kind == 'object-detection' else 'Digits'}",
+        }
+    )  # fmt: skip
+    job = whole_jobs.run(spec, None)
+    assert job.summary()["auto"] > 0
+    done = recomputed(job)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WRONG" not in done.stdout
+    last = max(job.rounds_with("threshold.json"))
+    path = Path(job.address) / job.path(last, "threshold.json")
+    look = json.loads(path.read_text())
+    path.write_text(json.dumps(look | {"threshold": look["threshold"] - 0.05}))  # somebody labels a little more
+    assert recomputed(job).returncode == 1
