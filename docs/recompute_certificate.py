@@ -9,6 +9,7 @@ the rest those at or above the threshold, and no others, were auto-labeled.
 """
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -104,13 +105,12 @@ def iou(a, b) -> float:
 
 
 def lowest(scores, loss, pool, p, max_loss, delta, look) -> float:
-    """The threshold by the coin rule. With the walk rule, whose sums take a page of their own, that the threshold's
-    own cut is what it must be at the least: unlikely where the error rate is `max_loss`."""
+    """The threshold by the coin rule. With the walk rule, whose sums take a page of their own, only what is needed
+    of any rule: that the threshold's own cut would be unlikely if too many of the rest were wrong."""
     if look["rule"] == "walk":
         above = scores >= look["threshold"]
-        check(
-            chance(int(loss[above].sum()), int(above.sum()), max_loss) <= delta, "so few errors are unlikely by chance"
-        )
+        likely = chance(int(loss[above].sum()), int((pool >= look["threshold"]).sum()), p, max_loss)
+        check(likely <= delta * (1 + 1e-6), "so few errors are unlikely by chance")
         return look["threshold"]
     every = np.concatenate([scores, pool])
     reach = -np.sort(-every)[int(np.ceil(REACH * len(every))) - 1]
@@ -128,13 +128,10 @@ def lowest(scores, loss, pool, p, max_loss, delta, look) -> float:
     return np.nan if passes is None else passes
 
 
-def chance(errors: int, checked: int, rate: float) -> float:
-    """P(at most `errors` among `checked`), where each is wrong with probability `rate`."""
-    term = total = (1 - rate) ** checked
-    for i in range(errors):
-        term *= (checked - i) / (i + 1) * rate / (1 - rate)
-        total += term
-    return total
+def chance(errors: int, rest: int, p: float, rate: float) -> float:
+    """P(at most `errors` wrong items are drawn), had the rest just more of them than `rate` allows."""
+    wrong = int(rate * rest + 1e-9) + 1 + errors
+    return sum(math.comb(wrong, i) * p**i * (1 - p) ** (wrong - i) for i in range(errors + 1))
 
 
 def check(right: bool, what: str) -> None:

@@ -12,6 +12,8 @@ to a checked item; what a look may spend of delta is fixed before anybody is ask
 probability counts in it.
 """
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -22,15 +24,16 @@ from roundtruth.job import Job
 # How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
 # would save less and promise the same.
 TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
-HARDER = 0.37  # how that grows where the target is harder: by (EASY / max_loss)^HARDER
+HARDER = {True: 0.37, False: 1.2}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
 EASY = 0.4
 STEPS = 3  # batches until the first look, where the target is hard
-CHECK = 0.28  # items to check at the first look, as a multiple of (items)^(2/3) / max_loss^(1/2)
+CHECK = 0.44  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
+CLOSER = {True: 0.5, False: 1.5}  # as HARDER, for the checked ones
 FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
 FIRST = 0.2  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-SPENT = (0.6, 0.25, 0.1, 0.05)  # of delta: by the first look, by all that are one step on, two steps on, ...
+SPENT = (0.6, 0.2, 0.1, 0.06, 0.04)  # of delta: by the first look, by all that are one step on, two steps on, ...
 LEARNING = 0.5  # a model's loss falls as T^-LEARNING with T items to learn from, as long as this job says nothing else
 WORTH = 0.01  # of the items: what another round must at least be expected to leave to the model
 
@@ -43,7 +46,7 @@ def prepare(job: Job) -> None:
     coins = uniforms(job.spec.seed, "coin", items["source"])
     job.store.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
     delta = round(1 - target.confidence, 12)
-    plan = ladder(len(items), max_loss(job), delta)
+    plan = ladder(len(items), max_loss(job), delta, job.kind.COLUMNS == ["class_id"])
     job.store.write_json("certificate.json", {"max_loss": max_loss(job), "delta": delta, **plan})
 
 
@@ -56,20 +59,20 @@ def askable(job: Job) -> pd.DataFrame:
     return items[items.failure.isna() & ~items.labeled]
 
 
-def ladder(items: int, max_loss: float, delta: float) -> dict:
+def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     """The sizes of the training sets, the probabilities of the checks, and the delta of a look at each pair of them.
 
     first: the first training set that is looked at. looks[t][k]: the delta of set t + 1 and probability k + 1; they sum
     to at most `delta`.
     """
     scale, easy = items ** (2 / 3), EASY / max_loss
-    start = TRAIN * scale * max(1.0, easy) ** HARDER
+    start = TRAIN * scale * max(1.0, easy) ** HARDER[binary]
     first = STEPS if easy > 2 else 1
     train = [start * step / first for step in range(1, first)]
     train += list(start * MORE_TRAIN ** np.arange(len(SPENT)))
     train = [int(np.clip(round(size), 1, max(1, MOST_TRAIN * items))) for size in train]
     fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
-    check = min(max(CHECK * scale / max_loss**0.5, FEWEST * fewest) / max(1, items), FIRST)
+    check = min(max(CHECK * scale * max(1.0, easy) ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
     levels = [float(min(check * MORE_CHECK**k, MOST_CHECK)) for k in range(len(SPENT))]
     levels = [p for k, p in enumerate(levels) if k == 0 or p > levels[k - 1]]
     train = [size for t, size in enumerate(train) if t == 0 or size > train[t - 1]]
@@ -232,6 +235,12 @@ def look(job: Job, round: int) -> dict:
     options = expected(job, falling, len(score), at, binary) if worth else {}
     best = max(options, key=lambda option: options[option], default=None)
     go_on = best is not None and options[best] > count + WORTH * len(score)
+    if not go_on and count == 0 and options:
+        # whatever people are asked now they would be asked anyway; so as long as some of it may get good enough, go on
+        last = max(options)
+        means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
+        better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** LEARNING
+        go_on, best = bool((means * better < plan["max_loss"]).any()), last
     found |= {
         "threshold": certificate.threshold,
         "rule": certificate.rule,
@@ -246,7 +255,7 @@ def look(job: Job, round: int) -> dict:
         "log_e": certificate.log_e,
         "auto": count,
         "expected": {f"{one},{two}": int(value) for (one, two), value in options.items()},
-        "next": list(best) if go_on else None,
+        "next": [t + 1, k] if go_on and best[0] > t else [t, k + 1] if go_on else None,
         "final": not go_on,
     }
     if found["final"] and certificate.threshold is None and 0 < len(losses) < len(score):
@@ -264,7 +273,7 @@ def payable(job: Job, items: float) -> bool:
 def expected(
     job: Job, losses: np.ndarray, total: int, at: tuple[int, int], binary: bool
 ) -> dict[tuple[int, int], float]:
-    """How many items the model would be left with, by the stage that follows: those within the budget only.
+    """How many items the model would be left with, by the stage that is aimed at: those within the budget only.
 
     losses: (n,) of the checked items, the surest first; they are taken for typical of all `total` the model did not
     learn from. More training takes the hardest of these away, and lowers the losses of the others.
@@ -272,8 +281,8 @@ def expected(
     (t, k), plan = at, fixed(job)
     levels, train, looks = plan["levels"], plan["train"], plan["looks"]
     p, options = levels[k - 1], {}
-    for one, two in ((t, k + 1), (t + 1, k), (t + 1, k + 1)):
-        if one > len(train) or two > len(levels) or looks[one - 1][two - 1] == 0:
+    for one, two in product(range(t, len(train) + 1), range(k, len(levels) + 1)):
+        if (one, two) == at or looks[one - 1][two - 1] == 0:
             continue
         more, then = train[one - 1] - train[t - 1], levels[two - 1]
         asked = more * (1 - p) + (then - p) * (total - more)

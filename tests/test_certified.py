@@ -25,10 +25,10 @@ ROOT = Path(__file__).resolve().parents[1]
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
 
 
-@given(st.integers(1, 10**7), st.floats(0.001, 0.99), st.floats(0.001, 0.4))
+@given(st.integers(1, 10**7), st.floats(0.001, 0.99), st.floats(0.001, 0.4), st.booleans())
 @settings(deadline=None)
-def test_all_looks_together_spend_no_more_than_delta(items, max_loss, delta):
-    made = certified.ladder(items, max_loss, delta)
+def test_all_looks_together_spend_no_more_than_delta(items, max_loss, delta, binary):
+    made = certified.ladder(items, max_loss, delta, binary)
     looks = np.array(made["looks"])
     assert looks.sum() <= delta * (1 + 1e-9)
     assert looks.shape == (len(made["train"]), len(made["levels"]))
