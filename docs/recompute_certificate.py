@@ -1,7 +1,7 @@
 """Recompute a job's certificate from the files in its folder: `python docs/recompute_certificate.py JOB_FOLDER`.
 
-It imports nothing of roundtruth, so that it can be checked by itself; it needs numpy, pandas and pyarrow. The rules and
-their proofs are in docs/certificates.md. Prints what it found and ends with 0 where it agrees with the job, else with 1.
+It imports nothing of roundtruth, so that it can be checked by itself; it needs numpy, pandas and pyarrow. The rules
+and their proofs are in docs/certificates.md. Prints what it found and ends with 0 where it agrees with the job, else with 1.
 
 What it goes through: the coins and what each look may spend were fixed before anybody was asked; every item below the
 look's probability that no model learned from was checked; the losses are those of the labels in the folder; and of
@@ -63,8 +63,8 @@ def main(folder: Path) -> int:
     check(set(auto) == set(passed), "what was auto-labeled is what passed")
     above = loss[score[below] >= look["threshold"]]
     print(
-        f"{len(auto)} auto labels: mean quality at least {1 - fixed['max_loss']:g} with confidence {1 - fixed['delta']:g}; "
-        f"{len(above)} of the {len(loss)} checked items are above the threshold, with mean quality {1 - above.mean():.4f}"
+        f"{len(auto)} auto labels: mean quality at least {1 - fixed['max_loss']:g}, confidence {1 - fixed['delta']:g}; "
+        f"of the {len(loss)} checked items {len(above)} are above the threshold, mean quality {1 - above.mean():.4f}"
     )
     return 0 if np.isclose(theta, look["threshold"]) else fail(f"the threshold is {theta}, not {look['threshold']}")
 

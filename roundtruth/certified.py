@@ -255,7 +255,7 @@ def look(job: Job, round: int) -> dict:
         "log_e": certificate.log_e,
         "auto": count,
         "expected": {f"{one},{two}": int(value) for (one, two), value in options.items()},
-        "next": [t + 1, k] if go_on and best[0] > t else [t, k + 1] if go_on else None,
+        "next": [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None,
         "final": not go_on,
     }
     if found["final"] and certificate.threshold is None and 0 < len(losses) < len(score):

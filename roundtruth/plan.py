@@ -2,8 +2,8 @@
 
 The `certified` plan is in `roundtruth/certified.py`. The `ground-truth` plan is that of Amazon's "Annotate data for
 less with SageMaker Ground Truth and automated data labeling": 10 items at random to try the set-up, more at random for
-validation until they are a fifth of the dataset, a fifth at random for training; then, round after round, a model trained on all of it labels what it is sure of and people
-get the fifth it is least sure of, until nothing is left.
+validation until they are a fifth of the dataset, a fifth at random for training; then, round after round, a model
+trained on all of it labels what it is sure of and people get the fifth it is least sure of, until nothing is left.
 """
 
 import math
@@ -52,7 +52,7 @@ def model_round(job: Job, round: int) -> int:
 
 def model_number(job: Job, round: int) -> int:
     """What a model's chance follows from, beside the seed."""
-    return certified.stage(job, round)[0] if is_certified(job) else round
+    return (certified.stage(job, round) or (0, 0))[0] if is_certified(job) else round
 
 
 def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:

@@ -335,7 +335,8 @@ def test_the_certificate_is_recomputed_from_the_files_alone(kind, quality, tmp_p
     classes = whole_jobs.write(tmp_path, kind, 400)
     spec = JobSpec.model_validate(
         {
-            "name": "job", "kind": kind, "data": str(tmp_path / "input.manifest"), "classes": classes, "weights": "none",
+            "name": "job", "kind": kind, "data": str(tmp_path / "input.manifest"), "classes": classes,
+            "weights": "none",
             "output": str(tmp_path / "job"), "plan": "certified", "target": {"quality": quality},
             "workforce": {"backend": "simulated", "truth": str(tmp_path / "truth.manifest"), "noise": 0.5},
             "learner": f"whole_jobs:{'Boxes' if kind == 'object-detection' else 'Digits'}",

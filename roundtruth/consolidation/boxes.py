@@ -144,7 +144,7 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
             {
                 "worker": names,
                 "answers": np.bincount(seen_worker, minlength=workers)[:-1],
-                "skill": learned.skill[known[:-1]],
+                "skill": learned.skill[known][:-1],
             }
         ),
     ), learned

@@ -118,7 +118,7 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
     share = (np.bincount(label, minlength=K) + 1) / (len(label) + K)
     said = np.bincount(np.searchsorted(given, item * K + label), minlength=len(given))
 
-    Q = said / r[g_item]
+    Q, learned = said / r[g_item], None
     for _ in range(TURNS):
         N = np.bincount(e_c, Q[e_g] * e_compared, minlength=len(cells))
         right = np.bincount(c_worker[c_right], N[c_right], minlength=workers)
@@ -140,6 +140,7 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
         moved, Q = np.abs(new - Q).sum() / 2 / items, new
         if moved < STILL:
             break
+    assert learned is not None
     return learned
 
 
