@@ -28,7 +28,9 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, PART = "ROUNDTRUTH_RUN", "ROUNDTRUTH_PART"  # in every process's environment: .run, and which part it is of
 POOLS = {"cpu": None, "gpu": 1}  # and how many runs a worker takes at once: a GPU is one run's
-PATIENCE = 180.0  # seconds for a part to come up
+PATIENCE = 300.0  # seconds for a part to come up
+
+begun: list[subprocess.Popen] = []  # by this process, which must reap them if it outlives them
 
 
 def up(folder: Path, jobs: str, port: int | None = None) -> str:
@@ -71,6 +73,7 @@ def down(folder: Path) -> None:
     # the server last: runs that are under way tell it how they ended
     end(lambda: [pid for pid, part in processes(folder).items() if part != "server"])
     end(lambda: list(processes(folder)))
+    begun[:] = [process for process in begun if process.poll() is None]
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -81,7 +84,7 @@ def start(part: str, folder: Path, environment: dict[str, str], *arguments: str)
         return min(running)
     (folder / "logs").mkdir(exist_ok=True)
     with (folder / "logs" / f"{part}.log").open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *arguments],
             env=os.environ | environment | {FOLDER: str(folder), PART: part},
             cwd=ROOT,
@@ -89,7 +92,9 @@ def start(part: str, folder: Path, environment: dict[str, str], *arguments: str)
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C in this terminal is not for them
-        ).pid
+        )
+    begun.append(process)
+    return process.pid
 
 
 def deploy(folder: Path, environment: dict[str, str]) -> None:
