@@ -40,11 +40,14 @@ Progress = Callable[[int, int, str], None]
 
 
 class Job:
-    """A begun job at an address. Opening reads job.json and the amendments only."""
+    """A begun job at an address. Opening reads job.json and the amendments only; what was read once is kept."""
 
     def __init__(self, address: str):
         self.store = open_store(address)
         self.address = self.store.address
+        # what is written once stays: on S3 every look is a request, and a job looks at its batches again and again
+        self._there: set[str] = set()
+        self._tables: dict[str, pd.DataFrame] = {}
         try:
             self.begun = self.store.read_json("job.json")
         except FileNotFoundError:
@@ -93,7 +96,15 @@ class Job:
         return f"rounds/{round:03d}/{name}"
 
     def has(self, round: int, name: str) -> bool:
-        return self.store.exists(self.path(round, name))
+        path = self.path(round, name)
+        if path not in self._there and self.store.exists(path):
+            self._there.add(path)
+        return path in self._there
+
+    def _table(self, path: str) -> pd.DataFrame:
+        if path not in self._tables:
+            self._tables[path] = self.store.read_table(path)
+        return self._tables[path].copy(deep=False)
 
     def last_round(self) -> int:
         """The newest round that has a batch; 0 before the first."""
@@ -103,7 +114,7 @@ class Job:
         return round
 
     def batch(self, round: int) -> pd.DataFrame:
-        return self.store.read_table(self.path(round, "batch.parquet"))
+        return self._table(self.path(round, "batch.parquet"))
 
     def answers(self, round: int, counted: bool = False) -> pd.DataFrame:
         """The answers to a round's batch; where a worker corrected one before the close, the newest.
@@ -114,7 +125,7 @@ class Job:
         files = self.store.list(prefix)
         if counted:
             files = files[: self.store.read_json(self.path(round, "closed.json"))["files"]]
-        parts = [self.store.read_table(file).assign(file=i) for i, file in enumerate(files)]
+        parts = [self._table(file).assign(file=i) for i, file in enumerate(files)]
         if not parts:
             return no_answers(self.kind)
         answers = pd.concat(parts, ignore_index=True)
@@ -122,7 +133,7 @@ class Job:
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)
 
     def labels(self, round: int) -> pd.DataFrame:
-        return self.store.read_table(self.path(round, "labels.parquet"))
+        return self._table(self.path(round, "labels.parquet"))
 
     def predictions(self, round: int) -> pd.DataFrame:
         return self.store.read_tables(self.path(round, "predictions/"))
@@ -132,7 +143,7 @@ class Job:
         return self.store.read_json(path) if self.store.exists(path) else None
 
     def auto(self, round: int) -> pd.DataFrame:
-        return self.store.read_table(self.path(round, "auto.parquet"))
+        return self._table(self.path(round, "auto.parquet"))
 
     def seconds(self, round: int) -> dict[str, float]:
         """Wall seconds of the steps of a round that did something."""
