@@ -31,7 +31,7 @@ import pandas as pd
 from roundtruth import formats, kinds, learners
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
-from roundtruth.storage import open_store, read_url, resolve
+from roundtruth.storage import Lease, open_store, read_url, resolve
 
 SHARD = 100_000  # items a file
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
@@ -257,12 +257,12 @@ def blame(key: str) -> Iterator[None]:
 
 
 @contextmanager
-def hold(spec: JobSpec, what: str) -> Iterator[None]:
-    """The lease of the job's folder; Held where another run has it."""
+def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
+    """The lease of the folder; Held where another run has it, and by its `check()` once it was lost to another."""
     with ExitStack() as stack:
         with blame("output"):
-            stack.enter_context(open_store(spec.output).hold(what))
-        yield
+            lease = stack.enter_context(open_store(spec.output).hold(what))
+        yield lease
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
