@@ -79,9 +79,8 @@ def down(folder: Path) -> None:
 
 def start(part: str, folder: Path, environment: dict[str, str], *arguments: str) -> int:
     """The id of the part's process, which is started unless it runs."""
-    running = [pid for pid, of in processes(folder).items() if of == part]
-    if running:
-        return min(running)
+    if pid := running(folder).get(part):
+        return pid
     (folder / "logs").mkdir(exist_ok=True)
     with (folder / "logs" / f"{part}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -94,6 +93,7 @@ def start(part: str, folder: Path, environment: dict[str, str], *arguments: str)
             start_new_session=True,  # Ctrl-C in this terminal is not for them
         )
     begun.append(process)
+    (folder / f"{part}.pid").write_text(str(process.pid))
     return process.pid
 
 
@@ -147,8 +147,15 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
+def running(folder: Path) -> dict[str, int]:
+    """The parts that live, and their ids. A run that a killed worker left behind is no part."""
+    known = {path.stem: int(path.read_text()) for path in folder.glob("*.pid")}
+    living = processes(folder)
+    return {part: pid for part, pid in known.items() if living.get(pid) == part}
+
+
 def processes(folder: Path) -> dict[int, str]:
-    """The living processes of `folder`, and which part each is of."""
+    """The living processes of `folder`, and which part each is of: the parts' own, and those that these began."""
     found = {}
     mark = f"{FOLDER}={folder}"
     for pid, environment in environments():
