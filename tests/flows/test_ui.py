@@ -73,7 +73,8 @@ def test_a_job_is_started_from_the_form_and_its_report_is_seen(servers, job, pag
     form.write("Data", spec["data"])
     form.add("Classes", spec["classes"])
     form.write("Output", spec["output"])
-    form.switch("Quality", "float").write("Quality", "0.3")
+    form.switch("Quality", "float")
+    form.write("Quality", "0.3")
     people = form.switch("Workforce", "Simulated")
     people.switch("Truth", "str")
     people.write("Truth", spec["workforce"]["truth"])
@@ -92,8 +93,9 @@ def test_a_job_is_started_from_the_form_and_its_report_is_seen(servers, job, pag
 
     page.goto(f"{servers.api.removesuffix('/api')}/runs/flow-run/{run['id']}")
     page.get_by_text("Complete", exact=True).first.wait_for()
-    page.get_by_text("round 1").first.wait_for()
-    page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
+    page.get_by_text("Subflow Runs", exact=True).click()
+    page.get_by_role("link", name="round 1", exact=True).wait_for()
+    page.get_by_text("Artifacts", exact=True).click()
     page.get_by_text("from-the-form-report").first.click()
     picture = page.locator("img[src^='data:image/png']").first
     picture.wait_for()
