@@ -9,6 +9,7 @@ from roundtruth import plan, steps
 from roundtruth.errors import Held, UserError
 from roundtruth.job import Job, begin, hold
 from roundtruth.spec import JobSpec
+from roundtruth.storage import Lease
 from tasks.deliver import deliver
 from tasks.report import report
 from tasks.select import select
@@ -18,19 +19,20 @@ from tasks.select import select
 def labeling_job(job: JobSpec) -> State:
     """Begin the job, or go on with it, until it is done or waits for people."""
     try:
-        with hold(job, f"the job {job.name}"):
-            return labeled(begin(job).address)
+        with hold(job, f"the job {job.name}") as lease:
+            return labeled(begin(job).address, lease)
     except UserError as mistake:
         return Failed(name="Mistake", message=str(mistake))
     except Held as elsewhere:
         return Cancelled(name="HeldElsewhere", message=str(elsewhere))
 
 
-def labeled(job: str) -> State:
+def labeled(job: str, lease: Lease) -> State:
     if Job(job).stopped:
         steps.stop(Job(job))  # it may have been killed half way
     select(job, Job(job).last_round())  # the first batch, or the one that a higher budget allows
     while round := plan.next_round(Job(job)):
+        lease.check()  # after a long outage of S3 another run may have taken over
         ended = labeling_round(job, round, return_state=True)
         if ended.name == "WaitingForPeople":
             return Completed(name=ended.name, message=ended.message)

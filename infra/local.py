@@ -28,7 +28,9 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, PART = "ROUNDTRUTH_RUN", "ROUNDTRUTH_PART"  # in every process's environment: .run, and which part it is of
 POOLS = {"cpu": None, "gpu": 1}  # and how many runs a worker takes at once: a GPU is one run's
-PATIENCE = 180.0  # seconds for a part to come up
+PATIENCE = 300.0  # seconds for a part to come up
+
+begun: list[subprocess.Popen] = []  # by this process, which must reap them if it outlives them
 
 
 def up(folder: Path, jobs: str, port: int | None = None) -> str:
@@ -71,17 +73,17 @@ def down(folder: Path) -> None:
     # the server last: runs that are under way tell it how they ended
     end(lambda: [pid for pid, part in processes(folder).items() if part != "server"])
     end(lambda: list(processes(folder)))
+    begun[:] = [process for process in begun if process.poll() is None]
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(part: str, folder: Path, environment: dict[str, str], *arguments: str) -> int:
     """The id of the part's process, which is started unless it runs."""
-    running = [pid for pid, of in processes(folder).items() if of == part]
-    if running:
-        return min(running)
+    if pid := running(folder).get(part):
+        return pid
     (folder / "logs").mkdir(exist_ok=True)
     with (folder / "logs" / f"{part}.log").open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *arguments],
             env=os.environ | environment | {FOLDER: str(folder), PART: part},
             cwd=ROOT,
@@ -89,7 +91,10 @@ def start(part: str, folder: Path, environment: dict[str, str], *arguments: str)
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C in this terminal is not for them
-        ).pid
+        )
+    begun.append(process)
+    (folder / f"{part}.pid").write_text(str(process.pid))
+    return process.pid
 
 
 def deploy(folder: Path, environment: dict[str, str]) -> None:
@@ -142,8 +147,15 @@ def tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
+def running(folder: Path) -> dict[str, int]:
+    """The parts that live, and their ids. A run that a killed worker left behind is no part."""
+    known = {path.stem: int(path.read_text()) for path in folder.glob("*.pid")}
+    living = processes(folder)
+    return {part: pid for part, pid in known.items() if living.get(pid) == part}
+
+
 def processes(folder: Path) -> dict[int, str]:
-    """The living processes of `folder`, and which part each is of."""
+    """The living processes of `folder`, and which part each is of: the parts' own, and those that these began."""
     found = {}
     mark = f"{FOLDER}={folder}"
     for pid, environment in environments():

@@ -287,8 +287,8 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
     first = (alpha - allowed) // step
 
     # Start where about four errors are allowed: earlier cuts fail by bad luck, later ones promise less.
-    starts = [1.1 * size[np.argmax(allowed >= j)] for j in range(5) if allowed.max() >= j]
-    starts = [x for x in starts if x <= 0.4 * total][-1:] or starts[:1]
+    starts = [size[np.argmax(allowed >= j)] for j in range(5) if allowed.max() >= j]
+    starts = [1.1 * x for x in starts if 1.1 * x <= 0.4 * total][-1:] or starts[:1]
     start = min(np.searchsorted(size, starts[0]), len(size) - 1) if starts else len(size)
     least_rest, allowed, first = least_rest[start:], allowed[start:], first[start:]
 

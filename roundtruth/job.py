@@ -32,7 +32,7 @@ import pandas as pd
 from roundtruth import formats, kinds, learners
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
-from roundtruth.storage import open_store, read_url, resolve
+from roundtruth.storage import Lease, open_store, read_url, resolve
 
 SHARD = 100_000  # items a file
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
@@ -41,11 +41,14 @@ Progress = Callable[[int, int, str], None]
 
 
 class Job:
-    """A begun job at an address. Opening reads job.json and the amendments only."""
+    """A begun job at an address. Opening reads job.json and the amendments only; what was read once is kept."""
 
     def __init__(self, address: str):
         self.store = open_store(address)
         self.address = self.store.address
+        # what is written once stays: on S3 every look is a request, and a job looks at its batches again and again
+        self._there: set[str] = set()
+        self._tables: dict[str, pd.DataFrame] = {}
         try:
             self.begun = self.store.read_json("job.json")
         except FileNotFoundError:
@@ -94,7 +97,15 @@ class Job:
         return f"rounds/{round:03d}/{name}"
 
     def has(self, round: int, name: str) -> bool:
-        return self.store.exists(self.path(round, name))
+        path = self.path(round, name)
+        if path not in self._there and self.store.exists(path):
+            self._there.add(path)
+        return path in self._there
+
+    def _table(self, path: str) -> pd.DataFrame:
+        if path not in self._tables:
+            self._tables[path] = self.store.read_table(path)
+        return self._tables[path].copy(deep=False)
 
     def last_round(self) -> int:
         """The newest round that has a batch; 0 before the first."""
@@ -104,7 +115,7 @@ class Job:
         return round
 
     def batch(self, round: int) -> pd.DataFrame:
-        return self.store.read_table(self.path(round, "batch.parquet"))
+        return self._table(self.path(round, "batch.parquet"))
 
     def answers(self, round: int, counted: bool = False) -> pd.DataFrame:
         """The answers to a round's batch; where a worker corrected one before the close, the newest.
@@ -115,7 +126,7 @@ class Job:
         files = self.store.list(prefix)
         if counted:
             files = files[: self.store.read_json(self.path(round, "closed.json"))["files"]]
-        parts = [self.store.read_table(file).assign(file=i) for i, file in enumerate(files)]
+        parts = [self._table(file).assign(file=i) for i, file in enumerate(files)]
         if not parts:
             return no_answers(self.kind)
         answers = pd.concat(parts, ignore_index=True)
@@ -123,7 +134,7 @@ class Job:
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)
 
     def labels(self, round: int) -> pd.DataFrame:
-        return self.store.read_table(self.path(round, "labels.parquet"))
+        return self._table(self.path(round, "labels.parquet"))
 
     def predictions(self, round: int) -> pd.DataFrame:
         return self.store.read_tables(self.path(round, "predictions/"))
@@ -133,7 +144,7 @@ class Job:
         return self.store.read_json(path) if self.store.exists(path) else None
 
     def auto(self, round: int) -> pd.DataFrame:
-        return self.store.read_table(self.path(round, "auto.parquet"))
+        return self._table(self.path(round, "auto.parquet"))
 
     def seconds(self, round: int) -> dict[str, float]:
         """Wall seconds of the steps of a round that did something."""
@@ -263,12 +274,12 @@ def blame(key: str) -> Iterator[None]:
 
 
 @contextmanager
-def hold(spec: JobSpec, what: str) -> Iterator[None]:
-    """The lease of the job's folder; Held where another run has it."""
+def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
+    """The lease of the folder; Held where another run has it, and by its `check()` once it was lost to another."""
     with ExitStack() as stack:
         with blame("output"):
-            stack.enter_context(open_store(spec.output).hold(what))
-        yield
+            lease = stack.enter_context(open_store(spec.output).hold(what))
+        yield lease
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:

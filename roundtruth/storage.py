@@ -20,12 +20,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from uuid import uuid4
 
 import pandas as pd
@@ -55,6 +55,13 @@ def open_store(address: str) -> "Store":
     return LocalStore(address)
 
 
+class Lease(Protocol):
+    """What a holder has in hand."""
+
+    def check(self) -> None:
+        """Raises Held once the lease was lost to another."""
+
+
 class Store:
     """A folder. Paths are relative to it, with `/`; a path below it names one file."""
 
@@ -79,7 +86,7 @@ class Store:
         """Readers see the old bytes or the new ones, never a mixture."""
         raise NotImplementedError
 
-    def hold(self, what: str):
+    def hold(self, what: str) -> AbstractContextManager[Lease]:
         """The job's lease, as a context: only one holder at a time, anywhere. `what` says what for.
 
         Raises Held, naming who holds it. Yields a lease whose `check()` raises Held once the lease was lost to another.
@@ -176,7 +183,7 @@ class LocalStore(Store):
             file.write(data)
 
     @contextmanager
-    def hold(self, what: str):
+    def hold(self, what: str) -> Iterator[Lease]:
         """A lock of the operating system on `lease.json`: it goes when its process does, however that ends."""
         path = self._path(LEASE)
         with _unwritable(path):
@@ -337,7 +344,7 @@ class S3Store(Store):
             _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data)
 
     @contextmanager
-    def hold(self, what: str):
+    def hold(self, what: str) -> Iterator[Lease]:
         """An object that only one can create, renewed by a thread while it is held; unrenewed for LEASE_TTL it is over.
 
         Of a holder on this machine it is known whether it lives, so its lease is refused, or taken over, at once.

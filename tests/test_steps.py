@@ -143,7 +143,7 @@ def test_progress_counts_all_shards(make, monkeypatch):
     monkeypatch.setattr(steps, "learner", lambda job, round: Talking())
     for path in job.store.list(f"rounds/{round:03d}/predictions/"):
         Path(job.address, path).unlink()
-    steps.infer(job, round, lambda done, total, note: told.append((done, total)))
+    steps.infer(Job(spec.output), round, lambda done, total, note: told.append((done, total)))
     total = told[0][1]
     assert [done for done, _ in told] == np.cumsum(
         [len(s) for s in np.array_split(range(total), -(-total // 10))]

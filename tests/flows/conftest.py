@@ -1,0 +1,97 @@
+"""Real servers for tests of flows: Prefect's, its workers and the deployments, as `make up` starts them."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra import local
+from roundtruth.spec import JobSpec
+from tests.jobs import digits, write_job
+
+TESTS = Path(__file__).resolve().parents[1]
+ENDS = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+@dataclass
+class Servers:
+    """Prefect's API, as far as the tests need it, and the folder of jobs that `advance` sweeps."""
+
+    api: str
+    jobs: Path
+    run: Path
+
+    def get(self, path: str) -> dict:
+        return httpx.get(f"{self.api}/{path}").raise_for_status().json()
+
+    def post(self, path: str, body: dict):
+        for _ in range(10):
+            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
+            if answer.status_code != 503:  # SQLite was busy; Prefect's own clients try again, too
+                break
+            time.sleep(1)
+        return answer.raise_for_status().json()
+
+    def start(self, deployment: str, parameters: dict | None = None) -> dict:
+        """A run of a deployment, made as the UI's form makes it."""
+        found = self.get(f"deployments/name/{deployment}/{deployment}")
+        body = {"parameters": parameters or {}, "state": {"type": "SCHEDULED"}, "enforce_parameter_schema": True}
+        return self.post(f"deployments/{found['id']}/create_flow_run", body)
+
+    def ended(self, run: dict, patience: float = 900) -> dict:
+        until(lambda: self.get(f"flow_runs/{run['id']}")["state_type"] in ENDS, patience)
+        return self.get(f"flow_runs/{run['id']}")
+
+    def runs(self, flow: str, **filters) -> list[dict]:
+        """The runs of a flow, the oldest first."""
+        body = {"flows": {"name": {"any_": [flow]}}, "flow_runs": filters, "sort": "START_TIME_ASC"}
+        return self.post("flow_runs/filter", body)
+
+    def children(self, run: dict, flow: str) -> list[dict]:
+        return self.runs(flow, parent_flow_run_id={"any_": [run["id"]]})
+
+    def tasks(self, run: dict) -> list[str]:
+        """The names of the task runs of a flow run, in the order of their start."""
+        runs = self.post("task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        return [task["name"] for task in sorted(runs, key=lambda task: task["start_time"] or "")]
+
+    def messages(self, run: dict) -> str:
+        """What a run logged; it gets to the server in batches."""
+        body = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
+        until(lambda: any("Finished" in log["message"] for log in self.post("logs/filter", body)), 60)
+        return "\n".join(log["message"] for log in self.post("logs/filter", body))
+
+
+def until(true: Callable[[], bool], patience: float) -> None:
+    end = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory) -> Iterator[Servers]:
+    folder = tmp_path_factory.mktemp("servers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{TESTS}:{os.environ.get('PYTHONPATH', '')}")  # the workers' learner
+        patch.setenv("OMP_NUM_THREADS", "1")
+        try:
+            yield Servers(local.up(folder / "run", str(folder / "jobs"), port=0), folder / "jobs", folder / "run")
+        finally:
+            local.down(folder / "run")
+
+
+@pytest.fixture
+def job(servers, tmp_path) -> Callable[..., dict]:
+    """job(name, n, **changed): the parameters of a run of labeling-job about n digits, in the swept folder."""
+
+    def made(name: str, n: int, **changed) -> dict:
+        digits(tmp_path, n)
+        path = write_job(tmp_path, name=name, output=str(servers.jobs / name), **changed)
+        return JobSpec.from_file(path).model_dump(mode="json")
+
+    return made
