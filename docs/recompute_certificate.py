@@ -1,7 +1,7 @@
 """Recompute a job's certificate from the files in its folder: `python docs/recompute_certificate.py JOB_FOLDER`.
 
 It imports nothing of roundtruth, so that it can be checked by itself; it needs numpy, pandas and pyarrow. The rules
-and their proofs are in docs/certificates.md. Prints what it found and ends with 0 where it agrees with the job, else with 1.
+and their proofs are in docs/certificates.md. Prints what it found and ends with 0 where it agrees with the job, else 1.
 
 What it goes through: the coins and what each look may spend were fixed before anybody was asked; every item below the
 look's probability that no model learned from was checked; the losses are those of the labels in the folder; and of
