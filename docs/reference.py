@@ -8,8 +8,9 @@ from roundtruth.spec import Files, JobSpec, Prices, Simulated, Target
 
 HEAD = """# The job file
 
-A job is one YAML file; the same fields are the form in the Prefect UI and the Python class `JobSpec`. Relative paths are
-relative to the file. A misspelt key, a wrong type or a value out of range is told with its line, before anything is done.
+A job is one YAML file; the same fields are the form in the Prefect UI and the Python class `JobSpec`. Relative paths
+are relative to the file. A misspelt key, a wrong type or a value out of range is told with its line, before anything is
+done.
 
     name: birds
     kind: object-detection
@@ -21,9 +22,9 @@ relative to the file. A misspelt key, a wrong type or a value out of range is to
     prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
     budget: 200.00
 
-What may change on the way: `budget`, `target`, `prices`, `workforce` and `learner`. `roundtruth run` finds the change and
-keeps it in the job folder (`amendments/`). A change of anything else is refused, since the job would no longer be the one
-that was begun.
+What may change on the way: `budget`, `target`, `prices`, `workforce` and `learner`. `roundtruth run` finds the change
+and keeps it in the job folder (`amendments/`). A change of anything else is refused, since the job would no longer be
+the one that was begun.
 """
 
 PARTS = [

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -53,7 +54,7 @@ def up(folder: Path, jobs: str, port: int | None = None) -> str:
         }
         server = start("server", folder, environment, "server", "start", "--host", "127.0.0.1", "--port", str(port))
         until(lambda: answers(f"{api}/health"), server, folder, "server")
-        workers = {}
+        workers, ran, now = {}, running(folder), datetime.now(UTC)
         for pool, limit in POOLS.items():
             most = ["--limit", str(limit)] if limit else []
             name = f"{pool}-worker"
@@ -64,7 +65,9 @@ def up(folder: Path, jobs: str, port: int | None = None) -> str:
             deploy(folder, environment)
             deployed.touch()
         for pool, worker in workers.items():
-            until(lambda pool=pool: online(api, pool), worker, folder, f"{pool}-worker")
+            # the server takes a worker that was killed for alive for a minute and a half
+            since = now if f"{pool}-worker" not in ran else datetime.min.replace(tzinfo=UTC)
+            until(lambda pool=pool, since=since: polled(api, pool, since), worker, folder, f"{pool}-worker")
     return api
 
 
@@ -138,9 +141,13 @@ def answers(url: str) -> bool:
         return False
 
 
-def online(api: str, pool: str) -> bool:
-    workers = httpx.post(f"{api}/work_pools/{pool}/workers/filter", json={}).json()
-    return any(worker["status"] == "ONLINE" for worker in workers)
+def polled(api: str, pool: str, since: datetime) -> bool:
+    """Whether a worker of the pool gave a sign of life after `since`."""
+    workers = httpx.post(f"{api}/work_pools/{pool}/workers/filter", json={})
+    if workers.status_code != 200:
+        return False
+    seen = [worker["last_heartbeat_time"] for worker in workers.json() if worker["status"] == "ONLINE"]
+    return any(datetime.fromisoformat(time) > since for time in seen)
 
 
 def tail(log: Path) -> str:

@@ -22,12 +22,14 @@ def report(job: str) -> None:
         for name, png in drawn.items()
     )
     page = f"{opened.address}/report/index.html"
-    create_markdown_artifact(f"{headline(summary)}\n\nThe whole page: `{page}`\n\n{pictures}", key=key(opened, "report"))
+    text = f"{headline(summary)}\n\nThe whole page: `{page}`\n\n{pictures}"
+    create_markdown_artifact(text, key=key(opened, "report"), description="The report's pictures")
 
 
 def headline(summary: dict) -> str:
     cost = summary["cost"]
     return (
         f"{summary['human']} items labeled by people, {summary['auto']} by the model, of {summary['items']}: "
-        f"{cost['total']:.2f} instead of {cost['all_human']:.2f}, {100 * cost['saving']:.1f} % saved ({summary['state']})"
+        f"{cost['total']:.2f} instead of {cost['all_human']:.2f}, "
+        f"{100 * cost['saving']:.1f} % saved ({summary['state']})"
     )

@@ -139,13 +139,14 @@ class Classifier:
         if self.network is None:
             return pd.DataFrame({"item": pictures.items, "class_id": 0, "score": 1 / max(len(self.classes), 1)})
         scores, chosen = [], []
-        for start in range(0, len(pictures), 256):
-            some = pictures.take(slice(start, start + 256))
-            best = (self._logits(self._load(some)) / self.temperature).double().softmax(1).max(1)
-            scores.append(best.values.numpy())
-            chosen.append(best.indices.numpy())
-            if progress:
-                progress(start + len(some), len(pictures))
+        with same_twice(device()):
+            for start in range(0, len(pictures), 256):
+                some = pictures.take(slice(start, start + 256))
+                best = (self._logits(self._load(some)) / self.temperature).double().softmax(1).max(1)
+                scores.append(best.values.numpy())
+                chosen.append(best.indices.numpy())
+                if progress:
+                    progress(start + len(some), len(pictures))
         none = [np.zeros(0)]
         found = {"class_id": np.concatenate(chosen or none), "score": np.concatenate(scores or none)}
         return pd.DataFrame({"item": pictures.items, **found}).astype({"class_id": "int64", "score": "float64"})

@@ -161,7 +161,8 @@ class Detector:
         if self.network is None:
             found = pd.DataFrame({"item": pictures.items, "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": 0.0})
             return found.astype({"class_id": "int64"})[columns]
-        boxes = self._detect(pictures, progress)
+        with same_twice(device()):
+            boxes = self._detect(pictures, progress)
         n = np.array([len(b["scores"]) for b in boxes], int)
         table = pd.DataFrame(np.concatenate([b["boxes"] for b in boxes] or [np.zeros((0, 4))]), columns=BOX)
         table["width"], table["height"] = table["width"] - table["left"], table["height"] - table["top"]

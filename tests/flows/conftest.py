@@ -1,6 +1,9 @@
 """Real servers for tests of flows: Prefect's, its workers and the deployments, as `make up` starts them."""
 
 import os
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -73,12 +76,44 @@ def until(true: Callable[[], bool], patience: float) -> None:
         time.sleep(0.5)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The url of a PostgreSQL of our own, from Debian's package. As root it runs as the user postgres."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        pytest.skip("there is no PostgreSQL")
+    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    folder = tempfile.mkdtemp(prefix="roundtruth-postgres-")  # not below pytest's, which only its user may enter
+    data, port = f"{folder}/data", local.free_port(0)
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run(
+            [*user, programs[-1] / program, "-D", data, *arguments], check=True, capture_output=True, cwd="/"
+        )
+
+    try:
+        if user:
+            shutil.chown(folder, "postgres")
+        run("initdb", "-U", "prefect", "--auth", "trust", "--no-sync")
+        log, options = f"{folder}/log", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run("pg_ctl", "-l", log, "-o", options, "-w", "start")
+        try:
+            yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory) -> Iterator[Servers]:
+def servers(request, tmp_path_factory) -> Iterator[Servers]:
+    """On PostgreSQL in the modules that say DATABASE = "postgres", else on SQLite."""
     folder = tmp_path_factory.mktemp("servers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{TESTS}:{os.environ.get('PYTHONPATH', '')}")  # the workers' learner
         patch.setenv("OMP_NUM_THREADS", "1")
+        if getattr(request.module, "DATABASE", None) == "postgres":
+            patch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", request.getfixturevalue("postgres"))
         try:
             yield Servers(local.up(folder / "run", str(folder / "jobs"), port=0), folder / "jobs", folder / "run")
         finally:

@@ -15,6 +15,7 @@ from roundtruth.job import Job
 from tests.flows.conftest import until
 
 pytestmark = pytest.mark.slow
+DATABASE = "postgres"
 
 GATHERED = ["dispatch", "wait", "consolidate", "select", "report"]
 MACHINE = ["dispatch", "wait", "consolidate", "train", "infer", "calibrate", "autolabel", "select", "report"]
