@@ -6,24 +6,56 @@ Exit codes: 0 done, 2 the user's mistake (one line on standard error), 3 waiting
 
 import argparse
 import json
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from roundtruth.errors import Held, UserError
 
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = 0, 1, 2, 3, 4, 5
+PATIENCE = 5.0  # seconds an interrupted command may take to end in good order; the job folder stands any end
 
 
 def main(argv: list[str] | None = None) -> int:
     try:
         args = parser().parse_args(argv)
-        return args.verb(args)
+        with interruptible():
+            return args.verb(args)
     except UserError as mistake:
         return say(str(mistake), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
     except KeyboardInterrupt:
-        return say("interrupted; run it again and it goes on", 130)
+        return interrupted()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the command also where the exception is lost on its way, as in an import or a library's callback."""
+    lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
+    lost.daemon = True
+
+    def interrupt(signum, frame) -> None:
+        if not lost.is_alive():
+            lost.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+        if lost.is_alive():
+            raise KeyboardInterrupt
+    finally:
+        lost.cancel()
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupted() -> int:
+    return say("interrupted; run it again and it goes on", 130)
 
 
 def say(line: str, code: int) -> int:

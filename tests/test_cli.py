@@ -3,11 +3,12 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from roundtruth.cli import main
+from roundtruth.cli import interruptible, main
 from roundtruth.job import Job, hold
 from roundtruth.storage import open_store
 from tests.jobs import cost_of, digits, output, run_job, write_job
@@ -225,6 +226,13 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     assert cost_of(Job(f"{tmp_path}/job").summary()) == cost_of(undisturbed.summary())
 
 
+def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruptible(), suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_fault_is_raised_as_what_it_is(job, capfd, prefect_server, monkeypatch):
     """Python shows its traceback and ends with exit code 1."""
     from tests.jobs import scripted
@@ -296,7 +304,7 @@ def test_what_only_looks_is_quick(verb, job):
         argv = ["run", path + "x"]
     code = f"""
 import sys
-from roundtruth.cli import main
+from roundtruth.cli import interruptible, main
 try:
     main({argv})
 except SystemExit:
