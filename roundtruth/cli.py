@@ -16,7 +16,7 @@ from pathlib import Path
 
 from roundtruth.errors import Held, UserError
 
-DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = 0, 1, 2, 3, 4, 5
+DONE, MISTAKE, WAITING, BUDGET, HELD = 0, 2, 3, 4, 5
 PATIENCE = 5.0  # seconds an interrupted command may take to end in good order; the job folder stands any end
 
 

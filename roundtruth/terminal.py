@@ -96,14 +96,13 @@ def print_summary(job, summary: dict) -> None:
 
 
 def waiting(job) -> str:
+    from roundtruth.steps import answered
+
     last = job.last_round()
-    asked, answers = len(job.asks(last)), job.answers(last)
-    per_item = answers.groupby("item")["worker"].nunique()
-    answered = int((per_item >= job.spec.workforce.answers_per_item).sum())
     posted = job.store.read_json(job.path(last, "posted.json"))
     where = (
         f" Asked in {job.address}/{posted['file']}; answers go to {job.address}/people/answers/"
         if "file" in posted
         else ""
     )
-    return f"Waiting for people: {answered} of {asked} items of round {last} answered.{where}"
+    return f"Waiting for people: {answered(job, last)} of {len(job.asks(last))} items of round {last} answered.{where}"
