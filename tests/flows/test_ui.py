@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from roundtruth.spec import JobSpec
+
 pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -86,7 +88,7 @@ def test_a_job_is_started_from_the_form_and_its_report_is_seen(servers, job, pag
     page.wait_for_url(re.compile("tab=Runs"))
 
     (run,) = servers.runs("labeling-job")
-    assert {key: value for key, value in run["parameters"]["job"].items() if value != spec[key]} == {}
+    assert JobSpec.model_validate(run["parameters"]["job"]) == JobSpec.model_validate(spec)
     run = servers.ended(run)
     assert run["state_name"] == "Complete", run["state"]["message"]
     assert run["name"] == "from the form"
