@@ -26,15 +26,15 @@ from roundtruth.job import Job
 TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
 HARDER = {True: 0.37, False: 1.2}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
 EASY = 0.4
-STEPS = 3  # batches until the first look, where the target is hard
 CHECK = 0.44  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
 CLOSER = {True: 0.5, False: 1.5}  # as HARDER, for the checked ones
 FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
 FIRST = 0.2  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-SPENT = (0.6, 0.2, 0.1, 0.06, 0.04)  # of delta: by the first look, by all that are one step on, two steps on, ...
-LEARNING = 0.5  # a model's loss falls as T^-LEARNING with T items to learn from, as long as this job says nothing else
+SPENT = (0.6, 0.2, 0.1, 0.05)  # of delta: by the look meant to be the last, by all one step on, two steps on, ...
+EARLY = 0.05  # by all looks at smaller training sets, in case the data turn out to be easy
+LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
 WORTH = 0.01  # of the items: what another round must at least be expected to leave to the model
 
 
@@ -47,7 +47,7 @@ def prepare(job: Job) -> None:
     job.store.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
     delta = round(1 - target.confidence, 12)
     plan = ladder(len(items), max_loss(job), delta, job.kind.COLUMNS == ["class_id"])
-    job.store.write_json("certificate.json", {"max_loss": max_loss(job), "delta": delta, **plan})
+    job.store.write_json("certificate.json", plan)
 
 
 def max_loss(job: Job) -> float:
@@ -65,25 +65,30 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     first: the first training set that is looked at. looks[t][k]: the delta of set t + 1 and probability k + 1; they sum
     to at most `delta`.
     """
-    scale, easy = items ** (2 / 3), EASY / max_loss
-    start = TRAIN * scale * max(1.0, easy) ** HARDER[binary]
-    first = STEPS if easy > 2 else 1
-    train = [start * step / first for step in range(1, first)]
-    train += list(start * MORE_TRAIN ** np.arange(len(SPENT)))
-    train = [int(np.clip(round(size), 1, max(1, MOST_TRAIN * items))) for size in train]
+    scale, harder = items ** (2 / 3), max(1.0, EASY / max_loss)
+    most = max(1, MOST_TRAIN * items)
+    train = (TRAIN * scale * MORE_TRAIN ** np.arange(20)).clip(1, most).round().astype(int)
+    train = np.unique(train).tolist()
+    first = 1 + int(np.searchsorted(train, min(0.9 * TRAIN * scale * harder ** HARDER[binary], train[-1])))
+    train = train[: first - 1 + len(SPENT)]
     fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
-    check = min(max(CHECK * scale * max(1.0, easy) ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
-    levels = [float(min(check * MORE_CHECK**k, MOST_CHECK)) for k in range(len(SPENT))]
-    levels = [p for k, p in enumerate(levels) if k == 0 or p > levels[k - 1]]
-    train = [size for t, size in enumerate(train) if t == 0 or size > train[t - 1]]
-    first = min(first, len(train))
+    check = min(max(CHECK * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
+    levels = np.unique((check * MORE_CHECK ** np.arange(len(SPENT))).clip(0, MOST_CHECK)).tolist()
     looks = np.zeros((len(train), len(levels)))
+    looks[: first - 1, 0] = delta * EARLY / max(1, first - 1)
     for t in range(first - 1, len(train)):
         for k in range(len(levels)):
             on = t - (first - 1) + k
             if on < len(SPENT):
                 looks[t, k] = delta * SPENT[on] / (on + 1)
-    return {"train": train, "levels": levels, "first": first, "looks": looks.round(12).tolist()}
+    return {
+        "max_loss": max_loss,
+        "delta": delta,
+        "train": train,
+        "levels": levels,
+        "first": first,
+        "looks": looks.round(12).tolist(),
+    }
 
 
 # -- where the job stands
@@ -94,11 +99,11 @@ def fixed(job: Job) -> dict:
 
 
 def stage(job: Job, round: int) -> tuple[int, int] | None:
-    """(t, k) that the batches after the last threshold before this round are for, from 1; k is 0 where nothing is
-    checked yet. None where the last look was final."""
+    """(t, k) that the batches after the last threshold before this round are for, from 1. None where the last look was
+    final."""
     looked = [r for r in job.rounds_with("threshold.json") if r < round]
     if not looked:
-        return 1, int(fixed(job)["first"] == 1)
+        return 1, 1
     following = (job.threshold(looked[-1]) or {})["next"]
     return tuple(following) if following else None
 
@@ -173,7 +178,7 @@ def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.n
             train = hardest(job, max(r for r in job.rounds_with("predictions/done.json") if r <= round), want - before)
         train = train[~np.isin(train, have)]
     coins = job.store.read_table("coins.parquet")
-    below = coins["item"][coins["coin"] < (plan["levels"][k - 1] if k else 0)].to_numpy()
+    below = coins["item"][coins["coin"] < plan["levels"][k - 1]].to_numpy()
     return train, below[~np.isin(below, np.concatenate([train, roles["item"]]))]
 
 
@@ -194,29 +199,7 @@ def look(job: Job, round: int) -> dict:
     assert at is not None
     (t, k), plan = at, fixed(job)
     model = max(r for r in job.rounds_with("predictions/done.json") if r <= round)
-    found = {
-        "threshold": None,
-        "rule": None,
-        "checked": 0,
-        "above": 0,
-        "quality": None,
-        "stage": [t, k],
-        "model": model,
-    }
-    if k == 0:
-        following = [t + 1, int(t + 1 >= plan["first"])]
-        if not payable(
-            job, plan["train"][t] - plan["train"][t - 1] + following[1] * plan["levels"][0] * len(job.pool())
-        ):
-            following = None
-        return found | {"next": following, "final": following is None}
-
-    score = job.kind.confidence(job.predictions(model))
-    roles = job.roles(round)
-    drawn = score.index.isin(roles["item"][roles["role"] == "validation"])
-    people = job.human_labels(until=round)
-    quality = job.kind.quality(job.predictions(model), people).reindex(score.index[drawn])
-    losses = (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as lost
+    score, drawn, losses = checked(job, round, model)
     binary, p, delta = job.kind.COLUMNS == ["class_id"], plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
     worth = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item) >= job.spec.prices.per_auto_label
     afford = ledger.affordable(job, human=False)
@@ -232,16 +215,22 @@ def look(job: Job, round: int) -> dict:
     )
     count = int((score[~drawn] >= certificate.threshold).sum()) if certificate.threshold is not None else 0
     falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
-    options = expected(job, falling, len(score), at, binary) if worth else {}
-    best = max(options, key=lambda option: options[option], default=None)
-    go_on = best is not None and options[best] > count + WORTH * len(score)
-    if not go_on and count == 0 and options:
+    falls = learning(job, round, at)
+    ahead = options(plan, falling, len(score), at, falls, binary) if worth else {}
+    ahead = {
+        pair: auto for pair, auto in ahead.items() if pair != at and payable(job, to_ask(plan, len(score), at, pair))
+    }
+    best = max(ahead, key=lambda pair: ahead[pair], default=None)
+    go_on = best is not None and ahead[best] > count + WORTH * len(score)
+    if not go_on and count == 0 and ahead:
         # whatever people are asked now they would be asked anyway; so as long as some of it may get good enough, go on
-        last = max(options)
+        last = max(ahead)
         means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
-        better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** LEARNING
+        better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** falls
         go_on, best = bool((means * better < plan["max_loss"]).any()), last
-    found |= {
+    found = {
+        "stage": [t, k],
+        "model": model,
         "threshold": certificate.threshold,
         "rule": certificate.rule,
         "checked": certificate.checked,
@@ -254,7 +243,7 @@ def look(job: Job, round: int) -> dict:
         "coverage": certificate.coverage,
         "log_e": certificate.log_e,
         "auto": count,
-        "expected": {f"{one},{two}": int(value) for (one, two), value in options.items()},
+        "expected": {f"{one},{two}": int(value) for (one, two), value in ahead.items()},
         "next": [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None,
         "final": not go_on,
     }
@@ -265,41 +254,71 @@ def look(job: Job, round: int) -> dict:
     return found
 
 
+def checked(job: Job, round: int, model: int) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+    """(score of each item the model did not learn from, which of them are checked, the losses of those)."""
+    score = job.kind.confidence(job.predictions(model))
+    roles = job.roles(round)
+    drawn = score.index.isin(roles["item"][roles["role"] == "validation"])
+    quality = job.kind.quality(job.predictions(model), job.human_labels(until=round)).reindex(score.index[drawn])
+    return score, drawn, (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as lost
+
+
+def seen(job: Job, round: int) -> tuple[np.ndarray, int, float]:
+    """(losses of the checked items, the surest first, number of items they stand for, the exponent they fall with) at
+    a round's look."""
+    found = job.threshold(round)
+    assert found
+    score, drawn, losses = checked(job, round, found["model"])
+    falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
+    return falling, len(score), learning(job, round, tuple(found["stage"]))
+
+
 def payable(job: Job, items: float) -> bool:
     afford = ledger.affordable(job, human=True)
     return afford is None or items <= afford
 
 
-def expected(
-    job: Job, losses: np.ndarray, total: int, at: tuple[int, int], binary: bool
+def to_ask(plan: dict, total: int, at: tuple[int, int], pair: tuple[int, int]) -> float:
+    """About how many more items people are asked about on the way from one look to another."""
+    more, p = plan["train"][pair[0] - 1] - plan["train"][at[0] - 1], plan["levels"][at[1] - 1]
+    return more * (1 - p) + (plan["levels"][pair[1] - 1] - p) * (total - more)
+
+
+def learning(job: Job, round: int, at: tuple[int, int]) -> float:
+    """The exponent with which the loss falls: half what the kind's is, half what this job's first and latest model show
+    on the items checked of both."""
+    (t, _), train = at, fixed(job)["train"]
+    usual = LEARNING[job.kind.COLUMNS == ["class_id"]]
+    if t == 1:
+        return usual
+    roles, people = job.roles(round), job.human_labels(until=round)
+    people = people[people["item"].isin(roles["item"][roles["role"] == "validation"])]
+    models = [r for r in job.rounds_with("predictions/done.json") if r <= round]
+    first, last = (job.kind.quality(job.predictions(r), people) for r in (models[0], models[-1]))
+    both = first.index.intersection(last.index)
+    before, now = (1 - some.reindex(both).mean() for some in (first, last))
+    if not len(both) or not before or not now:
+        return usual
+    return float(np.clip((usual + np.log(before / now) / np.log(train[t - 1] / train[0])) / 2, 0, 1))
+
+
+def options(
+    plan: dict, losses: np.ndarray, total: int, at: tuple[int, int], falls: float, binary: bool
 ) -> dict[tuple[int, int], float]:
-    """How many items the model would be left with, by the stage that is aimed at: those within the budget only.
+    """How many items the model would be left with, by the look that is aimed at, the one at hand and all further on.
 
     losses: (n,) of the checked items, the surest first; they are taken for typical of all `total` the model did not
-    learn from. More training takes the hardest of these away, and lowers the losses of the others.
+    learn from. More training takes the hardest of these away, and lowers the losses of the others as T^-falls.
     """
-    (t, k), plan = at, fixed(job)
-    levels, train, looks = plan["levels"], plan["train"], plan["looks"]
-    p, options = levels[k - 1], {}
+    (t, k), train, levels, looks = at, plan["train"], plan["levels"], plan["looks"]
+    found = {}
     for one, two in product(range(t, len(train) + 1), range(k, len(levels) + 1)):
-        if (one, two) == at or looks[one - 1][two - 1] == 0:
-            continue
-        more, then = train[one - 1] - train[t - 1], levels[two - 1]
-        asked = more * (1 - p) + (then - p) * (total - more)
-        if more < total and payable(job, asked):
-            options[one, two] = (
-                (1 - then)
-                * total
-                * reach(
-                    losses * (train[t - 1] / train[one - 1]) ** LEARNING,
-                    1 - more / total,
-                    then * total,
-                    plan["max_loss"],
-                    looks[one - 1][two - 1],
-                    binary,
-                )
-            )
-    return options
+        more, p, delta = train[one - 1] - train[t - 1], levels[two - 1], looks[one - 1][two - 1]
+        if delta and more < total:
+            fallen = losses * (train[t - 1] / train[one - 1]) ** falls
+            passing = reach(fallen, 1 - more / total, p * total, plan["max_loss"], delta, binary)
+            found[one, two] = (1 - p) * total * passing
+    return found
 
 
 def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delta: float, binary: bool) -> float:

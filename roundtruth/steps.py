@@ -14,7 +14,7 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from roundtruth import learners, ledger, manifest, plan, report, workforce
+from roundtruth import forecast, learners, ledger, manifest, plan, report, workforce
 from roundtruth.draw import uniforms
 from roundtruth.job import Job, Progress, no_answers, no_labels
 from roundtruth.pictures import Pictures
@@ -252,6 +252,7 @@ def select(job: Job, round: int) -> int:
     if not job.has(round + 1, "batch.parquet") and not job.stopped:
         start = time.monotonic()
         plan.prepare(job)
+        foresee(job, round)
         batch = plan.next_batch(job, round)
         if len(batch) == 0:
             return 0
@@ -259,6 +260,13 @@ def select(job: Job, round: int) -> int:
         took = {"seconds": round_to(time.monotonic() - start)}
         job.store.write_json(job.path(round, "seconds/select.json"), took)
     return len(job.batch(round + 1)) if job.has(round + 1, "batch.parquet") else 0
+
+
+def foresee(job: Job, round: int) -> None:
+    """Write down what the job will cost by what is known after a round."""
+    path = job.path(round, "forecast.json") if round else "forecast.json"
+    if not job.store.exists(path):
+        job.store.write_json(path, forecast.at(job, round))
 
 
 def deliver(job: Job) -> str:

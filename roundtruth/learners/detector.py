@@ -112,6 +112,7 @@ class Detector:
         self.classes, self.seed, self.weights = classes, seed, weights
         self.plan: dict = {}  # what the network was built for; empty until there was something to learn
         self.cut = 0.5
+        self.empty = 0.0  # share of the training pictures on which there was nothing
         self.network: Any = None
 
     def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
@@ -128,6 +129,7 @@ class Detector:
             network = self._build(self.weights).to(where)
             average = Average(network, s.average)
             images, targets = self._training_set(pictures, labels)
+            self.empty = float(np.mean([not len(classes) for _, classes in targets]))
             passes = s.passes if self.weights is None and where.type == "cpu" else s.tuned_passes
             steps = math.ceil(passes * math.sqrt(len(images)) / s.batch)
             body = {id(p) for p in network.body.parameters()} if self.weights else set()
@@ -169,11 +171,15 @@ class Detector:
         table.insert(0, "item", np.repeat(pictures.items, n))
         table.insert(1, "class_id", np.concatenate([b["classes"] for b in boxes] or [[]]).astype("int64"))
         table["score"] = np.concatenate([b["scores"] for b in boxes] or [[]]).astype("float64")
-        kept = table[(table["score"] >= self.cut) & (table["width"] > 0) & (table["height"] > 0)]
+        table = table[(table["width"] > 0) & (table["height"] > 0)]
         best = table.groupby("item")["score"].max().reindex(pictures.items, fill_value=0.0)
-        empty = best[~best.index.isin(kept["item"])]
+        bare = _bare(best.to_numpy(), self.empty)
+        # whatever is surest is kept, be it unsure, unless it is likelier that there is nothing
+        least = pd.Series(np.where(bare < best, np.minimum(self.cut, best), self.cut), index=pictures.items)
+        kept = table[table["score"] >= table["item"].map(least)]
+        empty = ~best.index.isin(kept["item"])
         nothing = pd.DataFrame(
-            {"item": empty.index, "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": 1 - empty.values}
+            {"item": pictures.items[empty], "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": bare[empty]}
         )
         both = pd.concat([kept, nothing.astype(table.dtypes)], ignore_index=True) if len(nothing) else kept
         place = pd.Series(np.arange(len(pictures)), index=pictures.items)
@@ -185,12 +191,13 @@ class Detector:
     def state(self) -> dict:
         tensors = {} if self.network is None else self.network.state_dict()
         return {
-            "plan": self.plan, "cut": self.cut, "classes": list(self.classes), "seed": self.seed,
+            "plan": self.plan, "cut": self.cut, "empty": self.empty, "classes": list(self.classes), "seed": self.seed,
             "weights": shell(self.weights), "tensors": {k: v.cpu() for k, v in tensors.items()},
         }  # fmt: skip
 
     def load(self, state: dict) -> None:
-        self.plan, self.cut, self.classes, self.seed = state["plan"], state["cut"], state["classes"], state["seed"]
+        self.plan, self.cut, self.empty = state["plan"], state["cut"], state["empty"]
+        self.classes, self.seed = state["classes"], state["seed"]
         self.weights, self.network = state["weights"], None
         if self.plan:
             self.network = self._build(self.weights)
@@ -307,6 +314,17 @@ def _batch(examples: list):
 
 def _to(target: dict, where: torch.device) -> dict:
     return {name: tensor.to(where) for name, tensor in target.items()}
+
+
+def _bare(best: np.ndarray, empty: float) -> np.ndarray:
+    """The probability that there is nothing on a picture whose surest box has the score `best`.
+
+    A score says how likely a box is right, not whether there is anything, so that 1 - score alone would call a picture
+    empty on which the thing is merely hard to make out. By Bayes' rule, from the share `empty` of the training pictures
+    with nothing on them and scores that are taken to have density 2 (1 - s) on those and 2 s on the others.
+    """
+    best = np.clip(best, SETTINGS.floor, 1 - SETTINGS.floor)
+    return empty * (1 - best) / (empty * (1 - best) + (1 - empty) * best)
 
 
 def _best_cut(found: list[dict], targets: list[tuple], scales: np.ndarray) -> float:

@@ -1,0 +1,171 @@
+"""What the certified plan saves on real pictures, by target: whole jobs by the steps of the flow. One JSON line.
+
+    python benchmarks/real_jobs.py FOLDER [--targets 0.6 0.7 0.8] [--seeds 5] [--noise 0] [--weights backbone.pth]
+        [--answers answers.csv] [--per-item 5] [--plan certified] [--memo DIR]
+
+FOLDER has an input.manifest and a truth.manifest (attribute `truth`) in Ground Truth's schema. A model follows from
+its training set and its seed, so that jobs which come to the same training set share it; with --memo also with those of
+the next call. `hindsight` is what the last model would have saved if the lowest threshold that keeps the target had been
+known without checking anything.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from learner import _classes  # noqa: E402
+from whole_jobs import outcome, run  # noqa: E402
+
+from roundtruth import learners, ledger  # noqa: E402
+from roundtruth.job import Job  # noqa: E402
+from roundtruth.spec import JobSpec  # noqa: E402
+
+
+class Shared:
+    """The kind's own learner, which learns one training set once."""
+
+    kind, pictures, memo = None, None, Path()
+
+    def __init__(self, classes, seed, weights):
+        self.classes, self.seed, self.weights, self.key = classes, seed, weights, ""
+
+    def train(self, pictures, labels, progress=None):
+        inner = learners.load("default", self.kind)(self.classes, self.seed, self.weights)
+        labels = labels[["item", *self.kind.COLUMNS]].sort_values(["item", *self.kind.COLUMNS], ignore_index=True)
+        about = [self.classes, self.seed, sorted(pictures.items.tolist()), labels.to_csv(), self.memo.name]
+        self.key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
+        path = self.memo / f"{self.key}.parquet"
+        if not path.exists():
+            inner.train(pictures, labels, progress)
+            others = self.pictures.take(~np.isin(self.pictures.items, pictures.items))
+            inner.predict(others).to_parquet(path)
+
+    def predict(self, pictures, progress=None):
+        found = pd.read_parquet(self.memo / f"{self.key}.parquet")
+        return found[found["item"].isin(pictures.items)].reset_index(drop=True)
+
+    def state(self):
+        return {"key": self.key}
+
+    def load(self, state):
+        self.key = state["key"]
+
+
+def hindsight(job: Job) -> float | None:
+    """The saving with the last model and the lowest threshold that keeps the target on all it did not learn from."""
+    looks = [job.threshold(r) for r in job.rounds_with("threshold.json")]
+    if not looks or "model" not in looks[-1]:
+        return None
+    predictions = job.predictions(looks[-1]["model"])
+    truth = job.truth()
+    score = job.kind.confidence(predictions)
+    quality = job.kind.quality(predictions, truth).reindex(score.index)
+    means = quality[score.sort_values(ascending=False, kind="stable").index].expanding().mean().to_numpy()
+    auto = np.flatnonzero(means >= job.spec.target.quality).max(initial=-1) + 1
+    human = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item)
+    return auto * (human - job.spec.prices.per_auto_label) / human / len(job.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--targets", type=float, nargs="+", default=[0.6, 0.7, 0.8])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--answers", type=Path, help="recorded answers to replay instead")
+    parser.add_argument("--per-item", type=int, default=5, help="answers an item")
+    parser.add_argument("--plan", default="certified")
+    parser.add_argument("--certificate")
+    parser.add_argument("--weights", default="none")
+    parser.add_argument("--memo", type=Path, help="a folder that keeps what models predict")
+    parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(json.loads(json.dumps(measure(args, Path(folder))), parse_float=lambda x: round(float(x), 4))))
+
+
+def measure(args, folder: Path) -> dict:
+    from roundtruth.pictures import Pictures
+
+    records = [json.loads(line) for line in (args.folder / "truth.manifest").read_text().splitlines()]
+    people = (
+        {"answers": args.answers} if args.answers else {"truth": args.folder / "truth.manifest", "noise": args.noise}
+    )
+    people |= {"backend": "simulated", "answers_per_item": args.per_item}
+    weights = args.weights if args.weights == "none" else Path(args.weights).resolve()
+    Shared.memo = args.memo or folder / "memo"
+    Shared.memo.mkdir(parents=True, exist_ok=True)
+    checked, rows, start = None, [], time.process_time()
+    for seed in range(args.first, args.first + args.seeds):
+        for quality in args.targets:
+            spec = {
+                "name": f"{args.folder.name} {quality} {seed}",
+                "kind": records[0]["truth-metadata"]["type"].rpartition("/")[2],
+                "data": args.folder.resolve() / "input.manifest",
+                "classes": _classes(records),
+                "output": (args.keep or folder).resolve() / f"{args.folder.name}-{args.noise}-{quality}-{seed}",
+                "plan": args.plan,
+                "target": {"quality": quality, "certificate": args.certificate},
+                "workforce": people,
+                "learner": "real_jobs:Shared",
+                "weights": weights,
+                "seed": seed,
+            }
+            spec = JobSpec.model_validate(json.loads(json.dumps(spec, default=str)))
+            shutil.rmtree(spec.output, ignore_errors=True)
+            if checked is None:
+                checked = folder / "items"
+                from roundtruth.job import begin
+
+                begin(spec)
+                job = Job(spec.output)
+                items = job.items()
+                Shared.kind, Shared.pictures = job.kind, Pictures(items[items.failure.isna()].reset_index(drop=True))
+                shutil.copytree(Path(spec.output) / "items", checked)
+                shutil.rmtree(spec.output)
+            job = run(spec, checked)
+            came = outcome(job)
+            row = {"target": quality, "seed": seed} | came | {"hindsight": hindsight(job)}
+            rows.append(row | {"looks": [look(job.threshold(r)) for r in job.rounds_with("threshold.json")]})
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    table = pd.DataFrame(rows)
+    return {
+        "data": args.folder.name, "plan": args.plan, "noise": args.noise, "seeds": args.seeds,
+        "targets": {str(quality): figures(some, quality) for quality, some in table.groupby("target")},
+        "cpu_seconds": time.process_time() - start,
+    }  # fmt: skip
+
+
+def look(found: dict) -> list:
+    return [found.get("stage"), found["checked"], found.get("auto"), found["quality"], found.get("expected")]
+
+
+def figures(rows: pd.DataFrame, quality: float) -> dict:
+    """What the jobs of one target came to; `interval` is Student's 95 % one of the mean saving over seeds."""
+    from scipy.stats import t
+
+    n, saving = len(rows), rows["saving"]
+    spread = t.ppf(0.975, n - 1) * saving.std() / np.sqrt(n) if n > 1 else np.nan
+    truth = rows["quality"]
+    return {
+        "jobs": n, "saving": saving.mean(), "interval": [saving.mean() - spread, saving.mean() + spread],
+        "savings": saving.tolist(), "hindsight": rows["hindsight"].mean(), "auto": rows["auto"].mean(),
+        "asked": rows["asked"].mean(), "rounds": rows["rounds"].mean(),
+        "quality": truth.mean(), "broken": int((truth < quality).sum()),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

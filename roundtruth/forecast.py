@@ -1,0 +1,156 @@
+"""What a job will cost: before anything is spent from its size, prices and target alone, later from what it has shown.
+
+A learning curve says what a model would lose on the items it did not learn from, the surest first: their loss grows
+with their rank, and falls with the number of items learned from. Before the start curves are drawn as widely as jobs of
+the kind differ; once items were checked they are drawn from those, with replacement. Each is followed through the job's
+plan to its end. The forecast is the median end, its range holds the middle 80 %.
+"""
+
+import numpy as np
+import pandas as pd
+
+from roundtruth import certified, ledger
+from roundtruth.job import Job, read_records
+from roundtruth.kinds import get
+from roundtruth.spec import JobSpec
+
+DRAWS = 200  # curves
+RANKS = 200  # points of a curve
+RANGE = (0.1, 0.9)  # quantiles
+# How jobs of a kind differ, right-or-wrong losses and others: the mean loss after (items)^(2/3) training items (even in
+# its logarithm), the exponent with which it falls, and the power of the rank with which it grows.
+LOSS = {True: (0.03, 0.6), False: (0.15, 0.6)}
+FALLS = {True: (0.3, 0.8), False: (0.1, 0.5)}
+GROWS = {True: (1.5, 4.0), False: (0.5, 1.5)}
+UNSURE = 0.15  # standard deviation of the exponent once a job shows one
+
+
+def before(spec: JobSpec) -> dict:
+    """The forecast of a job that has not begun; reads its input, and writes nothing.
+
+    {"items", "human", "auto", "cost", "low", "high", "rounds", "all_human"}: items people and the model will label,
+    money with its range, people's rounds, and what people alone would cost.
+    """
+    records = read_records(spec)
+    return ends(spec, sum(spec.attribute not in record for record in records), 0.0)
+
+
+def at(job: Job, round: int) -> dict:
+    """The forecast once a round is over, 0 for none, by what was known then; as `before`, and `spent`."""
+    items, spent = len(certified.askable(job)), ledger.spent(job)
+    return ends(job.spec, items, spent, job, round) | {"spent": round_to(spent)}
+
+
+def told(job: Job) -> pd.DataFrame:
+    """(round, human, auto, cost, low, high) of every forecast the job has written, in order."""
+    paths = [(0, "forecast.json"), *((r, job.path(r, "forecast.json")) for r in job.rounds_with("forecast.json"))]
+    rows = [{"round": r, **job.store.read_json(path)} for r, path in paths if r or job.store.exists(path)]
+    columns = ["round", "human", "auto", "cost", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ends(spec: JobSpec, items: int, spent: float, job: Job | None = None, round: int = 0) -> dict:
+    binary = get(spec.kind).COLUMNS == ["class_id"]
+    follow = through_looks if spec.plan == "certified" else through_fifths
+    auto, rounds = np.array(follow(spec, items, binary, job, round)).T
+    price = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
+    cost = auto * spec.prices.per_auto_label + (items - auto) * price
+    middle = int(np.median(auto))
+    low, high = np.quantile(cost, RANGE)
+    return {
+        "items": items,
+        "human": items - middle,
+        "auto": middle,
+        "cost": round_to(middle * spec.prices.per_auto_label + (items - middle) * price),
+        "low": round_to(max(low, spent)),
+        "high": round_to(max(high, spent)),
+        "rounds": int(np.median(rounds)),
+        "all_human": round_to(items * price),
+    }
+
+
+def round_to(money: float) -> float:
+    return round(float(money), 2)
+
+
+def usual(binary: bool) -> list[tuple[np.ndarray, float]]:
+    """Curves as jobs of the kind have them: (losses (RANKS,), the surest first, and the exponent they fall with)."""
+    chance, rank = np.random.default_rng(0), (np.arange(RANKS) + 0.5) / RANKS
+    mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS))
+    falls, grows = chance.uniform(*FALLS[binary], DRAWS), chance.uniform(*GROWS[binary], DRAWS)
+    return [(np.minimum(1, m * (1 + g) * rank**g), f) for m, f, g in zip(mean, falls, grows)]
+
+
+def shown(losses: np.ndarray, falls: float) -> list[tuple[np.ndarray, float]]:
+    """Curves as the checked items show them. losses: (n,), the surest first."""
+    chance, n = np.random.default_rng(0), len(losses)
+    drawn = np.sort(chance.integers(0, n, (DRAWS, n)), axis=1)
+    exponents = np.clip(chance.normal(falls, UNSURE, DRAWS), 0, 1)
+    return [(losses[rows], f) for rows, f in zip(drawn, exponents)]
+
+
+def through_looks(spec: JobSpec, items: int, binary: bool, job: Job | None, round: int) -> list[tuple[int, int]]:
+    """(auto labels, people's rounds) at the end of each curve, by the certified plan."""
+    looked = [r for r in job.rounds_with("threshold.json") if r <= round] if job else []
+    if job is None or not looked:
+        plan = certified.ladder(items, 1 - spec.target.quality, 1 - spec.target.confidence, binary)
+        return [best(plan, losses, items - plan["train"][0], (1, 1), f, binary) for losses, f in usual(binary)]
+    found = job.threshold(looked[-1])
+    assert found
+    if found["final"]:
+        rest = items - len(job.roles(looked[-1])) - found["auto"]
+        return [(found["auto"], looked[-1] + (rest > 0))]
+    losses, total, falls = certified.seen(job, looked[-1])
+    plan, stage = certified.fixed(job), tuple(found["stage"])
+    return [best(plan, some, total, stage, f, binary) for some, f in shown(losses, falls)]
+
+
+def best(plan: dict, losses: np.ndarray, total: int, stage: tuple[int, int], falls: float, binary: bool):
+    """The auto labels and rounds at the look that leaves most to the model."""
+    options = certified.options(plan, losses, total, stage, falls, binary)
+    look = max(options, key=lambda pair: options[pair], default=stage)
+    auto = int(options.get(look, 0))
+    return auto, sum(look) - 1 + (auto < total)
+
+
+def through_fifths(spec: JobSpec, items: int, binary: bool, job: Job | None, round: int) -> list[tuple[int, int]]:
+    """(auto labels, people's rounds) at the end of each curve, by the ground-truth plan."""
+    from roundtruth import plan
+
+    fifth = max(1, int(plan.SHARE * items + 0.5))
+    done = job.last_round() if job else 0
+    models = [r for r in job.rounds_with("auto.parquet") if r <= round] if job else []
+    auto = sum(job.auto(r)["item"].nunique() for r in models) if job else 0
+    asked = len(job.roles(round)) if job and round else 0
+    learned = asked - fifth if models else fifth
+    curves = usual(binary)
+    if job and models:
+        checked = job.validation(models[-1])
+        assert checked is not None
+        falling = checked.sort_values("score", ascending=False, kind="stable")["quality"]
+        curves = shown(1 - falling.to_numpy(), certified.LEARNING[binary])
+    start, left = (items ** (2 / 3) if not models else learned), items - max(asked, 2 * fifth) - auto
+    return [
+        fifths(
+            losses * (start / learned) ** (falls if not models else 0), falls, left, auto, learned, fifth, spec, done
+        )
+        for losses, falls in curves
+    ]
+
+
+def fifths(losses, falls, left, auto, learned, fifth, spec: JobSpec, rounds: int) -> tuple[int, int]:
+    max_loss = 1 - spec.target.quality
+    rounds = max(rounds, 3)
+    while left > 0:
+        good = np.flatnonzero(np.cumsum(losses) <= max_loss * np.arange(1, len(losses) + 1))
+        passes = (good[-1] + 1) / len(losses) if len(good) else 0.0
+        auto, left = auto + int(passes * left), left - int(passes * left)
+        asked = min(fifth, left)
+        losses = losses[int(passes * len(losses)) :]
+        losses = losses[: int(np.ceil(len(losses) * (1 - asked / max(left, 1))))]
+        left, rounds = left - asked, rounds + (asked > 0)
+        if not len(losses):
+            break
+        losses = losses * (learned / (learned + asked)) ** falls
+        learned += asked
+    return auto, rounds
