@@ -70,14 +70,14 @@ def test_what_the_coins_and_the_batches_come_to(make):
 
 def forced(monkeypatch, *stages):
     """Make the plan go from look to look as given, then finish."""
-    there = certified.expected
+    there = certified.options
 
-    def expected(job, losses, total, at, binary):
+    def options(plan, losses, total, at, falls, binary):
         following = dict(pairwise(stages)).get(at)
-        assert there(job, losses, total, at, binary) is not None
-        return {following: 10.0 * total} if following else {}
+        assert there(plan, losses, total, at, falls, binary) is not None
+        return {following: float(total)} if following else {}
 
-    monkeypatch.setattr(certified, "expected", expected)
+    monkeypatch.setattr(certified, "options", options)
 
 
 def test_items_that_move_from_checking_to_training_are_asked_and_paid_once(make, monkeypatch):
