@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from roundtruth import certify as library
 from roundtruth.certify import certify
 from roundtruth.job import Job
 from roundtruth.spec import JobSpec
@@ -267,18 +268,26 @@ def test_the_walk_is_certifys_on_any_pool(pool, max_loss, delta):
     assert (mine[0] if len(mine) else None) == theirs.threshold
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_walk_is_certifys_where_bounds_are_kept_for_every_third_error(seed):
-    chance = np.random.default_rng(seed)
-    total, n, max_loss = 8000, 300, 0.33  # 2541 wrong ones break the whole
-    scores = np.round(chance.random(total), 2)
-    losses = (chance.random(total) < 0.6 * (1 - scores) ** (0.5 + seed / 2)).astype(float)
-    coins = chance.permutation(total) < n
-    drawn = scores[coins], losses[coins], scores[~coins]
-    theirs = certify(*drawn, max_loss=max_loss, delta=0.05, binary=True)
-    mine = script.walk(*drawn, max_loss, 0.05)
-    assert theirs.threshold is not None
-    assert mine[0] == theirs.threshold
+def test_the_walk_is_certifys_where_its_bounds_are_kept_for_every_few_errors(monkeypatch):
+    """As in pools of some ten thousand items."""
+    for module in (library, script):
+        monkeypatch.setattr(module, "STEPS", 7)
+    library._walk_plan.cache_clear()
+    promised = 0
+    for seed in range(20):
+        chance = np.random.default_rng(seed)
+        total, max_loss, delta = 200, chance.choice([0.2, 0.33]), chance.choice([0.05, 0.2])
+        assert 0.6 * total * max_loss > 2 * library.STEPS
+        scores = np.round(chance.random(total), 2)
+        losses = (chance.random(total) < chance.uniform(0.2, 0.5) * (1 - scores)).astype(float)
+        coins = chance.permutation(total) < total * chance.uniform(0.1, 0.4)
+        drawn = scores[coins], losses[coins], scores[~coins]
+        theirs = certify(*drawn, max_loss=max_loss, delta=delta, binary=True)
+        mine = script.walk(*drawn, max_loss, delta)
+        assert (mine[0] if len(mine) else None) == theirs.threshold
+        promised += theirs.threshold is not None
+    library._walk_plan.cache_clear()
+    assert 5 <= promised <= 19
 
 
 @settings(max_examples=60, deadline=None)
@@ -288,10 +297,13 @@ def test_the_coin_is_certifys_on_any_pool(pool, max_loss, binary):
     chance = np.random.default_rng(seed)
     scores = np.round(chance.random(total), digits)
     losses = chance.random(total) * chance.uniform(0, 0.6) * (1.2 - scores)
-    coins = chance.random(total) < p
-    if binary:  # the coin rule's one bet; certify itself takes the walk rule here unless coins differ
+    if binary:
         losses = (chance.random(total) < losses / 2).astype(float)
+    coins = chance.random(total) < p
     drawn = scores[coins], losses[coins], scores[~coins]
-    theirs = certify(*drawn, max_loss=max_loss, delta=0.05, drawn=p)
-    mine = script.coin(*drawn, max_loss, 0.05, p, False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "ERRORS", 0)  # from so many on, right-or-wrong losses are for the coin rule too
+        theirs = certify(*drawn, max_loss=max_loss, delta=0.05, drawn=p, binary=binary)
+    assert theirs.rule == "coin"
+    mine = script.coin(*drawn, max_loss, 0.05, p, binary)
     assert (mine[0] if len(mine) else None) == theirs.threshold
