@@ -1,9 +1,5 @@
 """The certified plan: what it asks, that its promise is not broken by how it goes on, and how it ends at the edges."""
 
-import json
-import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,12 +12,10 @@ from hypothesis import strategies as st
 from roundtruth import certified, ledger, plan, steps
 from roundtruth.errors import UserError
 from roundtruth.job import Job, begin
-from roundtruth.spec import JobSpec
 from roundtruth.storage import LocalStore
 from tests.jobs import go, output, run_job, scripted
 from tests.test_steps import Killed, facts, files
 
-ROOT = Path(__file__).resolve().parents[1]
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
 
 
@@ -316,39 +310,3 @@ def test_where_the_model_costs_more_than_people_it_labels_nothing(make, monkeypa
     prices = {"per_item": 0.01, "per_answer": 0.0, "per_auto_label": 0.5}
     summary = run_job(make(200, prices=prices, learner=sure(monkeypatch, True), **EASY)).summary()
     assert (summary["state"], summary["human"]) == ("complete", 200)
-
-
-# -- what is left to check from outside
-
-
-def recomputed(job: Job) -> subprocess.CompletedProcess:
-    script = ROOT / "docs" / "recompute_certificate.py"
-    assert not re.search(r"^\s*(import|from) roundtruth", script.read_text(), re.MULTILINE)
-    return subprocess.run([sys.executable, "-I", script, job.address], capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize(("kind", "quality"), [("image-classification", 0.8), ("object-detection", 0.6)])
-def test_the_certificate_is_recomputed_from_the_files_alone(kind, quality, tmp_path):
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    import whole_jobs
-
-    classes = whole_jobs.write(tmp_path, kind, 400)
-    spec = JobSpec.model_validate(
-        {
-            "name": "job", "kind": kind, "data": str(tmp_path / "input.manifest"), "classes": classes,
-            "weights": "none",
-            "output": str(tmp_path / "job"), "plan": "certified", "target": {"quality": quality},
-            "workforce": {"backend": "simulated", "truth": str(tmp_path / "truth.manifest"), "noise": 0.5},
-            "learner": f"whole_jobs:{'Boxes' if kind == 'object-detection' else 'Digits'}",
-        }
-    )  # fmt: skip
-    job = whole_jobs.run(spec, None)
-    assert job.summary()["auto"] > 0
-    done = recomputed(job)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "WRONG" not in done.stdout
-    last = max(job.rounds_with("threshold.json"))
-    path = Path(job.address) / job.path(last, "threshold.json")
-    look = json.loads(path.read_text())
-    path.write_text(json.dumps(look | {"threshold": look["threshold"] - 0.05}))  # somebody labels a little more
-    assert recomputed(job).returncode == 1

@@ -1,0 +1,309 @@
+"""docs/recompute_certificate.py: it agrees with every whole job, with nobody else, and with certify on any pool."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roundtruth import certify as library
+from roundtruth.certify import certify
+from roundtruth.job import Job
+from roundtruth.spec import JobSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "docs" / "recompute_certificate.py"
+found = importlib.util.spec_from_file_location("recompute_certificate", SCRIPT)
+script = importlib.util.module_from_spec(found)
+found.loader.exec_module(script)
+
+
+def whole_job(folder: Path, kind: str, items: int, quality: float, noise: float = 1) -> Job:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import whole_jobs
+
+    folder.mkdir(parents=True)
+    spec = {
+        "name": "job", "kind": kind, "data": str(folder / "input.manifest"), "weights": "none",
+        "classes": whole_jobs.write(folder, kind, items), "output": str(folder / "job"), "plan": "certified",
+        "target": {"quality": quality}, "learner": f"whole_jobs:{'Boxes' if 'object' in kind else 'Digits'}",
+        "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
+    }  # fmt: skip
+    return whole_jobs.run(JobSpec.model_validate(spec), None)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> dict[str, Job]:
+    """By rule: a job that was certified by it."""
+    jobs = {
+        "walk": whole_job(tmp_path_factory.mktemp("walk") / "here", "image-classification", 500, 0.8, noise=1),
+        "coin": whole_job(tmp_path_factory.mktemp("coin") / "here", "object-detection", 400, 0.6, noise=0.5),
+    }
+    for rule, job in jobs.items():
+        look = job.threshold(max(job.rounds_with("threshold.json")))
+        assert look["rule"] == rule
+        assert 0 < job.summary()["auto"] < len(job.items())
+        assert (
+            look["quality"] < 1
+        )  # something was wrong above the threshold, so that the rule is asked more than a count
+    return jobs
+
+
+def verdict(folder, capsys) -> tuple[int, list[str]]:
+    """The script's exit status and what it called wrong."""
+    status = 0
+    try:
+        script.main(Path(folder))
+    except SystemExit as end:
+        status = end.code
+    return status, [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")]
+
+
+@pytest.mark.parametrize("rule", ["walk", "coin"])
+def test_the_certificate_is_recomputed_from_the_files_alone(rule, done):
+    assert not re.search(r"^\s*(import|from) roundtruth", SCRIPT.read_text(), re.MULTILINE)
+    ran = subprocess.run([sys.executable, "-I", SCRIPT, done[rule].address], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert f"the rule is {rule}" in ran.stdout
+    assert f"the {done[rule].summary()['auto']} auto labels are" in ran.stdout
+
+
+# -- a folder in which something was changed
+
+
+class Folder:
+    """A copy of a job folder, to change."""
+
+    def __init__(self, job: Job, to: Path):
+        shutil.copytree(job.address, to)
+        self.path, self.round = to, max(job.rounds_with("threshold.json"))
+        self.look = self.json(f"rounds/{self.round:03d}/threshold.json")
+        self.score = job.kind.confidence(job.predictions(self.look["model"]))
+        roles = job.roles(self.round).set_index("item")["role"]
+        self.checked = self.score[roles.index[roles == "validation"]]
+        self.rest = self.score.drop(self.checked.index)
+        self.quality = job.kind.quality(job.predictions(self.look["model"]), job.human_labels(self.round))
+        self.predictions = job.predictions(self.look["model"])
+
+    def json(self, name: str, **changed) -> dict:
+        path = self.path / name
+        if changed:
+            path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+        return json.loads(path.read_text())
+
+    def table(self, name: str, change) -> None:
+        for path in self.path.glob(name):
+            change(pd.read_parquet(path)).to_parquet(path)
+
+    def threshold(self, theta: float) -> None:
+        """Move the threshold, and make all that follows from it fit."""
+        above = self.quality[self.checked.index[self.checked >= theta]]
+        self.json(
+            f"rounds/{self.round:03d}/threshold.json",
+            threshold=theta, above=len(above), quality=above.mean() if len(above) else None,
+        )  # fmt: skip
+        passed = self.predictions[self.predictions["item"].isin(self.rest.index[self.rest >= theta])]
+        labels = passed.rename(columns={"score": "confidence"}).assign(source="auto", role="auto", round=self.round)
+        self.table(f"rounds/{self.round:03d}/auto.parquet", lambda auto: labels[auto.columns])
+
+
+def surest(folder: Folder) -> int:
+    """A checked item above the threshold that is right."""
+    above = folder.checked[folder.checked >= folder.look["threshold"]].index
+    return folder.quality[above].idxmax()
+
+
+def a_loss_changed(folder: Folder) -> None:
+    item = surest(folder)
+    column = "left" if "left" in folder.predictions else "class_id"
+
+    def change(labels):
+        labels.loc[labels["item"] == item, column] = (labels[column] + 1) % 10
+        return labels
+
+    folder.table("rounds/*/labels.parquet", change)
+
+
+def the_answers_to_a_checked_item_dropped(folder: Folder) -> None:
+    item = surest(folder)
+    folder.table("rounds/*/labels.parquet", lambda labels: labels[labels["item"] != item])
+
+
+def a_checked_item_dropped(folder: Folder) -> None:
+    item = folder.checked.index[0]
+    folder.table("rounds/*/batch.parquet", lambda batch: batch[batch["item"] != item])
+
+
+def every_trace_of_a_checked_item_dropped(folder: Folder) -> None:
+    item = folder.checked.index[0]
+    for name in ("rounds/*/batch.parquet", "rounds/*/labels.parquet", "rounds/*/predictions/*.parquet"):
+        folder.table(name, lambda table: table[table["item"] != item])
+    folder.table("coins.parquet", lambda table: table[table["item"] != item])
+
+
+def a_coin(item_of, value: float):
+    def change(folder: Folder) -> None:
+        item = item_of(folder).index[0]
+        folder.table(
+            "coins.parquet", lambda coins: coins.assign(coin=coins["coin"].where(coins["item"] != item, value))
+        )
+
+    return change
+
+
+def an_auto_label(change):
+    return lambda folder: folder.table(f"rounds/{folder.round:03d}/auto.parquet", lambda auto: change(folder, auto))
+
+
+def added(folder: Folder, auto: pd.DataFrame) -> pd.DataFrame:
+    failed = folder.rest.index[folder.rest < folder.look["threshold"]][0]
+    return pd.concat([auto, auto[:1].assign(item=failed)])
+
+
+def other_class(folder: Folder, auto: pd.DataFrame) -> pd.DataFrame:
+    return auto.assign(class_id=(auto["class_id"] + (auto["item"] == auto["item"].iloc[0])) % 10)
+
+
+def next_lower(folder: Folder) -> None:
+    folder.threshold(float(folder.rest[folder.rest < folder.look["threshold"]].max()))
+
+
+def next_higher(folder: Folder) -> None:
+    folder.threshold(float(folder.rest[folder.rest > folder.look["threshold"]].min()))
+
+
+def first_look(folder: Folder, share: float) -> None:
+    looks = folder.json("certificate.json")["looks"]
+    t, k = folder.look["stage"]
+    looks[t - 1][k - 1] = share
+    folder.json("certificate.json", looks=looks)
+
+
+def a_look_made_twice(folder: Folder) -> None:
+    looked = {k: v for k, v in folder.look.items() if k not in ("final", "threshold")} | {"final": False}
+    path = folder.path / f"rounds/{folder.round + 1:03d}/threshold.json"
+    path.write_text(json.dumps(looked | {"threshold": None}))
+
+
+TAMPERED = {
+    "a loss changed": (a_loss_changed, "mean quality is"),
+    "answers dropped": (the_answers_to_a_checked_item_dropped, "mean quality is"),
+    "a checked item dropped": (a_checked_item_dropped, "were checked"),
+    "every trace of it dropped": (every_trace_of_a_checked_item_dropped, "has a coin"),
+    "a coin of a checked item changed": (a_coin(lambda f: f.checked, 0.999), "hashes"),
+    "a coin of another changed": (a_coin(lambda f: f.rest, 0.998), "hashes"),
+    "an auto label added": (an_auto_label(added), "auto labels"),
+    "an auto label dropped": (an_auto_label(lambda folder, auto: auto[1:]), "auto labels"),
+    "an auto label's class changed": (an_auto_label(other_class), "auto labels"),
+    "a threshold lowered": (next_lower, "the lowest is"),
+    "a threshold raised": (next_higher, "the lowest is"),
+    "a larger delta": (lambda f: f.json("certificate.json", delta=0.1), "confidence"),
+    "a smaller delta": (lambda f: f.json("certificate.json", delta=0.0501), "confidence"),
+    "a larger loss": (lambda f: f.json("certificate.json", max_loss=0.45), "mean quality at least"),
+    "a look with more than its share": (lambda f: first_look(f, 0.0499), "together may spend"),
+    "a look with less": (lambda f: first_look(f, 1e-9), "the lowest is"),
+    "a look made twice": (a_look_made_twice, "made twice"),
+    "another seed": (lambda f: f.json("job.json", spec=f.json("job.json")["spec"] | {"seed": 1}), "hashes"),
+    "labels of nothing promised": (
+        lambda f: f.json(f"rounds/{f.round:03d}/threshold.json", threshold=None), "nothing is promised"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", ["walk", "coin"])
+@pytest.mark.parametrize("what", TAMPERED)
+def test_what_was_changed_is_wrong(what, rule, done, tmp_path, capsys):
+    change, named = TAMPERED[what]
+    folder = Folder(done[rule], tmp_path / "job")
+    change(folder)
+    status, wrong = verdict(folder.path, capsys)
+    assert status == 1
+    assert len(wrong) == 1
+    assert named in wrong[0]
+
+
+@pytest.mark.parametrize("rule", ["walk", "coin"])
+def test_with_a_budget_a_higher_threshold_that_passes_is_right(rule, done, tmp_path, capsys):
+    folder = Folder(done[rule], tmp_path / "job")
+    folder.threshold(folder.look["threshold"])
+    assert verdict(folder.path, capsys) == (0, [])  # nothing moved
+    folder.json("job.json", spec=folder.json("job.json")["spec"] | {"budget": 100.0})
+    assert verdict(folder.path, capsys) == (0, [])
+    next_lower(folder)
+    assert verdict(folder.path, capsys)[0] == 1
+
+
+def test_a_job_that_promises_nothing_is_right(tmp_path, capsys):
+    job = whole_job(tmp_path / "here", "image-classification", 100, 0.99)
+    assert job.summary()["auto"] == 0
+    assert verdict(job.address, capsys) == (0, [])
+
+
+# -- the rules by themselves
+
+
+pools = st.tuples(st.integers(0, 2**32 - 1), st.integers(20, 300), st.floats(0.05, 0.6), st.integers(1, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(pools, st.sampled_from([0.05, 0.1, 0.2, 0.33]), st.sampled_from([0.005, 0.03, 0.05, 0.2]))
+def test_the_walk_is_certifys_on_any_pool(pool, max_loss, delta):
+    seed, total, p, digits = pool
+    chance = np.random.default_rng(seed)
+    scores = np.round(chance.random(total) ** chance.uniform(0.2, 2), digits)  # with ties
+    losses = (chance.random(total) < chance.uniform(0, 0.5) * (1 - scores)).astype(float)
+    coins = chance.random(total) < p
+    drawn = scores[coins], losses[coins], scores[~coins]
+    theirs = certify(*drawn, max_loss=max_loss, delta=delta, binary=True)
+    mine = script.walk(*drawn, max_loss, delta)
+    assert theirs.rule == "walk"
+    assert (mine[0] if len(mine) else None) == theirs.threshold
+
+
+def test_the_walk_is_certifys_where_its_bounds_are_kept_for_every_few_errors(monkeypatch):
+    """As in pools of some ten thousand items."""
+    for module in (library, script):
+        monkeypatch.setattr(module, "STEPS", 7)
+    library._walk_plan.cache_clear()
+    promised = 0
+    for seed in range(20):
+        chance = np.random.default_rng(seed)
+        total, max_loss, delta = 200, chance.choice([0.2, 0.33]), chance.choice([0.05, 0.2])
+        assert 0.6 * total * max_loss > 2 * library.STEPS
+        scores = np.round(chance.random(total), 2)
+        losses = (chance.random(total) < chance.uniform(0.2, 0.5) * (1 - scores)).astype(float)
+        coins = chance.permutation(total) < total * chance.uniform(0.1, 0.4)
+        drawn = scores[coins], losses[coins], scores[~coins]
+        theirs = certify(*drawn, max_loss=max_loss, delta=delta, binary=True)
+        mine = script.walk(*drawn, max_loss, delta)
+        assert (mine[0] if len(mine) else None) == theirs.threshold
+        promised += theirs.threshold is not None
+    library._walk_plan.cache_clear()
+    assert 5 <= promised <= 19
+
+
+@settings(max_examples=60, deadline=None)
+@given(pools, st.sampled_from([0.1, 0.2, 0.4]), st.booleans())
+def test_the_coin_is_certifys_on_any_pool(pool, max_loss, binary):
+    seed, total, p, digits = pool
+    chance = np.random.default_rng(seed)
+    scores = np.round(chance.random(total), digits)
+    losses = chance.random(total) * chance.uniform(0, 0.6) * (1.2 - scores)
+    if binary:
+        losses = (chance.random(total) < losses / 2).astype(float)
+    coins = chance.random(total) < p
+    drawn = scores[coins], losses[coins], scores[~coins]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "ERRORS", 0)  # from so many on, right-or-wrong losses are for the coin rule too
+        theirs = certify(*drawn, max_loss=max_loss, delta=0.05, drawn=p, binary=binary)
+    assert theirs.rule == "coin"
+    mine = script.coin(*drawn, max_loss, 0.05, p, binary)
+    assert (mine[0] if len(mine) else None) == theirs.threshold
