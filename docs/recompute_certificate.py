@@ -33,12 +33,12 @@ def main(folder: Path) -> int:
     check(len(set(looks)) == len(looks), "no look was made twice")
     check(most <= fixed["delta"] * (1 + 1e-9), f"all looks together may spend {most:.4f} of {fixed['delta']:.4f}")
     print(f"{len(looks)} looks spent {spent:.4f}")
-    final = [number for number, look in found.items() if look["final"]]
-    if not final or found[final[0]]["threshold"] is None:
+    number, look = max(found.items(), default=(0, {"final": False}))  # only the last look counts
+    later = [pd.read_parquet(r / "batch.parquet")["role"] for r in rounds if int(r.name) > number]
+    if not look["final"] or look["threshold"] is None or any((role != "rest").any() for role in later):
         print("nothing is promised")
         return 0
 
-    number, look = final[0], found[final[0]]
     t, k = look["stage"]
     p, delta = fixed["levels"][k - 1], fixed["looks"][t - 1][k - 1]
     batches = pd.concat(pd.read_parquet(r / "batch.parquet") for r in rounds if int(r.name) <= number)

@@ -12,6 +12,7 @@ to a checked item; what a look may spend of delta is fixed before anybody is ask
 probability counts in it.
 """
 
+from copy import copy
 from itertools import product
 
 import numpy as np
@@ -95,12 +96,33 @@ def fixed(job: Job) -> dict:
 
 def stage(job: Job, round: int) -> tuple[int, int] | None:
     """(t, k) that the batches after the last threshold before this round are for, from 1; k is 0 where nothing is
-    checked yet. None where the last look was final."""
+    checked yet. None where the last look was final, and no higher budget took the job on from there."""
     looked = [r for r in job.rounds_with("threshold.json") if r < round]
     if not looked:
         return 1, int(fixed(job)["first"] == 1)
-    following = (job.threshold(looked[-1]) or {})["next"]
+    found = job.threshold(looked[-1]) or {}
+    following = found["next"]
+    if found.get("later") and (job.roles(round).query("round > @looked[-1]")["role"] != "rest").any():
+        following = found["later"]
     return tuple(following) if following else None
+
+
+def later(job: Job, round: int) -> tuple[int, int] | None:
+    """The stage that the budget kept the last look from going on to, where it now pays for all that this stage asks
+    and for as many auto labels as there are."""
+    looked = [r for r in job.rounds_with("threshold.json") if r <= round]
+    found = (job.threshold(looked[-1]) or {}) if looked else {}
+    budget = job.spec.budget
+    if not found.get("later") or (budget is not None and budget <= found["budget"]):
+        return None
+    at = tuple(found["later"])
+    afford = ledger.affordable(job, human=True)
+    return at if afford is None or asks(job, round, at) <= afford else None
+
+
+def asks(job: Job, round: int, at: tuple[int, int]) -> int:
+    """How many items the stage `at` asks about that nobody was asked about up to a round."""
+    return int(np.isin(np.concatenate(missing(job, round, at)), untouched(job, round)).sum())
 
 
 def ready(job: Job, round: int) -> bool:
@@ -144,16 +166,22 @@ def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
 
 
 def next_batch(job: Job, round: int) -> pd.DataFrame:
-    """What the stage still needs; once the last look is made, or none can be, all that is left."""
-    pool, at = job.pool(), stage(job, round + 1)
+    """What the stage still needs; once the last look is made, or none can be, all that is left, the hardest first where
+    the budget does not reach for all of it."""
+    pool, at = job.pool(), stage(job, round + 1) or later(job, round)
+    afford = ledger.affordable(job, human=True)
     train, check = missing(job, round, at) if at else (pool[:0], pool[:0])
     if len(train) + len(check):
         batch = pd.DataFrame(
             {"item": np.append(train, check), "role": ["train"] * len(train) + ["validation"] * len(check)}
         )
     else:
+        models = job.rounds_with("predictions/done.json")
+        if models and afford is not None and afford < len(pool):
+            score = job.kind.confidence(job.predictions(models[-1]))
+            pool = select.least_confident(score[score.index.isin(pool)], afford)
         batch = pd.DataFrame({"item": pool, "role": "rest"})
-    afford, new = ledger.affordable(job, human=True), batch["item"].isin(pool)
+    new = batch["item"].isin(untouched(job, round))
     if afford is not None:
         batch = batch[~new | (new.cumsum() <= afford)] if afford or not new.any() else batch[:0]
     return batch.sort_values("item", ignore_index=True)
@@ -174,7 +202,8 @@ def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.n
         train = train[~np.isin(train, have)]
     coins = job.store.read_table("coins.parquet")
     below = coins["item"][coins["coin"] < (plan["levels"][k - 1] if k else 0)].to_numpy()
-    return train, below[~np.isin(below, np.concatenate([train, roles["item"]]))]
+    known = roles["item"][roles["role"] != "rest"]  # what was asked without need for a look counts in it as any other
+    return train, below[~np.isin(below, np.concatenate([train, known]))]
 
 
 def hardest(job: Job, model: int, size: int) -> np.ndarray:
@@ -204,12 +233,7 @@ def look(job: Job, round: int) -> dict:
         "model": model,
     }
     if k == 0:
-        following = [t + 1, int(t + 1 >= plan["first"])]
-        if not payable(
-            job, plan["train"][t] - plan["train"][t - 1] + following[1] * plan["levels"][0] * len(job.pool())
-        ):
-            following = None
-        return found | {"next": following, "final": following is None}
+        return found | {"next": [t + 1, int(t + 1 >= plan["first"])], "final": False}
 
     score = job.kind.confidence(job.predictions(model))
     roles = job.roles(round)
@@ -219,28 +243,50 @@ def look(job: Job, round: int) -> dict:
     losses = (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as lost
     binary, p, delta = job.kind.COLUMNS == ["class_id"], plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
     worth = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item) >= job.spec.prices.per_auto_label
-    afford = ledger.affordable(job, human=False)
-    certificate = certify.certify(
-        score[drawn].to_numpy(),
-        losses,
-        score[~drawn].to_numpy(),
-        max_loss=plan["max_loss"],
-        delta=delta,
-        drawn=p,
-        binary=binary,
-        most=afford if worth else 0,
-    )
-    count = int((score[~drawn] >= certificate.threshold).sum()) if certificate.threshold is not None else 0
+    rest, afford = score[~drawn], ledger.affordable(job, human=False)
+    # of what passes only the lower end may be left out; so it ends above all that people were asked about since
+    asked = rest[rest.index.isin(roles["item"])].max()
+    most = len(rest) if np.isnan(asked) else int((rest > asked).sum())
     falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
+
+    def passing(most: int) -> tuple[certify.Certificate, int]:
+        certificate = certify.certify(
+            score[drawn].to_numpy(),
+            losses,
+            rest.to_numpy(),
+            max_loss=plan["max_loss"],
+            delta=delta,
+            drawn=p,
+            binary=binary,
+            most=most if worth else 0,
+        )
+        return certificate, int((rest >= certificate.threshold).sum()) if certificate.threshold is not None else 0
+
+    def going_on(options: dict[tuple[int, int], float], count: int) -> list[int] | None:
+        best = max(options, key=lambda option: options[option], default=None)
+        go_on = best is not None and options[best] > count + WORTH * len(score)
+        if not go_on and count == 0 and options:
+            # whatever people are asked now they would be asked anyway; so as long as some may get good enough, go on
+            last = max(options)
+            means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
+            better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** LEARNING
+            go_on, best = bool((means * better < plan["max_loss"]).any()), last
+        return [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None
+
+    certificate, count = passing(most if afford is None else min(most, afford))
     options = expected(job, falling, len(score), at, binary) if worth else {}
-    best = max(options, key=lambda option: options[option], default=None)
-    go_on = best is not None and options[best] > count + WORTH * len(score)
-    if not go_on and count == 0 and options:
-        # whatever people are asked now they would be asked anyway; so as long as some of it may get good enough, go on
-        last = max(options)
-        means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
-        better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** LEARNING
-        go_on, best = bool((means * better < plan["max_loss"]).any()), last
+    following = going_on(options, count)
+    if job.spec.budget is not None and worth:
+        paid = ledger.affordable(job, human=True)
+        if count and following and paid is not None and asks(job, round, (following[0], following[1])) > paid:
+            following = None  # what passed would be given up for a look that cannot be paid
+        if following is None:
+            free, all_that_passes = expected(unlimited(job), falling, len(score), at, binary), passing(most)[1]
+            wanted = going_on(free, all_that_passes)
+            if wanted is None and count < all_that_passes:
+                wanted = next(([one, two] for one, two in ((t, k + 1), (t + 1, k)) if (one, two) in free), None)
+            found["without_budget"] = int(max([all_that_passes, *free.values()]))
+            following, found["later"] = (None, wanted) if count else (wanted, None)
     found |= {
         "threshold": certificate.threshold,
         "rule": certificate.rule,
@@ -255,8 +301,9 @@ def look(job: Job, round: int) -> dict:
         "log_e": certificate.log_e,
         "auto": count,
         "expected": {f"{one},{two}": int(value) for (one, two), value in options.items()},
-        "next": [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None,
-        "final": not go_on,
+        "next": following,
+        "final": following is None,
+        "budget": job.spec.budget,
     }
     if found["final"] and certificate.threshold is None and 0 < len(losses) < len(score):
         found["needed"] = certify.needed(
@@ -265,9 +312,17 @@ def look(job: Job, round: int) -> dict:
     return found
 
 
-def payable(job: Job, items: float) -> bool:
-    afford = ledger.affordable(job, human=True)
-    return afford is None or items <= afford
+def payable(job: Job, items: float) -> float:
+    """How many auto labels the budget pays for after people were asked about so many more items."""
+    afford = ledger.affordable(job, human=False, asked=items)
+    return np.inf if afford is None else afford
+
+
+def unlimited(job: Job) -> Job:
+    """The job as if it had no budget."""
+    free = copy(job)
+    free.spec = job.spec.model_copy(update={"budget": None})
+    return free
 
 
 def expected(
@@ -286,8 +341,10 @@ def expected(
             continue
         more, then = train[one - 1] - train[t - 1], levels[two - 1]
         asked = more * (1 - p) + (then - p) * (total - more)
-        if more < total and payable(job, asked):
-            options[one, two] = (
+        most = payable(job, asked)
+        if more < total and most:
+            options[one, two] = min(
+                most,
                 (1 - then)
                 * total
                 * reach(
@@ -297,7 +354,7 @@ def expected(
                     plan["max_loss"],
                     looks[one - 1][two - 1],
                     binary,
-                )
+                ),
             )
     return options
 
