@@ -58,6 +58,10 @@ def main(folder: Path) -> int:
     theta = lowest(
         score[below].to_numpy(), loss.to_numpy(), score[~below].to_numpy(), p, fixed["max_loss"], delta, look
     )
+    # with a budget, or items that its last money went to, a higher one of those that pass is taken
+    paid = json.loads((folder / "job.json").read_text())["spec"]["budget"] is not None
+    theta = theta[np.isclose(theta, look["threshold"])] if paid else theta
+    theta = theta[0] if len(theta) else np.nan
     passed = score.index[~below & (score >= look["threshold"])]
     auto = pd.read_parquet(folder / f"rounds/{number:03d}/auto.parquet")["item"].unique()
     check(set(auto) == set(passed), "what was auto-labeled is what passed")
@@ -104,14 +108,15 @@ def iou(a, b) -> float:
     return both / (a.width * a.height + b.width * b.height - both)
 
 
-def lowest(scores, loss, pool, p, max_loss, delta, look) -> float:
-    """The threshold by the coin rule. With the walk rule, whose sums take a page of their own, only what is needed
+def lowest(scores, loss, pool, p, max_loss, delta, look) -> np.ndarray:
+    """The thresholds that pass by the coin rule, the lowest first. With the walk rule, whose sums take a page of their
+    own, only what is needed
     of any rule: that the threshold's own cut would be unlikely if too many of the rest were wrong."""
     if look["rule"] == "walk":
         above = scores >= look["threshold"]
         likely = chance(int(loss[above].sum()), int((pool >= look["threshold"]).sum()), p, max_loss)
         check(likely <= delta * (1 + 1e-6), "so few errors are unlikely by chance")
-        return look["threshold"]
+        return np.array([look["threshold"]])
     every = np.concatenate([scores, pool])
     reach = -np.sort(-every)[int(np.ceil(REACH * len(every))) - 1]
     likely = (every >= reach).sum() * (1 / p - 1)
@@ -119,13 +124,13 @@ def lowest(scores, loss, pool, p, max_loss, delta, look) -> float:
     bets = np.unique(
         np.minimum(best * np.array(BETS[:1] if look["binary"] else BETS), 0.999 * -np.log1p(-p) / (1 - max_loss))
     )
-    passes = None
+    passes = []
     for theta in np.unique(every):
         there = loss[scores >= theta]
         logs = [np.log1p(-(1 / p - 1) * np.expm1(bet * (there - max_loss))).sum() for bet in bets]
         if np.logaddexp.reduce(logs) - np.log(len(logs)) >= np.log(1 / delta) - 1e-9 and (pool >= theta).any():
-            passes = theta if passes is None else passes
-    return np.nan if passes is None else passes
+            passes.append(theta)
+    return np.array(passes)
 
 
 def chance(errors: int, rest: int, p: float, rate: float) -> float:

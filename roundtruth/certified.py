@@ -277,16 +277,18 @@ def look(job: Job, round: int) -> dict:
     options = expected(job, falling, len(score), at, binary) if worth else {}
     following = going_on(options, count)
     if job.spec.budget is not None and worth:
-        paid = ledger.affordable(job, human=True)
-        if count and following and paid is not None and asks(job, round, (following[0], following[1])) > paid:
+        paid, all_that_passes = ledger.affordable(job, human=True), passing(most)[1]
+        if count < all_that_passes:
+            following = None  # not evidence is lacking but money
+        elif count and following and paid is not None and asks(job, round, (following[0], following[1])) > paid:
             following = None  # what passed would be given up for a look that cannot be paid
         if following is None:
-            free, all_that_passes = expected(unlimited(job), falling, len(score), at, binary), passing(most)[1]
+            free = expected(unlimited(job), falling, len(score), at, binary)
             wanted = going_on(free, all_that_passes)
             if wanted is None and count < all_that_passes:
                 wanted = next(([one, two] for one, two in ((t, k + 1), (t + 1, k)) if (one, two) in free), None)
             found["without_budget"] = int(max([all_that_passes, *free.values()]))
-            following, found["later"] = (None, wanted) if count else (wanted, None)
+            following, found["later"] = (None, wanted) if all_that_passes else (wanted, None)
     found |= {
         "threshold": certificate.threshold,
         "rule": certificate.rule,
@@ -305,7 +307,7 @@ def look(job: Job, round: int) -> dict:
         "final": following is None,
         "budget": job.spec.budget,
     }
-    if found["final"] and certificate.threshold is None and 0 < len(losses) < len(score):
+    if found["final"] and not found.get("later") and certificate.threshold is None and 0 < len(losses) < len(score):
         found["needed"] = certify.needed(
             score[drawn].to_numpy(), losses, score[~drawn].to_numpy(), max_loss=plan["max_loss"], delta=delta
         )

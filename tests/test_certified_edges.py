@@ -13,7 +13,7 @@ from roundtruth.report import words
 from roundtruth.spec import JobSpec
 from roundtruth.storage import LocalStore
 from tests.jobs import go, output, run_job, write_lines
-from tests.test_steps import Killed, facts
+from tests.test_steps import Killed, facts, files
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -21,6 +21,7 @@ script = importlib.util.spec_from_file_location("recompute", ROOT / "docs" / "re
 recompute = importlib.util.module_from_spec(script)
 script.loader.exec_module(recompute)
 CLASSES, BOXES = "image-classification", "object-detection"
+FIXED = ("certificate.json", "coins.parquet", "batch.parquet", "threshold.json", "predictions/done.json")
 EASY = {CLASSES: 0.8, BOXES: 0.6}
 
 
@@ -126,16 +127,13 @@ def agrees(job: Job) -> None:
 
 
 @pytest.mark.parametrize("kind", [CLASSES, BOXES])
-def test_a_budget_that_is_raised_again_and_again(kind, dataset):
+def test_a_budget_that_is_raised_again_and_again(kind, dataset, tmp_path):
     """No cap is exceeded, what is delivered keeps its promise each time, and what is fixed or was found stays."""
     fixed = {}
     for budget in (0.2, 9.0, 25.0, 31.0, None):
         job = run_job(dataset(kind, 300, budget=budget))
         summary = ended(job)
-        now = {
-            p: job.store.read(p) for p in job.store.list("") if p.endswith(("coins.parquet", ".json", "batch.parquet"))
-        }
-        kept = {path: data for path, data in now.items() if "amendments" not in path and "report" not in path}
+        kept = {path: data for path, data in files(tmp_path / "job").items() if path.endswith(FIXED)}
         assert fixed.items() <= kept.items()
         fixed = kept
         if budget is None:
@@ -201,11 +199,32 @@ def test_a_look_that_the_budget_cut_short_is_followed_by_the_next_one(dataset, t
     assert set(roles.index[roles == "validation"]) == set(below)
 
 
-def test_a_budget_raised_after_a_kill_at_any_write_comes_to_the_same(dataset, tmp_path, monkeypatch):
-    budgets = (28.0, None)
+def through(spec: JobSpec) -> None:
+    """Begin the job, or go on with it; whenever it waits for people, one answers the open batch as the truth has it."""
+    begin(spec)
+    while not go(spec.output):
+        job = Job(spec.output)
+        said = Told.truth[Told.truth["item"].isin(job.asks(job.last_round())["item"])]
+        answers = Path(job.address, "people", "answers")
+        answers.mkdir(exist_ok=True)
+        rows = [f"{row.item},ann,{row.class_id}" for row in said.itertuples()]
+        (answers / f"{job.last_round()}.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+
+
+def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job_comes_to_the_same(
+    dataset, tmp_path, monkeypatch
+):
+    """Its coins, its looks and what they spend, too, which stay as they were."""
+    given, budgets = {"workforce": {"backend": "files", "answers_per_item": 1}}, (22.5, None)
     for budget in budgets:
-        undisturbed = run_job(dataset(CLASSES, 200, budget=budget, output=str(tmp_path / "undisturbed")))
-    write_once, written = LocalStore.write_once, []
+        other = dataset(CLASSES, 300, budget=budget, output=str(tmp_path / "undisturbed"), **given)
+        through(other)
+    undisturbed = Job(other.output)
+    looks = [undisturbed.threshold(r) for r in undisturbed.rounds_with("threshold.json")]
+    assert len(looks) > 1
+    assert looks[0]["final"]  # by the budget
+    assert looks[0]["auto"] > 0
+    write_once, written, fixed = LocalStore.write_once, [], {}
 
     def write_and_die(store, path, data):
         new = not store.exists(path)
@@ -215,22 +234,24 @@ def test_a_budget_raised_after_a_kill_at_any_write_comes_to_the_same(dataset, tm
             raise Killed
         return wrote
 
-    monkeypatch.setattr(LocalStore, "write_once", write_and_die)
     for budget in budgets:
-        spec = dataset(CLASSES, 200, budget=budget)
-        while True:
-            try:
-                begin(spec)
-                assert go(spec.output)
-                break
-            except Killed:
-                assert len(written) < 500
-    monkeypatch.undo()
-    monkeypatch.setattr(Told, "truth", truth(spec, CLASSES), raising=False)
-    job = Job(spec.output)
-    assert facts(job) == facts(undisturbed)
+        spec = dataset(CLASSES, 300, budget=budget, **given)
+        with monkeypatch.context() as killing:
+            killing.setattr(LocalStore, "write_once", write_and_die)
+            while True:
+                try:
+                    through(spec)
+                    break
+                except Killed:
+                    assert len(written) < 500
+        agrees(Job(spec.output))
+        kept = {path: data for path, data in files(tmp_path / "job").items() if path.endswith(FIXED)}
+        assert fixed.items() <= kept.items()
+        fixed = kept
+    assert len(written) == len(set(written)) > 30
+    assert facts(Job(spec.output)) == facts(undisturbed)
     for path in ("certificate.json", "coins.parquet"):
-        assert job.store.read(path) == undisturbed.store.read(path)
+        assert Job(spec.output).store.read(path) == undisturbed.store.read(path)
 
 
 # -- other edges
@@ -311,7 +332,9 @@ def test_items_that_nobody_answers(dataset, tmp_path):
 
 
 def test_nobody_answers_anything(dataset, tmp_path):
-    summary = ended(run_job(dataset(CLASSES, 60, workforce=replay(tmp_path, ["1,ann,0"][:0]))))
+    dataset(CLASSES, 60)
+    (tmp_path / "00060.png").unlink()  # so that nobody is asked about the only item that anybody answers
+    summary = ended(run_job(dataset(CLASSES, 60, workforce=replay(tmp_path, ["60,ann,0"]))))
     assert (summary["state"], summary["human"], summary["failed"]) == ("complete", 0, 60)
     assert "Nobody answered" in summary["why"]
 
