@@ -248,7 +248,7 @@ def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job
         kept = {path: data for path, data in files(tmp_path / "job").items() if path.endswith(FIXED)}
         assert fixed.items() <= kept.items()
         fixed = kept
-    assert len(written) == len(set(written)) > 30
+    assert len(written) == len(set(written)) > 20
     assert facts(Job(spec.output)) == facts(undisturbed)
     for path in ("certificate.json", "coins.parquet"):
         assert Job(spec.output).store.read(path) == undisturbed.store.read(path)
