@@ -110,8 +110,8 @@ def iou(a, b) -> float:
 
 def lowest(scores, loss, pool, p, max_loss, delta, look) -> np.ndarray:
     """The thresholds that pass by the coin rule, the lowest first. With the walk rule, whose sums take a page of their
-    own, only what is needed
-    of any rule: that the threshold's own cut would be unlikely if too many of the rest were wrong."""
+    own, only what is needed of any rule: that the threshold's own cut would be unlikely if too many of the rest were
+    wrong."""
     if look["rule"] == "walk":
         above = scores >= look["threshold"]
         likely = chance(int(loss[above].sum()), int((pool >= look["threshold"]).sum()), p, max_loss)
