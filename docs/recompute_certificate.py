@@ -37,15 +37,20 @@ def main(folder: Path) -> None:
     looks = [tuple(look["stage"]) for look in found.values() if look["stage"][1]]
     check(len(set(looks)) == len(looks), "no look was made twice")
     print(f"{len(looks)} looks spent {sum(fixed['looks'][t - 1][k - 1] for t, k in looks):.4f}")
-    final = [number for number, look in found.items() if look["final"] and look["threshold"] is not None]
-    check(len(final) <= 1, "no more than one look counts")
-    auto = tables(folder.glob("rounds/*/auto.parquet"))
+    number, look = max(found.items(), default=(0, {"final": False}))  # only the last look counts
+    later = {path: pd.read_parquet(path)["role"] for path in folder.glob("rounds/*/batch.parquet")}
+    open_ = any((role != "rest").any() for path, role in later.items() if int(path.parent.name) > number)
+    auto = {int(path.parent.name): pd.read_parquet(path) for path in folder.glob("rounds/*/auto.parquet")}
+    withdrawn = [r for r, table in auto.items() if r < number and len(table)]
+    check(
+        all(found[r].get("later") for r in withdrawn), "only the last look gave auto labels, or a budget ended before"
+    )
+    auto = auto.get(number, pd.DataFrame())
     money = spec["budget"] is not None or any(folder.glob("amendments/*.json"))  # where it may end first
-    if not final or (money and not len(auto)):
-        check(not len(auto), "nothing was auto-labeled, and nothing is promised")
+    if not look["final"] or look["threshold"] is None or open_ or (money and not len(auto)):
+        check(open_ or not len(auto), "nothing was auto-labeled, and nothing is promised")
         return
 
-    number, look = final[0], found[final[0]]
     t, k = look["stage"]
     p, delta = fixed["levels"][k - 1], fixed["looks"][t - 1][k - 1]
     role = tables(folder.glob("rounds/*/batch.parquet"), number).groupby("item")["role"].last()

@@ -5,7 +5,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.labeling_round import labeling_round
-from roundtruth import plan, steps
+from roundtruth import ending, plan, steps
 from roundtruth.errors import Held, UserError
 from roundtruth.job import Job, begin, hold
 from roundtruth.spec import JobSpec
@@ -40,4 +40,5 @@ def labeled(job: str, lease: Lease) -> State:
     steps.late(Job(job))
     deliver(job)
     report(job)
-    return Completed(name=plan.state(Job(job)).capitalize())
+    state = plan.state(Job(job))
+    return Completed(name=state.capitalize(), message=ending.why(Job(job), state) or None)

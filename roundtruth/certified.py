@@ -35,6 +35,7 @@ MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
 SPENT = (0.6, 0.2, 0.1, 0.05)  # of delta: by the look meant to be the last, by all one step on, two steps on, ...
 EARLY = 0.05  # by all looks at smaller training sets, in case the data turn out to be easy
 LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
+BAD_LUCK = {True: 0.5, False: 0.2}  # wholly lost items added to the checked ones where it is expected what will pass
 WORTH = 0.01  # of the items: what another round must at least be expected to leave to the model
 
 
@@ -100,12 +101,33 @@ def fixed(job: Job) -> dict:
 
 def stage(job: Job, round: int) -> tuple[int, int] | None:
     """(t, k) that the batches after the last threshold before this round are for, from 1. None where the last look was
-    final."""
+    final, and no higher budget took the job on from there."""
     looked = [r for r in job.rounds_with("threshold.json") if r < round]
     if not looked:
         return 1, 1
-    following = (job.threshold(looked[-1]) or {})["next"]
+    found = job.threshold(looked[-1]) or {}
+    following = found["next"]
+    if found.get("later") and (job.roles(round).query("round > @looked[-1]")["role"] != "rest").any():
+        following = found["later"]
     return tuple(following) if following else None
+
+
+def later(job: Job, round: int) -> tuple[int, int] | None:
+    """The stage that the budget kept the last look from going on to, where it now pays for all that this stage asks
+    and for as many auto labels as there are."""
+    looked = [r for r in job.rounds_with("threshold.json") if r <= round]
+    found = (job.threshold(looked[-1]) or {}) if looked else {}
+    budget = job.spec.budget
+    if not found.get("later") or (budget is not None and budget <= found["budget"]):
+        return None
+    at = tuple(found["later"])
+    afford = ledger.affordable(job, human=True)
+    return at if afford is None or asks(job, round, at) <= afford else None
+
+
+def asks(job: Job, round: int, at: tuple[int, int]) -> int:
+    """How many items the stage `at` asks about that nobody was asked about up to a round."""
+    return int(np.isin(np.concatenate(missing(job, round, at)), untouched(job, round)).sum())
 
 
 def ready(job: Job, round: int) -> bool:
@@ -149,16 +171,22 @@ def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
 
 
 def next_batch(job: Job, round: int) -> pd.DataFrame:
-    """What the stage still needs; once the last look is made, or none can be, all that is left."""
-    pool, at = job.pool(), stage(job, round + 1)
+    """What the stage still needs; once the last look is made, or none can be, all that is left, the hardest first where
+    the budget does not reach for all of it."""
+    pool, at = job.pool(), stage(job, round + 1) or later(job, round)
+    afford = ledger.affordable(job, human=True)
     train, check = missing(job, round, at) if at else (pool[:0], pool[:0])
     if len(train) + len(check):
         batch = pd.DataFrame(
             {"item": np.append(train, check), "role": ["train"] * len(train) + ["validation"] * len(check)}
         )
     else:
+        models = job.rounds_with("predictions/done.json")
+        if models and afford is not None and afford < len(pool):
+            score = job.kind.confidence(job.predictions(models[-1]))
+            pool = select.least_confident(score[score.index.isin(pool)], afford)
         batch = pd.DataFrame({"item": pool, "role": "rest"})
-    afford, new = ledger.affordable(job, human=True), batch["item"].isin(pool)
+    new = batch["item"].isin(untouched(job, round))
     if afford is not None:
         batch = batch[~new | (new.cumsum() <= afford)] if afford or not new.any() else batch[:0]
     return batch.sort_values("item", ignore_index=True)
@@ -179,7 +207,8 @@ def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.n
         train = train[~np.isin(train, have)]
     coins = job.store.read_table("coins.parquet")
     below = coins["item"][coins["coin"] < plan["levels"][k - 1]].to_numpy()
-    return train, below[~np.isin(below, np.concatenate([train, roles["item"]]))]
+    known = roles["item"][roles["role"] != "rest"]  # what was asked without need for a look counts in it as any other
+    return train, below[~np.isin(below, np.concatenate([train, known]))]
 
 
 def hardest(job: Job, model: int, size: int) -> np.ndarray:
@@ -202,35 +231,56 @@ def look(job: Job, round: int) -> dict:
     score, drawn, losses = checked(job, round, model)
     binary, p, delta = job.kind.COLUMNS == ["class_id"], plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
     worth = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item) >= job.spec.prices.per_auto_label
-    afford = ledger.affordable(job, human=False)
-    certificate = certify.certify(
-        score[drawn].to_numpy(),
-        losses,
-        score[~drawn].to_numpy(),
-        max_loss=plan["max_loss"],
-        delta=delta,
-        drawn=p,
-        binary=binary,
-        most=afford if worth else 0,
-    )
-    count = int((score[~drawn] >= certificate.threshold).sum()) if certificate.threshold is not None else 0
+    rest, afford = score[~drawn], ledger.affordable(job, human=False)
+    # of what passes only the lower end may be left out; so it ends above all that people were asked about since
+    asked = rest[rest.index.isin(job.roles(round)["item"])].max()
+    most = len(rest) if np.isnan(asked) else int((rest > asked).sum())
     falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
     falls = learning(job, round, at)
+
+    def passing(most: int) -> tuple[certify.Certificate, int]:
+        certificate = certify.certify(
+            score[drawn].to_numpy(),
+            losses,
+            rest.to_numpy(),
+            max_loss=plan["max_loss"],
+            delta=delta,
+            drawn=p,
+            binary=binary,
+            most=most if worth else 0,
+        )
+        return certificate, int((rest >= certificate.threshold).sum()) if certificate.threshold is not None else 0
+
+    def going_on(ahead: dict[tuple[int, int], float], count: int) -> list[int] | None:
+        best = max(ahead, key=lambda pair: ahead[pair], default=None)
+        go_on = best is not None and ahead[best] > count + WORTH * len(score)
+        if not go_on and count == 0 and ahead:
+            # whatever people are asked now they would be asked anyway; so as long as some may get good enough, go on
+            last = max(ahead)
+            means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
+            better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** falls
+            go_on, best = bool((means * better < plan["max_loss"]).any()), last
+        return [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None
+
+    certificate, count = passing(most if afford is None else min(most, afford))
     ahead = options(plan, falling, len(score), at, falls, binary) if worth else {}
-    ahead = {
-        pair: auto for pair, auto in ahead.items() if pair != at and payable(job, to_ask(plan, len(score), at, pair))
-    }
-    best = max(ahead, key=lambda pair: ahead[pair], default=None)
-    go_on = best is not None and ahead[best] > count + WORTH * len(score)
-    if not go_on and count == 0 and ahead:
-        # whatever people are asked now they would be asked anyway; so as long as some of it may get good enough, go on
-        last = max(ahead)
-        means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
-        better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** falls
-        go_on, best = bool((means * better < plan["max_loss"]).any()), last
-    found = {
-        "stage": [t, k],
-        "model": model,
+    ahead.pop(at, None)
+    paid = payable(job, plan, ahead, len(score), at)
+    following = going_on(paid, count)
+    found = {"stage": [t, k], "model": model}
+    if job.spec.budget is not None and worth:
+        asking, all_that_passes = ledger.affordable(job, human=True), passing(most)[1]
+        if count < all_that_passes:
+            following = None  # not evidence is lacking but money
+        elif count and following and asking is not None and asks(job, round, (following[0], following[1])) > asking:
+            following = None  # what passed would be given up for a look that cannot be paid
+        if following is None:
+            wanted = going_on(ahead, all_that_passes)
+            if wanted is None and count < all_that_passes:
+                wanted = next(([one, two] for one, two in ((t, k + 1), (t + 1, k)) if (one, two) in ahead), None)
+            found["without_budget"] = int(max([all_that_passes, *ahead.values()]))
+            following, found["later"] = (None, wanted) if all_that_passes else (wanted, None)
+    found |= {
         "threshold": certificate.threshold,
         "rule": certificate.rule,
         "checked": certificate.checked,
@@ -243,11 +293,12 @@ def look(job: Job, round: int) -> dict:
         "coverage": certificate.coverage,
         "log_e": certificate.log_e,
         "auto": count,
-        "expected": {f"{one},{two}": int(value) for (one, two), value in ahead.items()},
-        "next": [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None,
-        "final": not go_on,
+        "expected": {f"{one},{two}": int(value) for (one, two), value in paid.items()},
+        "next": following,
+        "final": following is None,
+        "budget": job.spec.budget,
     }
-    if found["final"] and certificate.threshold is None and 0 < len(losses) < len(score):
+    if found["final"] and not found.get("later") and certificate.threshold is None and 0 < len(losses) < len(score):
         found["needed"] = certify.needed(
             score[drawn].to_numpy(), losses, score[~drawn].to_numpy(), max_loss=plan["max_loss"], delta=delta
         )
@@ -273,9 +324,13 @@ def seen(job: Job, round: int) -> tuple[np.ndarray, int, float]:
     return falling, len(score), learning(job, round, tuple(found["stage"]))
 
 
-def payable(job: Job, items: float) -> bool:
-    afford = ledger.affordable(job, human=True)
-    return afford is None or items <= afford
+def payable(job: Job, plan: dict, ahead: dict, total: int, at: tuple[int, int]) -> dict[tuple[int, int], float]:
+    """What of `options` the budget pays for: as many auto labels as are left money for after people were asked."""
+    if job.spec.budget is None:
+        return ahead
+    most = {pair: ledger.affordable(job, human=False, asked=to_ask(plan, total, at, pair)) for pair in ahead}
+    most = {pair: np.inf if some is None else some for pair, some in most.items()}
+    return {pair: min(most[pair], auto) for pair, auto in ahead.items() if most[pair]}
 
 
 def to_ask(plan: dict, total: int, at: tuple[int, int], pair: tuple[int, int]) -> float:
@@ -325,9 +380,9 @@ def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delt
     """The share of the items that would pass if `checked` of them were checked with losses like these.
 
     losses: (n,) the surest first, of which only the first share `left` will be there. Evidence grows with the number
-    of checked items at the rate of the best bet on a mean loss below `max_loss`; half a wholly lost item is added.
+    of checked items at the rate of the best bet on a mean loss below `max_loss`, BAD_LUCK wholly lost ones added.
     """
-    n = len(losses)
+    n, luck = len(losses), BAD_LUCK[binary]
     if n == 0:
         return 0.0
     place, most = np.arange(1, n + 1), 1 / (1 - max_loss)
@@ -337,6 +392,6 @@ def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delt
         gain = (
             losses * lost + (1 - losses) * np.log1p(bet * max_loss) if binary else np.log1p(-bet * (losses - max_loss))
         )
-        best = np.maximum(best, (np.cumsum(gain) + 0.5 * lost) / (place + 0.5))
+        best = np.maximum(best, (np.cumsum(gain) + luck * lost) / (place + luck))
     passes = (best * place / n * checked >= np.log(1 / delta)) & (place <= np.ceil(left * n))
     return float(min(place[passes].max(initial=0) / n, left))

@@ -182,7 +182,13 @@ class Job:
         return labels.assign(round=labels["item"].map(first).astype("int64")).reset_index(drop=True)
 
     def auto_labels(self) -> pd.DataFrame:
-        return self._rows([self.auto(r) for r in self.rounds_with("auto.parquet")])
+        """The model's labels. By the plan certified those of the last look, until people are asked for another one."""
+        rounds = self.rounds_with("auto.parquet")
+        if self.spec.plan == "certified":
+            asked = self.asked()
+            last = asked["round"][asked["role"] != "rest"].max()
+            rounds = [r for r in rounds[-1:] if not last > r]
+        return self._rows([self.auto(r) for r in rounds])
 
     def outcome(self) -> pd.DataFrame:
         """The labels so far: (item, ..., confidence, source, role, round)."""

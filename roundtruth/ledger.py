@@ -80,18 +80,24 @@ def spent(job) -> float:
     return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices).to_numpy().sum())
 
 
-def affordable(job, human: bool) -> int | None:
-    """How many more items people (or the model) may label within the budget; None is any number."""
+def affordable(job, human: bool, asked: float = 0) -> int | None:
+    """How many more items people (or the model) may label within the budget; None is any number.
+
+    asked: about so many items people are asked before.
+    """
     spec = job.spec
     if spec.budget is None:
         return None
-    price = human_price(spec.prices, spec.workforce.answers_per_item) if human else spec.prices.per_auto_label
-    return max(0, math.floor((spec.budget - spent(job)) / price + 1e-9)) if price else None
+    people = human_price(spec.prices, spec.workforce.answers_per_item)
+    price, left = people if human else spec.prices.per_auto_label, spec.budget - spent(job) - asked * people
+    if left < -1e-9 * people:
+        return 0
+    return max(0, math.floor(left / price + 1e-9)) if price else None
 
 
 def summary(job) -> dict:
     """report/summary.json."""
-    from roundtruth import plan
+    from roundtruth import ending, plan
 
     spec, table, items = job.spec, rounds(job), job.items()
     costs = bill(table["human"], table["answers"], table["auto"], spec.prices)
@@ -115,6 +121,8 @@ def summary(job) -> dict:
             "certificate": target.certificate,
             "holds": True if plan.promised(job) else None,
         },
+        "why": ending.why(job, state),
+        "to_finish": ending.to_finish(job, state),
         "measured": measured(job),
         "weights": job.weights_origin(),
         "rounds": [

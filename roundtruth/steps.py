@@ -187,9 +187,9 @@ def pictures(job: Job, items) -> Pictures:
 
 @once("model/model.pt")
 def train(job: Job, round: int, progress: Progress | None) -> None:
-    """Train a model on every label there is but the checked ones."""
+    """Train a model on the labels of training items, and on those that items came with."""
     labels = job.outcome()
-    labels = labels[labels["source"].isin(("human", "input")) & ~labels.role.isin(plan.CHECKED)]
+    labels = labels[labels.role.isin(("train", "input"))]
     model = learner(job, round)
     model.train(pictures(job, labels["item"]), labels.reset_index(drop=True), progress)
     job.store.write_once(job.path(round, "model/model.pt"), dump(model.state()))
@@ -197,14 +197,14 @@ def train(job: Job, round: int, progress: Progress | None) -> None:
 
 @once("predictions/done.json")
 def infer(job: Job, round: int, progress: Progress | None) -> None:
-    """Predict the checked items and the whole pool, in shards."""
+    """Predict the whole pool, and what people were asked about but not to learn from, in shards."""
     import torch
 
     model = learner(job, round)
     state = io.BytesIO(job.store.read(job.path(round, "model/model.pt")))
     model.load(torch.load(state, weights_only=True, map_location="cpu"))
     roles = job.roles(round)
-    items = np.sort(np.concatenate([job.pool(), roles["item"][roles.role.isin(plan.CHECKED)]]))
+    items = np.sort(np.concatenate([job.pool(), roles["item"][roles["role"] != "train"]]))
     shards = np.array_split(items, -(-len(items) // PREDICT))
     done = 0
     for number, shard in enumerate(shards, 1):

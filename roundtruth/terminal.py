@@ -88,6 +88,8 @@ def print_summary(job, summary: dict) -> None:
         console.print(
             f"Against the truth: {name} of auto labels {measured['auto']:.3f}, of people's {measured['human']:.3f}."
         )
+    if summary["why"]:
+        console.print(summary["why"])
     if summary["state"] == "waiting":
         console.print(waiting(job), soft_wrap=True)
     else:

@@ -135,7 +135,12 @@ def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
     assert main(["run", path, "--json"]) == 4
     summary = json.loads(capfd.readouterr().out)
     assert (summary["state"], summary["human"], summary["cost"]["total"]) == ("stopped", 1, 0.26)
-    assert main(["run", path]) == 4
+    assert summary["to_finish"] == {"items": 5, "most": 1.3, "about": None}
+    said = "The budget of 0.30 does not reach further: 5 items have no label. Labeling them costs 1.30 more at most;"
+    for verb, code in (("run", 4), ("status", 0)):
+        assert main([verb, path]) == code
+        assert said in " ".join(capfd.readouterr().out.split())
+    assert said in (tmp_path / "job/report/index.html").read_text()
     job(6, budget=100, target={"quality": 0.01})
     capfd.readouterr()
     assert main(["run", path, "--json"]) == 0

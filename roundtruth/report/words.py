@@ -93,13 +93,14 @@ def explanation(summary: dict) -> str:
     left = summary["items"] - summary["human"] - summary["auto"] - summary["input"] - summary["failed"]
     if summary["state"] == "complete":
         said += [f"{many(summary['failed'], 'item')} failed."] if summary["failed"] else []
-    elif summary["state"] == "stopped":
+    elif summary["state"] == "stopped" and not summary.get("to_finish"):
         said.append(f"{many(left + summary['failed'], 'item')} without a label; nobody is asked any more.")
-    else:
+    elif summary["state"] != "stopped":
         waits = summary["state"] == "waiting"
         following = "the job goes on when people have answered" if waits else "the job is under way"
         rest = f"{many(left, 'item')} left; {following}." if said else f"{following}."
         said.append(rest[0].upper() + rest[1:])
+    said += [summary["why"]] if summary.get("why") else []
     return " ".join(said)
 
 

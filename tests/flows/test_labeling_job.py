@@ -42,6 +42,13 @@ def test_each_round_is_a_subflow_and_each_step_a_task(flow, make, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
+def test_a_flow_that_the_budget_ends_says_what_finishing_would_cost(plan, flow, make):
+    state = flow(make(20, plan=plan, budget=1.0))
+    assert (state.name, state.type.value) == ("Stopped", "COMPLETED")
+    assert "17 items have no label. Labeling them costs 4.42 more at most;" in state.message
+
+
 def test_the_flow_comes_to_what_the_steps_come_to(flow, make, tmp_path):
     flow(make(40, target={"quality": 0.8}))
     other = run_job(make(40, target={"quality": 0.8}, output="steps"))
