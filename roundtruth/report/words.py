@@ -174,7 +174,7 @@ def certificate(look: dict, quality_name: str, delta: float, labeled: bool) -> s
         needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look['delta']):.3f}"
         evidence = f"; the largest log e-value of any cut is {look['log_e']:.3f}, and {needs} passes"
     if look["threshold"] is None:
-        return f"{said}{evidence}."
+        return f"{said}{evidence}; no cut passed."
     estimate = ""
     if look["quality"] is not None:
         estimate = f" with {'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of {look['quality']:.4f}"

@@ -79,6 +79,7 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
     said = words.certificate(NOTHING, "mean IoU", 0.05, False)
     assert "at or above" not in said
     assert "2.500" in said
+    assert said.endswith("; no cut passed.")
 
 
 @pytest.mark.parametrize(
