@@ -292,8 +292,10 @@ def stop(job: Job) -> None:
         consolidate(job, last)
 
 
-def tell(job: Job) -> dict[str, bytes]:
-    """Write the report of the job as it stands: the page, its pictures (name -> PNG) and report/summary.json."""
-    pictures = report.write(job)
-    job.store.replace("report/summary.json", (json.dumps(job.summary(), indent=2) + "\n").encode())
-    return pictures
+def tell(job: Job) -> tuple[dict, dict[str, bytes]]:
+    """Write the report of the job as it stands: the page, its pictures and report/summary.json; the summary and the
+    pictures (name -> PNG)."""
+    summary = job.summary()
+    pictures = report.write(job, summary)
+    job.store.replace("report/summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    return summary, pictures

@@ -1,10 +1,9 @@
-import base64
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from roundtruth import steps
 from roundtruth.job import Job
+from roundtruth.report import uri
 from tasks import VERB, key
 
 
@@ -12,15 +11,11 @@ from tasks import VERB, key
 def report(job: str) -> None:
     """The page a person reads is written, and its pictures and rounds are shown in the UI."""
     opened = Job(job)
-    drawn = steps.tell(opened)
-    summary = opened.summary()
+    summary, drawn = steps.tell(opened)
     rounds = [{name: value for name, value in row.items() if name != "seconds"} for row in summary["rounds"]]
     create_table_artifact(rounds, key=key(opened, "rounds"), description=headline(summary))
     # an image artifact shows its whole address as text; a picture inside markdown looks right
-    pictures = "\n\n".join(
-        f"### {name}\n\n![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"
-        for name, png in drawn.items()
-    )
+    pictures = "\n\n".join(f"### {name}\n\n![{name}]({uri(png)})" for name, png in drawn.items())
     page = f"{opened.address}/report/index.html"
     text = f"{headline(summary)}\n\nThe whole page: `{page}`\n\n{pictures}"
     create_markdown_artifact(text, key=key(opened, "report"), description="The report's pictures")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from roundtruth import kinds
+from roundtruth import certified, kinds, ledger, plan
 from roundtruth.draw import uniforms
-from roundtruth.report import words
+from roundtruth.report import evidence, words
 
 GALLERY = 24  # pictures in one
 SAMPLE = 20_000  # labels of one source whose quality is plotted; more would not change the plot
@@ -22,14 +22,10 @@ class Chart:
     """A plot: its name, what it shows in words for who cannot see it, and a sentence below it."""
 
     name: str
-    group: str  # "rounds" or "quality"
+    group: str  # "rounds", "money" or "quality"
     alt: str
     caption: str
     png: bytes
-
-    @property
-    def uri(self) -> str:
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
 
 
 @dataclass(frozen=True)
@@ -41,20 +37,32 @@ class Gallery:
     tiles: list
 
 
-def write(job) -> dict[str, bytes]:
+def write(job, summary: dict) -> dict[str, bytes]:
     """Writes report/index.html, one file that needs nothing else, and report/*.png; the pictures, name -> PNG.
 
-    `job` is a `roundtruth.job.Job` at any point of its life; what is not there yet is left out of the page. The names
-    are lower case words joined by dashes.
+    `job` is a `roundtruth.job.Job` at any point of its life, `summary` its summary; what is not there yet is left out
+    of the page. The names are lower case words joined by dashes.
     """
-    summary, labels = job.summary(), job.outcome()
-    charts, galleries = charts_of(job, summary, labels), galleries_of(job, labels)
+    labels, look = job.outcome(), evidence.last_look(job)
+    charts, galleries = charts_of(job, summary, labels, look), galleries_of(job, labels)
     pictures = named(charts, galleries)
     for name, png in pictures.items():
         job.store.replace(f"report/{name}.png", png)
-    html = page(job, summary, charts, galleries)
+    html = page(job, summary, charts, galleries, look)
     job.store.replace("report/index.html", html.encode("utf-8", "replace"))  # a file name may hold what UTF-8 cannot
     return pictures
+
+
+def uri(picture: bytes) -> str:
+    """A PNG or JPEG as the address of an image."""
+    form = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{form};base64,{base64.b64encode(picture).decode()}"
+
+
+def forecasts(job) -> pd.DataFrame:
+    """What was forecast and when: (round, human, auto, cost, low, high), a row a forecast; `round` is the last that had
+    closed, 0 before the start, cost the total and low to high its 80 % range."""
+    return pd.DataFrame(columns=["round", "human", "auto", "cost", "low", "high"], dtype="float64")
 
 
 def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:
@@ -64,7 +72,7 @@ def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:
     return {chart.name: chart.png for chart in charts} | sheets
 
 
-def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> str:
+def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look: evidence.Look | None = None) -> str:
     """The page as HTML: styles and pictures are in it, and whatever users wrote is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -77,6 +85,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> s
     )
     for name in ("money", "percent", "share", "count", "many", "score", "duration", "cut"):
         environment.filters[name] = getattr(words, name)
+    environment.filters["uri"] = uri
     kind = kinds.get(job.spec.kind)
     reasons = failed(job, summary["state"])
     return environment.get_template("page.html.j2").render(
@@ -87,7 +96,9 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> s
         state=words.STATES[summary["state"]],
         headline=words.headline(summary),
         explanation=words.explanation(summary),
-        promise=promise(job, summary, kind.QUALITY_NAME),
+        promise=words.promise(summary, kind.QUALITY_NAME, job.spec.target.confidence, final(job)),
+        certificate=certificate(job, summary, kind.QUALITY_NAME),
+        ways=compared(job, summary, look),
         strip=strip(summary),
         measured={source: value for source, value in (summary["measured"] or {}).items() if value is not None},
         charts=charts,
@@ -99,12 +110,48 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> s
     )
 
 
-def promise(job, summary: dict, quality_name: str) -> tuple[str, str]:
-    """What is promised, and once the last look is made what that rests on."""
-    heading, sentence = words.promise(summary, quality_name, job.spec.target.confidence)
-    looks = [job.threshold(row["round"]) or {} for row in summary["rounds"]]
-    last = [look for look in looks if look.get("final") and look.get("drawn")]
-    return heading, f"{sentence} {words.evidence(last[-1])}" if last else sentence
+def final(job) -> dict | None:
+    """The threshold.json of the certified plan's last look, once it is made."""
+    looks = [job.threshold(round) for round in job.rounds_with("threshold.json")] if plan.is_certified(job) else []
+    return next((look for look in looks if look and look["final"]), None)
+
+
+def certificate(job, summary: dict, quality_name: str) -> dict | None:
+    """The certificate for who wants to check it; None where there was no last look at anything checked."""
+    look = final(job)
+    if look is None or not look["checked"]:
+        return None
+    holds, delta = bool(summary["target"]["holds"]), certified.fixed(job)["delta"]
+    scope = words.SCOPE if holds else None
+    return {
+        "sentence": words.certificate(look, quality_name, delta, holds),
+        "scope": scope,
+        "recompute": words.RECOMPUTE,
+    }
+
+
+def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
+    """What else could have been done, beside a certified job: rows of the page's table."""
+    if look is None or not plan.is_certified(job):
+        return []
+    target = summary["target"]
+    aim = words.goal(target["quality"], kinds.get(job.spec.kind).QUALITY_NAME)
+    given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
+    if target["holds"]:
+        given["job"] = f"{aim}, with {100 * target['confidence']:.4g}{words.SPACE}% confidence"
+    else:
+        given["job"] = "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
+    rows = evidence.ways(job, summary, look).to_dict("records")
+    so_far = "" if summary["state"] == "complete" else " so far"
+    return [
+        row
+        | {
+            "name": words.WAYS[row["way"]] + (so_far if row["way"] == "job" else ""),
+            "promise": given[row["way"]],
+            "saving": None if row["way"] == "people" or (so_far and row["way"] == "job") else row["saving"],
+        }
+        for row in rows
+    ]
 
 
 def noun(kind: str) -> str:
@@ -124,9 +171,11 @@ def strip(summary: dict) -> list[tuple[str, str, int]]:
     return [part for part in [*parts, ("left", "without a label", left)] if part[2]]
 
 
-def charts_of(job, summary: dict, labels: pd.DataFrame) -> list[Chart]:
-    measured = quality_chart(job, summary, labels), threshold_chart(job, summary)
-    return [*charts_of_rounds(job, summary, labels), *(chart for chart in measured if chart)]
+def charts_of(job, summary: dict, labels: pd.DataFrame, look: evidence.Look | None) -> list[Chart]:
+    others = [money_chart(job, summary), quality_chart(job, summary, labels)]
+    if look is not None:
+        others += [coverage_chart(job, summary, look), calibration_chart(job, look)]
+    return [*charts_of_rounds(job, summary, labels), *(chart for chart in others if chart)]
 
 
 def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart]:
@@ -153,8 +202,8 @@ def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart
             f"The {things} in these labels.",
             plots.bars_per_round(rounds, human, auto, f"{things.capitalize()} drawn"),
         )
-    auto = rows["auto"] * job.spec.prices.per_auto_label
-    human = (rows["cost"] - auto).clip(lower=0)
+    spent = evidence.spending(rows, job.spec.prices.per_auto_label)
+    human, auto = spent["human_cost"], spent["auto_cost"]
     yield Chart(
         "cost-per-round",
         "rounds",
@@ -239,47 +288,79 @@ def sample(labels: pd.DataFrame, seed: int) -> pd.DataFrame:
     return labels[labels["item"].isin(kept)]
 
 
-def threshold_curve(validation: pd.DataFrame) -> pd.DataFrame:
-    """threshold, coverage, quality: of the validation items (score, quality), the share with score >= threshold and
-    their mean quality. One row a distinct score, rising; at most 500 rows."""
-    groups = validation.groupby("score")["quality"].agg(["sum", "count"])[::-1].cumsum()[::-1]
-    curve = pd.DataFrame(
-        {
-            "threshold": groups.index.to_numpy(float),
-            "coverage": groups["count"].to_numpy() / max(len(validation), 1),
-            "quality": groups["sum"].to_numpy() / groups["count"].to_numpy(),
-        }
-    )
-    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, 500).astype(int))] if len(curve) > 500 else curve
-
-
-def threshold_chart(job, summary: dict) -> Chart | None:
-    """The last model's threshold on the validation items; None where no model was calibrated yet."""
+def money_chart(job, summary: dict) -> Chart | None:
+    """What was spent, beside people alone and what was forecast; None before the first round."""
     from roundtruth.report import plots
 
-    for row in reversed(summary["rounds"]):
-        validation = job.validation(row["round"])
-        if validation is not None and len(validation):
-            break
-    else:
+    if not summary["rounds"]:
         return None
-    theta = (job.threshold(row["round"]) or {}).get("threshold")
+    forecast, prices = forecasts(job), job.spec.prices
+    spent = evidence.spending(pd.DataFrame(summary["rounds"]), prices.per_auto_label)
+    labeled = summary["human"] + summary["auto"]
+    items = labeled if summary["state"] == "complete" else len(certified.askable(job))
+    alone = items * ledger.human_price(prices, job.spec.workforce.answers_per_item)
+    total = words.money(summary["cost"]["total"])
+    alt = f"Money spent against items labeled: {total} for {words.many(labeled, 'item')}; "
+    alt += f"people alone would cost {words.money(alone)} for {words.count(items)}."
+    caption = "Money spent, item by item: steep where people label, flat where the model does."
+    if len(forecast):
+        last = forecast.iloc[-1]
+        made = f"after round {last['round']:.0f}" if last["round"] else "before the start"
+        reach = f"{words.money(last['low'])} to {words.money(last['high'])}"
+        caption += (
+            f" The last forecast, made {made}, was {words.money(last['cost'])} in all, 80{words.SPACE}% range {reach}."
+        )
+        alt += f" Forecasts of the total are squares with their range, the last {words.money(last['cost'])}, {reach}."
+    return Chart("money", "money", alt, caption, plots.money_curve(spent, forecast, max(items, 1), alone))
+
+
+def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
+    """How much of the rest the last model could label, and how well by the checked items."""
+    from roundtruth.report import plots
+
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
-    checked = f"the {words.many(len(validation), 'validation item')}"
-    if theta is None:
-        caption = f"The last model on {checked}: no threshold reached the target, so it labeled nothing."
-    else:
-        above = validation["score"] >= theta
-        letter = f"θ{words.SPACE}={words.SPACE}{theta:.3g}"
-        caption = f"The last model on {checked}: {letter} lets {words.percent(above.mean())} of them through"
-        caption += f", with {name} {words.score(validation.loc[above, 'quality'].mean())}." if above.any() else "."
+    theta = look.found["threshold"]
+    promised = {"certified": theta} if plan.is_certified(job) else {}
+    cuts, said = {}, []
+    for cut, threshold in (promised | {"naive": look.naive}).items():
+        above = look.checked["quality"][look.checked["score"] >= (np.inf if threshold is None else threshold)]
+        if len(above):
+            cuts[cut] = look.share(threshold), above.mean()
+            said.append(
+                f"the {cut} cut, θ{words.SPACE}={words.SPACE}{threshold:.3g}, lets {words.percent(cuts[cut][0])} "
+                f"of the rest through, with {name} {words.score(above.mean())}"
+            )
+        elif threshold is None:
+            why = "nothing can be promised yet" if cut == "certified" else "no threshold reaches the target"
+            said.append(f"there is no {cut} cut: {why}")
+    caption = f"The last model on {words.many(len(look.checked), 'checked item')}, an estimate: {'; '.join(said)}. "
+    if "certified" in cuts:
+        caption += "Right of the certified cut the mean may look good enough and not be. "
+    caption += "The naive cut promises nothing." if "naive" in cuts else ""
     return Chart(
-        "threshold",
+        "coverage",
         "quality",
-        f"Two curves against the threshold: the share of validation items above it, and their {name}. {caption}",
+        f"A curve of {name} of the checked items above a threshold, against the share of the rest above it, with the "
+        f"target {target:g}. {caption}",
         caption,
-        plots.quality_by_threshold(threshold_curve(validation), theta, target, name),
+        plots.quality_by_coverage(evidence.coverage_curve(look), target, cuts, name),
     )
+
+
+def calibration_chart(job, look: evidence.Look) -> Chart | None:
+    """Whether a confidence is as good as it says."""
+    from roundtruth.report import plots
+
+    bins, name = evidence.calibration(look.checked), kinds.get(job.spec.kind).QUALITY_NAME
+    lines = [
+        f"{words.percent(row.confidence, 0)} confident, {name} {row.quality:.2f} ({words.many(row.items, 'item')})"
+        for row in bins.itertuples()
+    ]
+    caption = (
+        "The checked items by the last model's confidence: a dot above the dashed line is better than it says, one "
+        f"below is worse; hollow ones stand for fewer than {plots.FEW} items. The promise does not rest on this."
+    )
+    return Chart("calibration", "quality", "; ".join(lines) + ".", caption, plots.reliability(bins, name))
 
 
 def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:

@@ -1,6 +1,5 @@
 """Galleries: a job's labels, drawn on their pictures."""
 
-import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,10 +24,6 @@ class Tile:
     confidence: float
     found: str
     jpeg: bytes
-
-    @property
-    def uri(self) -> str:
-        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
 
 
 def tiles(chosen: pd.Series, labels: pd.DataFrame, items: pd.DataFrame, kind: Kind, classes: list[str]) -> list[Tile]:

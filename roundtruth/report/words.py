@@ -104,50 +104,106 @@ def explanation(summary: dict) -> str:
     return " ".join(said)
 
 
-def promise(summary: dict, quality_name: str, confidence: float) -> tuple[str, str]:
-    """What is promised of the auto labels, and what is not: a few words, and one plain sentence."""
+def goal(quality: float, quality_name: str) -> str:
+    return f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of at least {quality:g}"
+
+
+def promise(summary: dict, quality_name: str, confidence: float, look: dict | None = None) -> tuple[str, str]:
+    """What is promised of the auto labels, and what is not: a few words, and a plain sentence for who pays.
+
+    look: the threshold.json of the certified plan's last look, once it is made.
+    """
     target = summary["target"]
-    goal = f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of at least {target['quality']:g}"
-    sure = f"{100 * confidence:g}{SPACE}% confidence ({target['certificate']} certificate)"
+    aim = goal(target["quality"], quality_name)
+    risk = f"{100 * (1 - confidence):.4g}{SPACE}%"
+    ended = summary["state"] in ("complete", "stopped")
+    if target["holds"]:
+        labels = f"{many(summary['auto'], 'label')} by the model {'matches' if summary['auto'] == 1 else 'match'}"
+        wrong = f"the chance that this is wrong is at most {risk}"
+        return "Promised", f"{labels} people's labels with {aim}; {wrong}."
+    if look and look["threshold"] is None:
+        return "Nothing can be promised", nothing(look, aim)
     if not summary["auto"]:
-        if summary["state"] in ("complete", "stopped"):
+        if ended:
             return "Nothing to promise", "The model labeled no item: every label is a person's or came with the data."
-        promised = "without a promise" if target["certificate"] == "none" else f"with {sure}"
-        return "Nothing to promise yet", f"The model has labeled no item so far. It will aim at {goal}, {promised}."
+        promised = "nothing will be promised of it"
+        if target["certificate"] != "none":
+            promised = f"label only where the chance that it misses is at most {risk}"
+        return "Nothing to promise yet", f"The model has labeled no item so far. It will aim at {aim}, and {promised}."
     if target["certificate"] == "none":
         return (
             "Nothing is promised",
-            f"The threshold was read off the validation items, aiming at {goal}; "
-            "such a threshold can miss its target, and no certificate says that this one did not.",
+            f"The threshold was read off the validation items, aiming at {aim}; "
+            "such a threshold promises nothing, and breaks its target in about half of all jobs.",
         )
-    given = "Random are the items drawn for checking; fixed are the dataset, the model and what people say of an item."
-    if target["holds"]:
-        return "Promised", f"Auto labels match people's labels with {goal}, on average, with {sure}. {given}"
     if target["holds"] is None:
-        return "Not promised yet", f"The aim is {goal}, on average, with {sure}; the check is still to come."
-    return "Not promised", f"The check did not confirm {goal} with {sure}: take these auto labels as unproven."
+        return "Not promised yet", f"The aim is {aim}, missed with a chance of at most {risk}; the check is to come."
+    return "Not promised", f"The check did not confirm {aim}: take these auto labels as unproven."
 
 
-def evidence(look: dict) -> str:
-    """What the last look of the certified plan rests on, in a sentence that can be checked; `look` is its
-    threshold.json."""
+def nothing(look: dict, aim: str) -> str:
+    """Why nothing can be promised, and what would have been needed."""
+    if not look["checked"]:
+        return "No item was checked, as the budget did not reach that far; so the model labeled none."
+    said = (
+        f"After {many(look['checked'], 'checked item')} {aim} could not be shown of any part of the model's labels, "
+        "so it labeled nothing."
+    )
+    if look.get("needed"):
+        more = "item" if look["needed"] == 1 else "items"
+        return f"{said} About {count(look['needed'])} more checked {more} would have done, by what the others showed."
+    if "needed" in look:
+        return f"{said} No number of checked items would have done: the model is not good enough for it."
+    return said
+
+
+def certificate(look: dict, quality_name: str, delta: float, labeled: bool) -> str:
+    """What a certificate rests on, in a sentence that a statistician can check.
+
+    look: the threshold.json of the certified plan's last look; delta: of the job; labeled: whether its part of the rest
+    was labeled.
+    """
     t, k = look["stage"]
-    rests = (
-        f"It was look ({t}, {k}), which may fail with probability {look['delta']:.4g}: "
-        f"{many(look['checked'], 'item')} had been drawn, each with probability {look['drawn']:.4g}"
+    said = (
+        f"Rule \u201c{look['rule']}\u201d, look ({t}, {k}) with δ{SPACE}={SPACE}{look['delta']:.4g} "
+        f"of the {delta:.4g} that all looks together may spend: each item that the model did not learn from was drawn "
+        f"by a coin of its own with probability {look['drawn']:.4g}; {many(look['checked'], 'item')} were drawn "
+        "and labeled by people blind to the model"
     )
-    if look["threshold"] is not None:
-        estimate = "" if look["quality"] is None else f", with a mean quality of {look['quality']:.4g} (an estimate)"
-        rule = "walk" if look["rule"] == "walk" else f"coin, log e-value {look['log_e']:.3g}"
-        return (
-            f"{rests}, {count(look['above'])} of them at or above the threshold {look['threshold']:.4g}{estimate}. "
-            f"The rule is \u201c{rule}\u201d; docs/certificates.md proves it, and docs/recompute_certificate.py "
-            "recomputes it from the job folder."
-        )
-    more = look.get("needed")
-    what = (
-        f"about {many(more, 'more checked item')} would have been needed to promise anything"
-        if more
-        else "no number of checked items would have been enough to promise anything of this model"
+    evidence = ""
+    if look["log_e"] is not None:
+        needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look['delta']):.3f}"
+        evidence = f"; the largest log e-value of any cut is {look['log_e']:.3f}, and {needs} passes"
+    if look["threshold"] is None:
+        return f"{said}{evidence}; no cut passed."
+    estimate = ""
+    if look["quality"] is not None:
+        estimate = f" with {'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of {look['quality']:.4f}"
+        if look["binary"]:
+            wrong = round((1 - look["quality"]) * look["above"])
+            estimate += f", {count(wrong)} of them wrong"
+        estimate += " (an estimate; promised is the target only)"
+    took = ", and these the model labeled" if labeled else ""
+    return (
+        f"{said}, {count(look['above'])} of them at or above the threshold {look['threshold']:.6g}{estimate}{evidence}"
+        f"; of the items not drawn {count(look['auto'])}, {percent(look['coverage'])}, are at or above it{took}."
     )
-    return f"{rests}, and {what}."
+
+
+SCOPE = (
+    "The promise is about people's consolidated label of an item, not about a truth beyond it; about the mean over the "
+    "auto labels, not each of them or each class; and about this finite pool of items, not others like them. Random "
+    "are the coins alone; fixed are the dataset, the model and what people say of an item."
+)
+RECOMPUTE = (
+    ("docs/recompute_certificate.py", "recomputes it from the job folder's files alone"),
+    ("docs/certificates.md", "proves the rule"),
+    ("docs/several-looks.md", "proves that more than one look breaks nothing"),
+)
+WAYS = {
+    "job": "This job",
+    "naive": "Its last model, with the naive threshold",
+    "ground-truth": "The ground-truth plan, at best",
+    "people": "People alone",
+}
+BROKEN = "nothing: such a threshold breaks its target in about half of all jobs"

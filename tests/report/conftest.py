@@ -42,8 +42,23 @@ class FakeJob:
     def workers(self):
         return self.tables["workers"]
 
-    def validation(self, round):
-        return self.tables["validation"].get(round)
+    @property
+    def kind(self):
+        return kinds.get(self.spec.kind)
+
+    def rounds_with(self, name):
+        return sorted(self.tables["threshold"])
+
+    def predictions(self, round):
+        return self.tables["predictions"]
+
+    def roles(self, until):
+        labels = self.human_labels(until)
+        return labels[["item", "role", "round"]].drop_duplicates("item")
+
+    def human_labels(self, until):
+        labels = self.outcome()
+        return labels[(labels["source"] == "human") & (labels["round"] <= until)]
 
     def threshold(self, round):
         return self.tables["threshold"].get(round)
@@ -76,6 +91,7 @@ def make(
         Image.fromarray(base).resize((int(wide[i]), int(high[i])), Image.Resampling.NEAREST).save(url)
     failure = np.where(item > n - broken, "no file", None)
     items = pd.DataFrame({"item": item, "source": [Path(url).name for url in urls], "url": urls, "failure": failure})
+    items["labeled"] = False
 
     boxes = chance.integers(0, 4, n) if kind == "object-detection" else np.ones(n, int)
     truth = pd.DataFrame({"item": np.repeat(item, np.maximum(boxes, 1))})
@@ -92,7 +108,8 @@ def make(
     labels = labels[place < len(number)]
     place = place[place < len(number)].to_numpy()
     labels["source"] = np.where(by_people[place], "human", "auto")
-    labels["round"], labels["role"] = number[place], "train"
+    labels["round"] = number[place]
+    labels["role"] = np.where(by_people[place] & (number[place] <= 2), "validation", "train")
     sure = np.where(by_people, chance.beta(9, 1, len(number)), chance.beta(6, 2, len(number)))
     labels["confidence"] = sure[place]
     if kind == "object-detection":
@@ -108,13 +125,20 @@ def make(
         source: of_kind.quality(labels[labels["source"] == source], truth).mean() if any(counts) else None
         for source, counts in (("human", human), ("auto", auto))
     }
-    checked = pd.DataFrame({"item": item[: min(n, 200)], "score": chance.beta(5, 2, min(n, 200))})
-    checked["quality"] = (checked["score"] * chance.beta(9, 1, len(checked))).clip(0, 1)
-    if kind == "image-classification":
-        checked["quality"] = (chance.random(len(checked)) < checked["score"] ** 0.3).astype(float)
+    taught = labels["item"][(labels["source"] == "human") & (labels["role"] == "train")]
+    predictions = truth[~truth["item"].isin(taught)].reset_index(drop=True)
+    confidence = pd.Series(chance.beta(5, 2, n), index=item)
+    predictions["score"] = predictions["item"].map(confidence)
+    if kind == "object-detection":
+        move = chance.normal(size=(len(predictions), 4)) * (1.1 - predictions[["score"]].to_numpy()) * 0.2
+        drawn = predictions[["left", "top", "width", "height"]]
+        predictions[drawn.columns] = (drawn * (1 + move)).clip(lower=0)
+    else:
+        wrong = chance.random(len(predictions)) > predictions["score"] ** 0.2
+        predictions["class_id"] = (predictions["class_id"] + wrong) % len(classes)
     models = [r for r in range(len(auto)) if auto[r]]
-    thresholds = {r: {"threshold": 0.9 - 0.1 * i} for i, r in enumerate(models)}
-    validation = dict.fromkeys(models, checked)
+    checked = int((by_people & (number <= 2)).sum())
+    thresholds = {r: {"threshold": 0.9 - 0.1 * i, "rule": "naive", "checked": checked} for i, r in enumerate(models)}
     objects = of_kind.objects(labels)
     at = labels.drop_duplicates("item").set_index("item")
     rounds = []
@@ -174,7 +198,7 @@ def make(
         "outcome": labels,
         "truth": truth,
         "workers": people if workers and sum(human) else None,
-        "validation": validation,
+        "predictions": predictions,
         "threshold": thresholds,
     }
     return FakeJob(spec, tables, facts)

@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 from html.parser import HTMLParser
 
 import numpy as np
@@ -7,7 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from roundtruth import report
+from roundtruth import report, steps
+from roundtruth.report import evidence
+from tests.jobs import run_job, scripted
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>"
 BROWSER_LOADS = ("src", "href", "srcset", "data", "action", "poster", "background", "formaction", "ping", "cite")
@@ -47,15 +50,15 @@ class Page(HTMLParser):
 
 
 def written(job) -> tuple[Page, dict[str, bytes]]:
-    report.write(job)
+    report.write(job, job.summary())
     return Page(job.store.files["report/index.html"]), job.store.files
 
 
 def some_of(job, charts: bool = False, galleries: bool = False) -> Page:
     """The page without the pictures that a test does not look at, which take most of the time."""
-    summary, labels = job.summary(), job.outcome()
-    shown = report.charts_of(job, summary, labels) if charts else []
-    return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else []).encode())
+    summary, labels, look = job.summary(), job.outcome(), evidence.last_look(job)
+    shown = report.charts_of(job, summary, labels, look) if charts else []
+    return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else [], look).encode())
 
 
 def decode(uri: str) -> Image.Image:
@@ -83,7 +86,7 @@ def check_inert(page: Page):
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
-FIGURES = {"items-per-round", "cost-per-round", "quality", "threshold"}
+FIGURES = {"items-per-round", "cost-per-round", "money", "quality", "coverage", "calibration"}
 GALLERIES = {"most-confident-human", "most-confident-auto", "least-confident-auto"}
 
 
@@ -107,7 +110,7 @@ def test_finished_job(make_job, kind, figures):
     assert "Nothing is promised" in page.text
     check_self_contained(page)
     check_inert(page)
-    assert report.write(job) == {name[7:-4]: files[name] for name in pngs}
+    assert report.write(job, job.summary()) == {name[7:-4]: files[name] for name in pngs}
 
 
 def test_alt_texts_hold_the_numbers_of_the_bars(make_job):
@@ -134,7 +137,7 @@ def test_begun_job_has_a_page(make_job, kind):
 def test_no_auto_labels(make_job):
     page, files = written(make_job(human=(10,), auto=(0,), n=20, state="waiting", side=16))
     assert {name for name in files if "confident" in name} == {"report/most-confident-human.png"}
-    assert "report/threshold.png" not in files
+    assert not {"report/coverage.png", "report/calibration.png"} & set(files)
     assert "10 of 20 items labeled so far, for $2.60. People labeled 10. 10 items left" in page.text
 
 
@@ -144,7 +147,7 @@ def test_unknown_truth(make_job):
     job.facts["measured"] = {"human": None, "auto": None}
     page, files = written(job)
     assert "report/quality.png" not in files
-    assert "report/threshold.png" in files
+    assert {"report/coverage.png", "report/calibration.png"} <= set(files)
     assert "measured against the truth" not in page.text
     assert "Skill" not in page.text
 
@@ -235,19 +238,11 @@ def test_boxes_are_split_by_who_drew_them(make_job):
     assert auto.tolist() == [0, 0, 0, (boxes["source"] == "auto").sum()]
 
 
-def test_threshold_curve_by_hand():
-    validation = pd.DataFrame({"item": [1, 2, 3, 4], "score": [0.9, 0.5, 0.9, 0.2], "quality": [1.0, 0.5, 0.8, 0.1]})
-    curve = report.threshold_curve(validation)
-    assert curve["threshold"].tolist() == [0.2, 0.5, 0.9]
-    assert curve["coverage"].tolist() == [1.0, 0.75, 0.5]
-    np.testing.assert_allclose(curve["quality"], [0.6, 2.3 / 3, 0.9])
-
-
 def test_threshold_that_nothing_reached(make_job):
     job = make_job()
-    job.tables["threshold"] = {round: {"threshold": None} for round in job.tables["validation"]}
+    job.spec.target.quality = job.facts["target"]["quality"] = 1.1
     page = some_of(job, charts=True)
-    assert "no threshold reached the target, so it labeled nothing" in page.text
+    assert "there is no naive cut: no threshold reaches the target" in page.text
 
 
 def test_a_million_items_are_sampled(make_job, monkeypatch):
@@ -265,3 +260,65 @@ def test_many_rounds_and_classes(make_job):
     page = some_of(job, charts=True)
     assert "species 19 and 980 more" in page.text
     assert all(len(image["alt"]) < 1000 for image in page.images())
+
+
+EASY = {"plan": "certified", "target": {"quality": 0.8}}
+
+
+def certified_page(job) -> tuple[Page, dict, dict]:
+    """The page, the summary and the last look's threshold.json of a job that was run."""
+    summary, pictures = steps.tell(job)
+    assert json.loads(job.store.read("report/summary.json")) == summary
+    assert FIGURES - {"quality"} <= set(pictures)
+    page = Page(job.store.read("report/index.html"))
+    check_self_contained(page)
+    check_inert(page)
+    assert all(image["alt"] for image in page.images())
+    return page, summary, job.threshold(max(job.rounds_with("threshold.json")))
+
+
+def test_a_certified_job_says_what_is_promised_and_what_it_rests_on(make):
+    job = run_job(make(300, **EASY))
+    page, summary, look = certified_page(job)
+    auto = summary["auto"]
+    assert auto > 0
+    assert (
+        f"{auto} labels by the model match people's labels with an accuracy of at least 0.8; "
+        "the chance that this is wrong is at most 5 %."
+    ) in page.text
+    assert f"{look['checked']} items were drawn and labeled by people blind to the model" in page.text
+    assert f"{look['above']} of them at or above the threshold {look['threshold']:.6g}" in page.text
+    assert f"of the items not drawn {auto}, {100 * look['coverage']:.1f} %," in page.text
+    assert "docs/recompute_certificate.py" in page.text
+    # 120 of 300 by people at $0.26, 180 by the model at $0.08
+    assert "The ground-truth plan, at best" in page.text
+    assert "120 180 $45.60" in page.text
+    assert f"{summary['human']} {auto} ${summary['cost']['total']:.2f}" in page.text
+    assert "breaks its target in about half of all jobs" in page.text
+    alts = " ".join(image["alt"] for image in page.images())
+    assert f"the certified cut, θ\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{look['threshold']:.3g}" in alts
+
+
+def test_a_job_that_can_promise_nothing_says_why(make, monkeypatch):
+    from sklearn.datasets import load_digits
+
+    truth = load_digits().target
+    never = scripted(
+        monkeypatch, lambda trained, items: ((truth[items - 1] + 1) % 10, np.linspace(0.3, 0.9, len(items)))
+    )
+    page, summary, look = certified_page(run_job(make(200, learner=never, **EASY)))
+    assert summary["auto"] == 0
+    assert (
+        f"Nothing can be promised. After {look['checked']} checked items an accuracy of at least 0.8 could not be shown"
+    ) in page.text
+    assert "No number of checked items would have done" in page.text
+    assert "Why there is no certificate" in page.text
+    assert "there is no certified cut: nothing can be promised" in page.text
+    assert "match people's labels" not in page.text
+
+
+def test_the_page_of_the_ground_truth_plan_has_no_certificate(make_job):
+    page = some_of(make_job(state="complete"), charts=True)
+    assert "Other ways" not in page.text
+    assert not [attributes for _, attributes in page.elements if attributes.get("id") == "certificate"]
+    assert "The naive cut promises nothing" in page.text

@@ -37,9 +37,67 @@ def test_what_is_promised_is_said_plainly(certificate, holds, auto, state, title
     summary = {"target": {"quality": 0.6, "certificate": certificate, "holds": holds}, "auto": auto, "state": state}
     said, sentence = words.promise(summary, "mean IoU", 0.95)
     assert said == title
-    assert ("95" in sentence) == (certificate != "none")
+    assert (f"5{NBSP}%" in sentence) == (certificate != "none" and holds is not False)
     if auto:
         assert "a mean IoU of at least 0.6" in sentence
+
+
+def test_the_promise_in_a_sentence_for_who_pays():
+    summary = {"target": {"quality": 0.6, "certificate": "audit", "holds": True}, "auto": 771, "state": "complete"}
+    assert words.promise(summary, "mean IoU", 0.95)[1] == (
+        "771 labels by the model match people's labels with a mean IoU of at least 0.6; "
+        f"the chance that this is wrong is at most 5{NBSP}%."
+    )
+    assert words.promise(summary | {"auto": 1}, "accuracy", 0.999)[1] == (
+        "1 label by the model matches people's labels with an accuracy of at least 0.6; "
+        f"the chance that this is wrong is at most 0.1{NBSP}%."
+    )
+
+
+BOXES = {
+    "stage": [2, 1], "rule": "coin", "checked": 172, "above": 131, "threshold": 0.7123456789, "quality": 0.78125,
+    "binary": False, "drawn": 0.18254, "delta": 0.03, "coverage": 0.93, "log_e": 4.25, "auto": 771,
+}  # fmt: skip
+NOTHING = BOXES | {"threshold": None, "above": 0, "quality": None, "coverage": 0.0, "auto": 0, "log_e": 2.5}
+
+
+def test_the_certificate_in_a_sentence_for_a_statistician():
+    said = words.certificate(BOXES, "mean IoU", 0.05, True).replace(NBSP, " ")
+    assert said == (
+        "Rule \u201ccoin\u201d, look (2, 1) with δ = 0.03 of the 0.05 that all looks together may spend: each "
+        "item that the model did not learn from was drawn by a coin of its own with probability 0.1825; 172 "
+        "items were drawn and labeled by people blind to the model, 131 of them at or above the threshold "
+        "0.712346 with a mean IoU of 0.7812 (an estimate; promised is the target only); the largest log "
+        "e-value of any cut is 4.250, and log 1/δ = 3.507 passes; of the items not drawn 771, 93.0 %, are at "
+        "or above it, and these the model labeled."
+    )
+    walk = BOXES | {"rule": "walk", "binary": True, "log_e": None, "above": 100, "quality": 0.97}
+    said = words.certificate(walk, "accuracy", 0.05, True)
+    assert "an accuracy of 0.9700, 3 of them wrong" in said
+    assert "e-value" not in said
+    assert "the model labeled" not in words.certificate(BOXES, "mean IoU", 0.05, False)
+    said = words.certificate(NOTHING, "mean IoU", 0.05, False)
+    assert "at or above" not in said
+    assert "2.500" in said
+    assert said.endswith("; no cut passed.")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"needed": 210}, "About 210 more checked items would have done"),
+        ({"needed": 1}, "About 1 more checked item would have done"),
+        ({"needed": None}, "No number of checked items would have done"),
+        ({}, "so it labeled nothing."),
+        ({"checked": 0}, "No item was checked, as the budget did not reach that far"),
+    ],
+)
+def test_where_nothing_can_be_promised_it_is_said_what_would_have_done(found, said):
+    summary = {"target": {"quality": 0.6, "certificate": "audit", "holds": None}, "auto": 0, "state": "complete"}
+    title, sentence = words.promise(summary, "mean IoU", 0.95, NOTHING | found)
+    assert title == "Nothing can be promised"
+    assert said in sentence
+    assert ("checked item" in sentence) == (found.get("checked", 1) > 0)
 
 
 def test_more_spent_than_people_alone_is_no_saving():
