@@ -42,9 +42,11 @@ def test_each_round_is_a_subflow_and_each_step_a_task(flow, make, tmp_path):
     }  # fmt: skip
 
 
-def test_the_flow_comes_to_what_the_steps_come_to(flow, make, tmp_path):
-    flow(make(40, target={"quality": 0.8}))
-    other = run_job(make(40, target={"quality": 0.8}, output="steps"))
+@pytest.mark.parametrize(("plan", "n"), [("certified", 200), ("ground-truth", 40)])
+def test_the_flow_comes_to_what_the_steps_come_to(plan, n, flow, make, tmp_path):
+    flow(make(n, plan=plan, target={"quality": 0.8}))
+    other = run_job(make(n, plan=plan, target={"quality": 0.8}, output="steps"))
+    assert other.summary()["auto"] > 0
     assert output(tmp_path / "job") == output(tmp_path / "steps")
     assert cost_of(Job(str(tmp_path / "job")).summary()) == cost_of(other.summary())
 
