@@ -116,6 +116,8 @@ def promise(summary: dict, quality_name: str) -> str:
             f"auto labels match people's labels with {of} of at least {target['quality']:g} on average, "
             f"{100 * target['confidence']:g} % sure."
         )
+    if not summary["auto"] and target["certificate"] != "none" and summary["state"] == "complete":
+        return "nothing, since no part of the model's labels was proved good enough; people labeled all."
     if not summary["auto"]:
         return "nothing, since the model labeled nothing."
     return "nothing; a threshold that is read off the checked items misses its target in about half of all jobs."

@@ -298,6 +298,22 @@ def living(mark: str) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("certificate", "state", "auto", "said"),
+    [
+        ("holdout", "complete", 0, "nothing, since no part of the model's labels was proved good enough"),
+        ("holdout", "stopped", 0, "nothing, since the model labeled nothing"),
+        ("none", "complete", 0, "nothing, since the model labeled nothing"),
+        ("none", "stopped", 9, "nothing; a threshold that is read off the checked items"),
+    ],
+)
+def test_where_nothing_is_promised_it_is_said_why(certificate, state, auto, said):
+    from roundtruth.terminal import promise
+
+    target = {"quality": 0.6, "confidence": 0.95, "certificate": certificate, "holds": None}
+    assert promise({"target": target, "state": state, "auto": auto}, "mean IoU").startswith(said)
+
+
 @pytest.fixture
 def small_demo(monkeypatch):
     """small_demo(kind): 300 items, people who never err, an easy target, a learner that needs no time, no Prefect."""
@@ -384,6 +400,7 @@ def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, sma
     out, err = capfd.readouterr()
     assert err == ""
     assert summary_of(folder / "job") == certified  # it was done, and stays
+    assert "Promised: nothing; a threshold that is read off the checked items misses" in " ".join(out.split())
     naive = summary_of(folder / "ground-truth")
     assert naive["auto"] > 0
     assert naive["items"] == certified["items"] == 300
