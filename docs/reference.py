@@ -22,9 +22,9 @@ done.
     prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
     budget: 200.00
 
-What may change on the way: `budget`, `target`, `prices`, `workforce` and `learner`. `roundtruth run` finds the change
-and keeps it in the job folder (`amendments/`). A change of anything else is refused, since the job would no longer be
-the one that was begun.
+What may change on the way: `budget`, `prices` and `workforce`; with `plan: ground-truth` also `target` and `learner`,
+which a promise fixes before anybody is asked. `roundtruth run` finds the change and keeps it in the job folder
+(`amendments/`). A change of anything else is refused, since the job would no longer be the one that was begun.
 """
 
 PARTS = [

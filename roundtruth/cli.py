@@ -1,4 +1,4 @@
-"""The command line: demo, run, status, stop, report, export.
+"""The command line: demo, run, forecast, status, stop, report, export.
 
 Exit codes: 0 done, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the budget,
 5 another run holds the job, 1 a fault.
@@ -78,13 +78,15 @@ def parser() -> argparse.ArgumentParser:
         if job:
             added.add_argument("job", metavar="JOB.yaml", help="the job file")
         if asks_json:
-            added.add_argument("--json", action="store_true", help="print report/summary.json, and nothing else")
+            added.add_argument("--json", action="store_true", help="print JSON, and nothing else")
         return added
 
     demo_ = verb("demo", demo, "The main job on embedded data: no account, no network.", job=False)
     demo_.add_argument("--kind", choices=["object-detection", "image-classification"], default="object-detection")
     demo_.add_argument("--dir", default="roundtruth-demo", help="where to; default: %(default)s")
+    demo_.add_argument("--compare", action="store_true", help="run the plan ground-truth, too, and compare")
     verb("run", run, "Run, or go on with, a job until it is done or waits for people.", asks_json=True)
+    verb("forecast", foretell, "What it will cost, before anything is spent.", asks_json=True)
     verb("status", status, "Rounds, who is waited for, money spent.", asks_json=True)
     verb("stop", stop, "Ask nobody any more and write the manifest with what there is.")
     verb("report", report, "Write the page again.")
@@ -95,17 +97,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args) -> int:
+    return run_file(args.job, args.json)
+
+
+def run_file(path: str | Path, as_json: bool = False, post: bool = False) -> int:
+    """Run the job of a job file as a flow, print how it stands, and give the exit code."""
     from roundtruth.spec import JobSpec, located
 
-    spec = JobSpec.from_file(args.job)
+    spec = JobSpec.from_file(path)
     try:
-        return labeled(spec, args.json)
+        return labeled(spec, as_json, post)
     except UserError as mistake:
-        raise located(mistake, args.job) from None
+        raise located(mistake, path) from None
 
 
-def labeled(spec, as_json: bool = False) -> int:
-    """Run the job of `spec` as a flow, print how it stands, and give the exit code."""
+def labeled(spec, as_json: bool, post: bool) -> int:
     from roundtruth.job import Job, begin, hold
 
     with hold(spec, "roundtruth run"), bar("checking pictures") as progress:
@@ -118,7 +124,7 @@ def labeled(spec, as_json: bool = False) -> int:
     if not state.is_completed():
         state.result()  # a fault: its traceback, and Python's exit code 1
     job = Job(spec.output)
-    summary = show(job, as_json)
+    summary = show(job, as_json, post)
     if summary["state"] == "waiting":
         return WAITING
     return BUDGET if summary["state"] == "stopped" and not job.stopped else DONE
@@ -141,33 +147,47 @@ def bar(what: str):
     return bar(what)
 
 
-def existing(args):
+def existing(path: str | Path):
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec
 
-    return Job(JobSpec.from_file(args.job).output)
+    return Job(JobSpec.from_file(path).output)
 
 
-def show(job, as_json: bool) -> dict:
+def show(job, as_json: bool, post: bool = False) -> dict:
     summary = job.summary()
     if as_json:
         print(json.dumps(summary))
     else:
         from roundtruth.terminal import print_summary
 
-        print_summary(job, summary)
+        print_summary(job, summary, post)
     return summary
 
 
+def foretell(args) -> int:
+    from roundtruth import forecast
+    from roundtruth.spec import JobSpec, located
+    from roundtruth.terminal import forecast_words
+
+    spec = JobSpec.from_file(args.job)
+    try:
+        found = forecast.of(spec)
+    except UserError as mistake:
+        raise located(mistake, args.job) from None
+    print(json.dumps(found) if args.json else forecast_words(found))
+    return DONE
+
+
 def status(args) -> int:
-    show(existing(args), args.json)
+    show(existing(args.job), args.json)
     return DONE
 
 
 def stop(args) -> int:
     from roundtruth import steps
 
-    job = existing(args)
+    job = existing(args.job)
     with job.store.hold("roundtruth stop"):
         steps.stop(job)
         steps.deliver(job)
@@ -179,7 +199,7 @@ def stop(args) -> int:
 def report(args) -> int:
     from roundtruth import steps
 
-    job = existing(args)
+    job = existing(args.job)
     steps.tell(job)
     print(f"{job.address}/report/index.html")
     return DONE
@@ -188,7 +208,7 @@ def report(args) -> int:
 def export(args) -> int:
     from roundtruth import formats
 
-    formats.export(existing(args), args.to, args.path)
+    formats.export(existing(args.job), args.to, args.path)
     print(args.path)
     return DONE
 
@@ -196,17 +216,20 @@ def export(args) -> int:
 def demo(args) -> int:
     from roundtruth import demo
     from roundtruth.spec import JobSpec
-    from roundtruth.terminal import print_post
+    from roundtruth.terminal import print_comparison
 
     folder = Path(args.dir)
     with bar("making pictures"):
-        spec = JobSpec.from_file(demo.write(folder, args.kind))
-    if spec.kind != args.kind:
-        raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")
-    code = labeled(spec)
-    if args.kind == "object-detection":
-        print_post()
-    return code
+        files = [demo.write(folder, args.kind)]
+    kind = JobSpec.from_file(files[0]).kind
+    if kind != args.kind:
+        raise UserError(f"{folder}: --dir: holds the demo of {kind}; give another folder")
+    if args.compare:
+        files.append(demo.ground_truth(files[0]))
+    codes = [run_file(path, post=kind == "object-detection") for path in files]
+    if args.compare:
+        print_comparison([existing(path) for path in files])
+    return max(codes)
 
 
 if __name__ == "__main__":

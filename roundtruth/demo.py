@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import yaml
 from PIL import Image
 
 SIDE = 128  # pixels of a scene
@@ -117,6 +118,7 @@ kind: object-detection
 data: input.manifest
 classes: [digit]
 output: job
+plan: certified  # or ground-truth
 target: {quality: 0.75}
 workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
 prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
@@ -128,6 +130,7 @@ kind: image-classification
 data: input.manifest
 classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 output: job
+plan: certified  # or ground-truth
 target: {quality: 0.9}  # of what people say; they are right 93 times in 100 themselves
 workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
 prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
@@ -143,3 +146,15 @@ def write(folder: Path, kind: str) -> Path:
         scenes(folder) if kind == "object-detection" else digits(folder)
         job_file.write_text(JOBS[kind])
     return job_file
+
+
+def ground_truth(job_file: Path) -> Path:
+    """A job file beside `job_file`, made anew from it: the same by the plan ground-truth, in a folder of its own."""
+    given = yaml.safe_load(job_file.read_text())
+    given |= {"name": f"{given['name']}, by Ground Truth's plan", "output": "ground-truth", "plan": "ground-truth"}
+    other = job_file.with_name("ground-truth.yaml")
+    other.write_text(
+        f"# made from {job_file.name} by `roundtruth demo --compare`\n"
+        + yaml.safe_dump(given, sort_keys=False, default_flow_style=None, width=200)
+    )
+    return other

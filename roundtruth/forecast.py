@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import certified, ledger
-from roundtruth.job import Job, read_records
+from roundtruth.job import Job, check, read_records
 from roundtruth.kinds import get
 from roundtruth.spec import JobSpec
+from roundtruth.storage import open_store
 
 DRAWS = 200  # curves
 RANKS = 200  # points of a curve
@@ -25,20 +26,23 @@ GROWS = {True: (1.5, 4.0), False: (0.5, 1.5)}
 UNSURE = 0.15  # standard deviation of the exponent once a job shows one
 
 
-def before(spec: JobSpec) -> dict:
-    """The forecast of a job that has not begun; reads its input, and writes nothing.
+def of(spec: JobSpec) -> dict:
+    """The forecast of a job as it stands, begun or not; reads its input or its folder, and writes nothing.
 
-    {"items", "human", "auto", "cost", "low", "high", "rounds", "all_human"}: items people and the model will label,
-    money with its range, people's rounds, and what people alone would cost.
+    {"items", "human", "auto", "cost", "low", "high", "rounds", "all_human", "spent"}: items to label, those that people
+    and the model will label, money in all with its range, people's rounds, and what people alone would cost.
     """
+    if open_store(spec.output).exists("job.json"):
+        job = Job(spec.output)
+        return at(job, max(job.rounds_with("closed.json"), default=0))
     records = read_records(spec)
+    check(records, spec)
     return ends(spec, sum(spec.attribute not in record for record in records), 0.0)
 
 
 def at(job: Job, round: int) -> dict:
-    """The forecast once a round is over, 0 for none, by what was known then; as `before`, and `spent`."""
-    items, spent = len(certified.askable(job)), ledger.spent(job)
-    return ends(job.spec, items, spent, job, round) | {"spent": round_to(spent)}
+    """The forecast by what a round brought, 0 for none; as `of`."""
+    return ends(job.spec, len(certified.askable(job)), ledger.spent(job), job, round)
 
 
 def told(job: Job) -> pd.DataFrame:
@@ -66,6 +70,7 @@ def ends(spec: JobSpec, items: int, spent: float, job: Job | None = None, round:
         "high": round_to(max(high, spent)),
         "rounds": int(np.median(rounds)),
         "all_human": round_to(items * price),
+        "spent": round_to(spent),
     }
 
 

@@ -109,9 +109,9 @@ class JobSpec(Strict):
         "label", description="The label attribute's name in the manifest."
     )
     plan: Literal["certified", "ground-truth"] = Field(
-        "ground-truth",
+        "certified",
         description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "
-        "Amazon's procedure.",
+        "Amazon's procedure and promises nothing.",
     )
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
     workforce: Annotated[Simulated | Files, Field(discriminator="backend")] = Field(
@@ -159,7 +159,9 @@ class JobSpec(Strict):
                 "take target.certificate out, or choose the other plan"
             )
         if self.plan == "certified" and target.quality == 1:
-            raise ValueError("no check of a part can prove a quality of 1; lower target.quality a little")
+            raise ValueError(
+                "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
+            )
         object.__setattr__(self, "target", target)
         return self
 

@@ -32,69 +32,142 @@ def bar(what: str) -> Iterator:
 
 
 # Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling": 1000 pictures of birds
-POST = {"human": [10, 190, 200, 200, 8], "auto": [0, 0, 0, 27, 365]}
+POST = {"post's\npeople": [10, 190, 200, 200, 8], "post's\nauto": [0, 0, 0, 27, 365]}
 
 
-def print_post() -> None:
-    """The post's rounds, to lay beside one's own."""
-    human, auto = pd.Series(POST["human"]), pd.Series(POST["auto"])
-    prices = Prices()
-    costs = ledger.bill(human, 5 * human, auto, prices)
-    totals = ledger.totals(costs, int(human.sum() + auto.sum()), ledger.human_price(prices, 5))
-    table = Table(title="Ground Truth, 1000 birds", title_justify="left")
-    for column in ("round", "people", "auto", "cost"):
-        table.add_column(column, justify="right")
-    for number, (people, model, cost) in enumerate(zip(human, auto, costs.sum(axis=1)), 1):
-        table.add_row(str(number), str(people), str(model), f"{cost:.2f}")
-    table.add_section()
-    table.add_row("all", str(human.sum()), str(auto.sum()), f"{totals['total']:.2f}")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"{totals['total']:.2f} instead of {totals['all_human']:.2f}: {100 * totals['saving']:.1f} % saved.")
+def console() -> Console:
+    """Without markup: a name may hold [brackets]."""
+    return Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False, emoji=False)
 
 
-def print_summary(job, summary: dict) -> None:
-    """The rounds, what was paid, and where the manifest and the page are."""
-    console = Console(
-        width=None if sys.stdout.isatty() else 100, highlight=False, markup=False, emoji=False
-    )  # a name may hold [brackets]
-    table = Table(title=f"{summary['name']}: {summary['state']}", title_justify="left")
-    for column in ("round", "people", "auto", "objects", "threshold", "cost", "train s", "infer s"):
-        table.add_column(column, justify="right")
-    for row in summary["rounds"]:
-        threshold = row["threshold"]
-        table.add_row(
-            str(row["round"]),
-            str(row["human"]),
-            str(row["auto"]),
-            str(row["objects"]),
-            "" if threshold is None else f"{threshold:.3f}",
-            f"{row['cost']:.2f}",
-            f"{row['seconds']['train']:.0f}",
-            f"{row['seconds']['infer']:.0f}",
-        )
-    cost, measured = summary["cost"], summary["measured"]
-    human = sum(row["human"] for row in summary["rounds"])
-    table.add_section()
-    table.add_row("all", str(human), str(summary["auto"]), "", "", f"{cost['total']:.2f}", "", "")
-    console.print(table)
-    console.print(
+def print_summary(job, summary: dict, post: bool = False) -> None:
+    """The rounds, beside the post's if asked, what was paid and promised, and where the manifest and the page are."""
+    out, cost, measured, name = console(), summary["cost"], summary["measured"], job.kind.QUALITY_NAME
+    out.print(rounds(summary, post))
+    out.print(
         f"{summary['items']} items: {summary['human']} labeled by people, {summary['auto']} by the model, "
         f"{summary['input']} came labeled, {summary['failed']} failed. "
         f"Cost {cost['total']:.2f} instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved."
     )
-    if measured["auto"] is not None:
-        name = job.kind.QUALITY_NAME
-        console.print(
-            f"Against the truth: {name} of auto labels {measured['auto']:.3f}, of people's {measured['human']:.3f}."
+    if post:
+        paid = post_costs()[1]
+        out.print(
+            f"The post is Amazon's about Ground Truth, 1000 pictures of birds: {paid['total']:.2f} instead of "
+            f"{paid['all_human']:.2f}, {100 * paid['saving']:.1f} % saved, nothing promised."
         )
+    if measured["auto"] is not None:
+        auto, human = measured["auto"], measured["human"]
+        out.print(f"Against the truth: {name} of auto labels {auto:.3f}, of people's {human:.3f}.")
     if summary["why"]:
-        console.print(summary["why"])
+        out.print(summary["why"])
+    if summary["state"] in ("complete", "stopped"):
+        out.print(f"Promised: {promise(summary, name)}")
     if summary["state"] == "waiting":
-        console.print(waiting(job), soft_wrap=True)
+        out.print(waiting(job), soft_wrap=True)
     else:
-        console.print(f"Manifest: {job.address}/output/output.manifest", soft_wrap=True)
-    console.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)
+        out.print(f"Manifest: {job.address}/output/output.manifest", soft_wrap=True)
+    out.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)
+
+
+def rounds(summary: dict, post: bool) -> Table:
+    rows, seconds = summary["rounds"], [row["seconds"] for row in summary["rounds"]]
+    shown = pd.DataFrame(
+        {
+            "people": [str(row["human"]) for row in rows],
+            "auto": [str(row["auto"]) for row in rows],
+            "objects": [str(row["objects"]) for row in rows],
+            "threshold": ["" if row["threshold"] is None else f"{row['threshold']:.3f}" for row in rows],
+            "cost": [f"{row['cost']:.2f}" for row in rows],
+            "train s": [f"{taken['train']:.0f}" for taken in seconds],
+            "infer s": [f"{taken['infer']:.0f}" for taken in seconds],
+        }
+    )
+    human, cost = sum(row["human"] for row in rows), summary["cost"]["total"]
+    total = {"people": str(human), "auto": str(summary["auto"]), "cost": f"{cost:.2f}"}
+    if post:
+        costs, paid = post_costs()
+        theirs = {name: [str(number) for number in numbers] for name, numbers in POST.items()}
+        theirs["post's\ncost"] = [f"{cost:.2f}" for cost in costs]
+        shown = shown[["people", "auto", "threshold", "cost"]].join(pd.DataFrame(theirs), how="outer").fillna("")
+        total |= {name: str(sum(numbers)) for name, numbers in POST.items()}
+        total["post's\ncost"] = f"{paid['total']:.2f}"
+    table = Table(title=f"{summary['name']}: {summary['state']}", title_justify="left")
+    for name in ("round", *shown.columns):
+        table.add_column(name, justify="right")
+    for number, row in enumerate(shown.to_numpy(), 1):
+        table.add_row(str(number), *row)
+    table.add_section()
+    table.add_row("all", *(total.get(name, "") for name in shown.columns))
+    return table
+
+
+def post_costs() -> tuple[list[float], dict]:
+    """What the post paid in each round, and in all."""
+    human, auto = (pd.Series(numbers) for numbers in POST.values())
+    costs = ledger.bill(human, 5 * human, auto, Prices())
+    totals = ledger.totals(costs, int(human.sum() + auto.sum()), ledger.human_price(Prices(), 5))
+    return costs.sum(axis=1).tolist(), totals
+
+
+def promise(summary: dict, quality_name: str) -> str:
+    """What an ended job promises of its auto labels, in a sentence."""
+    target = summary["target"]
+    if target["holds"]:
+        of = f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name}"
+        return (
+            f"auto labels match people's labels with {of} of at least {target['quality']:g} on average, "
+            f"{100 * target['confidence']:g} % sure."
+        )
+    if not summary["auto"] and target["certificate"] != "none" and summary["state"] == "complete":
+        return "nothing, since no part of the model's labels was proved good enough; people labeled all."
+    if not summary["auto"]:
+        return "nothing, since the model labeled nothing."
+    return "nothing; a threshold that is read off the checked items misses its target in about half of all jobs."
+
+
+def forecast_words(found: dict) -> str:
+    """A forecast in a sentence or two."""
+    if found["items"] == 0:
+        return "There is nothing to label."
+    saved = 1 - found["cost"] / found["all_human"] if found["all_human"] else 0
+    spent = f"{found['spent']:.2f} is spent. " if found["spent"] else "Nothing is spent yet. "
+    return (
+        f"{spent}About {found['cost']:.2f} in all, in 8 of 10 such jobs between {found['low']:.2f} and "
+        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in {found['rounds']} rounds, "
+        f"{found['auto']} by the model. People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
+    )
+
+
+def print_comparison(jobs: list) -> None:
+    """Jobs about the same items side by side, one a column."""
+    summaries = [job.summary() for job in jobs]
+    table = Table(title="The same pictures", title_justify="left")
+    table.add_column("plan")
+    for job in jobs:
+        table.add_column(job.spec.plan, justify="right")
+    rows = {
+        "people's labels": lambda found: str(found["human"]),
+        "auto labels": lambda found: str(found["auto"]),
+        "coverage": lambda found: f"{100 * found['auto'] / max(1, found['human'] + found['auto']):.1f} %",
+        f"{jobs[0].kind.QUALITY_NAME} of auto labels": lambda found: quality(found["measured"]["auto"]),
+        "cost": lambda found: f"{found['cost']['total']:.2f}",
+        "saving": lambda found: f"{100 * found['cost']['saving']:.1f} %",
+        "promised": promised,
+    }
+    for name, value in rows.items():
+        table.add_row(name, *(value(found) for found in summaries))
+    console().print(table)
+
+
+def quality(measured: float | None) -> str:
+    return "-" if measured is None else f"{measured:.3f}"
+
+
+def promised(summary: dict) -> str:
+    target = summary["target"]
+    if not target["holds"]:
+        return "nothing"
+    return f"at least {target['quality']:g}, {100 * target['confidence']:g} % sure"
 
 
 def waiting(job) -> str:

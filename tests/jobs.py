@@ -41,7 +41,8 @@ def write_lines(path: Path, records: list[dict]) -> None:
 
 
 def write_job(folder: Path, **changed) -> Path:
-    """job.yaml in `folder`: digits, people who never err, the fast learner; a key that is None is left out."""
+    """job.yaml in `folder`: digits, people who never err, the fast learner, the plan with the fewest rules; a key that
+    is None is left out."""
     job = {
         "name": "digits",
         "kind": "image-classification",
@@ -51,6 +52,7 @@ def write_job(folder: Path, **changed) -> Path:
         "workforce": {"backend": "simulated", "truth": "truth.manifest", "noise": 0},
         "learner": "fast_learner:Logistic",
         "weights": "none",
+        "plan": "ground-truth",
     } | changed
     path = folder / "job.yaml"
     job = {key: value for key, value in job.items() if value is not None}

@@ -109,9 +109,9 @@ def test_an_empty_folder_and_one_that_is_not_there(folder, told):
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"clases": 1}, "line 9: clases: there is no such key; do you mean classes?"),
+        ({"clases": 1}, "line 10: clases: there is no such key; do you mean classes?"),
         ({"workforce": {"backend": "files", "answers": 3}}, "workforce.answers: there is no such key"),
-        ({"seed": "one"}, "line 9: seed: Input should be a valid integer"),
+        ({"seed": "one"}, "line 10: seed: Input should be a valid integer"),
         ({"target": {"quality": 2}}, "target.quality: Input should be less than or equal to 1"),
         ({"budget": -1}, "budget: Input should be greater than 0"),
         ({"kind": None}, "line 1: kind: this key is missing"),
@@ -318,4 +318,4 @@ def test_from_another_process(folder):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "job.yaml: line 9: clases: there is no such key; do you mean classes?\n"
+    assert done.stderr == "job.yaml: line 10: clases: there is no such key; do you mean classes?\n"

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
+from roundtruth import cli, demo, steps
 from roundtruth.cli import interruptible, main
 from roundtruth.job import Job, hold
 from roundtruth.storage import open_store
@@ -88,6 +91,7 @@ def test_what_a_person_reads(job, tmp_path, capfd):
     words = " ".join(out.split())
     assert "10 items: 10 labeled by people, 0 by the model, 0 came labeled, 0 failed." in words
     assert "Cost 2.60 instead of 2.60: 0.0 % saved." in words
+    assert "Promised: nothing, since the model labeled nothing." in words
     assert f"Manifest: {tmp_path}/job/output/output.manifest\n" in out
     assert f"Page:     {tmp_path}/job/report/index.html\n" in out
     assert "\x1b" not in out  # no colours in a pipe
@@ -297,6 +301,150 @@ def living(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+@pytest.mark.parametrize(
+    ("certificate", "state", "auto", "said"),
+    [
+        ("holdout", "complete", 0, "nothing, since no part of the model's labels was proved good enough"),
+        ("holdout", "stopped", 0, "nothing, since the model labeled nothing"),
+        ("none", "complete", 0, "nothing, since the model labeled nothing"),
+        ("none", "stopped", 9, "nothing; a threshold that is read off the checked items"),
+    ],
+)
+def test_where_nothing_is_promised_it_is_said_why(certificate, state, auto, said):
+    from roundtruth.terminal import promise
+
+    target = {"quality": 0.6, "confidence": 0.95, "certificate": certificate, "holds": None}
+    assert promise({"target": target, "state": state, "auto": auto}, "mean IoU").startswith(said)
+
+
+@pytest.fixture
+def small_demo(monkeypatch):
+    """small_demo(kind): 300 items, people who never err, an easy target, a learner that needs no time, no Prefect."""
+    monkeypatch.syspath_prepend(str(HERE.parent / "benchmarks"))
+    import whole_jobs
+
+    def made(kind: str) -> None:
+        def write(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            whole_jobs.write(folder, kind, 300)
+
+        boxes = kind == "object-detection"
+        monkeypatch.setattr(demo, "scenes" if boxes else "digits", write)
+        job = yaml.safe_load(demo.JOBS[kind])
+        job |= {"learner": f"whole_jobs:{'Boxes' if boxes else 'Digits'}", "target": {"quality": 0.5 if boxes else 0.8}}
+        job |= {"classes": ["thing"] if boxes else job["classes"], "workforce": job["workforce"] | {"noise": 0}}
+        monkeypatch.setitem(demo.JOBS, kind, yaml.safe_dump(job, sort_keys=False, default_flow_style=None))
+        monkeypatch.setattr(cli, "flow_run", straight)
+
+    return made
+
+
+def straight(spec):
+    """The flow's final state, without the flow."""
+    steps.tell(run_job(spec))
+    return SimpleNamespace(name="Complete", is_completed=lambda: True)
+
+
+def cells(out: str) -> list[list[str]]:
+    """The rows of all tables in `out`."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+
+
+def summary_of(job: Path) -> dict:
+    return json.loads((job / "report/summary.json").read_text())
+
+
+def stand_beside_the_post(summary: dict, table: list[list[str]]) -> None:
+    *rows, total = table
+    assert len(rows) == max(5, len(summary["rounds"]))
+    assert [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
+    mine = [[str(row["human"]), str(row["auto"]), f"{row['cost']:.2f}"] for row in summary["rounds"]]
+    assert [[row[1], row[2], row[4]] for row in rows] == mine + [["", "", ""]] * (len(rows) - len(mine))
+    assert list(zip(*(row[5:] for row in rows[:5]))) == [
+        ("10", "190", "200", "200", "8"),
+        ("0", "0", "0", "27", "365"),
+        ("2.60", "49.40", "52.00", "54.16", "31.28"),
+    ]
+    cost = f"{summary['cost']['total']:.2f}"
+    assert total == ["all", str(summary["human"]), str(summary["auto"]), "", cost, "608", "392", "189.44"]
+
+
+GOALS = {
+    "object-detection": ("mean IoU", "a mean IoU of at least 0.5"),
+    "image-classification": ("accuracy", "an accuracy of at least 0.8"),
+}
+
+
+@pytest.mark.parametrize("kind", GOALS)
+def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, small_demo, tmp_path, capfd):
+    small_demo(kind)
+    folder, (name, goal) = tmp_path / "demo", GOALS[kind]
+    command = ["demo", "--kind", kind, "--dir", str(folder)]
+    assert main(command) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".png") == [
+        "input.manifest", "job", "job.yaml", "truth.manifest",
+    ]  # fmt: skip
+    certified = summary_of(folder / "job")
+    assert certified["auto"] > 0
+    assert certified["target"]["holds"] is True
+    words = " ".join(out.split())
+    assert f"Promised: auto labels match people's labels with {goal} on average, 95 % sure." in words
+    assert f"{100 * certified['cost']['saving']:.1f} % saved." in words
+    assert f"{folder}/job/report/index.html\n" in out
+    if kind == "object-detection":
+        stand_beside_the_post(certified, cells(out))
+        assert "189.44 instead of 260.00, 27.1 % saved, nothing promised." in words
+    else:
+        assert "post" not in out
+
+    assert main([*command, "--compare"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert summary_of(folder / "job") == certified  # it was done, and stays
+    assert "Promised: nothing; a threshold that is read off the checked items misses" in " ".join(out.split())
+    naive = summary_of(folder / "ground-truth")
+    assert naive["auto"] > 0
+    assert naive["items"] == certified["items"] == 300
+    assert (folder / "ground-truth/report/index.html").exists()
+    header = [cell.strip() for cell in out.splitlines()[-10].split("┃")[1:-1]]
+    assert header == ["plan", "certified", "ground-truth"]
+    assert cells(out)[-7:] == [
+        ["people's labels", str(certified["human"]), str(naive["human"])],
+        ["auto labels", str(certified["auto"]), str(naive["auto"])],
+        ["coverage", f"{certified['auto'] / 3:.1f} %", f"{naive['auto'] / 3:.1f} %"],
+        [f"{name} of auto labels", *(f"{one['measured']['auto']:.3f}" for one in (certified, naive))],
+        ["cost", *(f"{0.26 * one['human'] + 0.08 * one['auto']:.2f}" for one in (certified, naive))],
+        ["saving", *(f"{100 * one['cost']['saving']:.1f} %" for one in (certified, naive))],
+        ["promised", f"{goal[goal.index('at least') :]}, 95 % sure", "nothing"],
+    ]
+    # both are jobs like any other
+    assert main(["status", str(folder / "ground-truth.yaml"), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == naive
+
+
+def test_the_other_plan_gets_what_was_changed_in_the_demos_job_file(small_demo, tmp_path, capfd):
+    small_demo("image-classification")
+    job = tmp_path / "demo/job.yaml"
+    demo.write(job.parent, "image-classification")
+    given = yaml.safe_load(job.read_text())
+    job.write_text(job.read_text().replace("quality: 0.8", "quality: 0.7") + "budget: 10\n")
+    other = yaml.safe_load(demo.ground_truth(job).read_text())
+    assert {key: value for key, value in other.items() if given.get(key) != value} == {
+        "name": "handwritten digits, by Ground Truth's plan", "output": "ground-truth", "plan": "ground-truth",
+        "target": {"quality": 0.7}, "budget": 10,
+    }  # fmt: skip
+    assert main(["demo", "--kind", "image-classification", "--dir", str(job.parent), "--compare"]) == 4
+    assert cells(capfd.readouterr().out)[-1][0] == "promised"
+    assert summary_of(tmp_path / "demo/ground-truth")["state"] == "stopped"
+    job.write_text("seed: 1\n" + job.read_text())
+    assert main(["demo", "--kind", "image-classification", "--dir", str(job.parent)]) == 2
+    assert capfd.readouterr().err.startswith(f"{job}: line 1: seed: the job in {job.parent}/job has 0")
+    assert main(["demo", "--dir", str(job.parent)]) == 2
+    assert "holds the demo of image-classification" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["--help", "status", "run"])

@@ -108,7 +108,7 @@ def test_the_good_one_is_good(write, tmp_path):
     assert spec.data == str(tmp_path / "input.manifest")
     assert spec.output == str(tmp_path / "jobs/birds")
     assert spec.workforce.truth == str(tmp_path / "truth.manifest")
-    assert (spec.target.quality, spec.target.confidence, spec.plan, spec.seed) == (0.6, 0.95, "ground-truth", 0)
+    assert (spec.target.quality, spec.target.confidence, spec.plan, spec.seed) == (0.6, 0.95, "certified", 0)
     assert (spec.prices.per_item, spec.prices.per_answer, spec.prices.per_auto_label) == (0.08, 0.036, 0.08)
     assert (spec.budget, spec.pool, spec.weights) == (None, None, None)
 
@@ -133,6 +133,17 @@ def test_the_target_is_the_kinds_own_where_none_is_named(write):
     for kind, quality in (("object-detection", 0.6), ("image-classification", 0.95)):
         text = GOOD.replace("object-detection", kind).replace("  quality: 0.6", "  confidence: 0.9")
         assert JobSpec.from_file(write(text)).target.quality == quality
+
+
+def test_the_plan_says_whether_something_is_promised(write):
+    for plan, certificate in (("", "holdout"), ("plan: certified\n", "holdout"), ("plan: ground-truth\n", "none")):
+        assert JobSpec.from_file(write(GOOD + plan)).target.certificate == certificate
+    for plan, wrong in (("", "none"), ("plan: ground-truth\n", "holdout")):
+        text = GOOD.replace("  quality: 0.6", f"  quality: 0.6\n  certificate: {wrong}")
+        assert "take target.certificate out, or choose the other plan" in told(write(text + plan))
+    sure = GOOD.replace("quality: 0.6", "quality: 1")
+    assert "say plan: ground-truth" in told(write(sure))
+    assert JobSpec.from_file(write(sure + "plan: ground-truth\n")).target.quality == 1
 
 
 def test_numbers_may_be_names(write):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from roundtruth import certified, kinds, ledger, plan
+from roundtruth import certified, forecast, kinds, ledger, plan
 from roundtruth.draw import uniforms
 from roundtruth.report import evidence, words
 
@@ -59,12 +59,6 @@ def uri(picture: bytes) -> str:
     return f"data:image/{form};base64,{base64.b64encode(picture).decode()}"
 
 
-def forecasts(job) -> pd.DataFrame:
-    """What was forecast and when: (round, human, auto, cost, low, high), a row a forecast; `round` is the last that had
-    closed, 0 before the start, cost the total and low to high its 80 % range."""
-    return pd.DataFrame(columns=["round", "human", "auto", "cost", "low", "high"], dtype="float64")
-
-
 def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:
     from roundtruth.report.gallery import sheet
 
@@ -112,8 +106,9 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
 
 def final(job) -> dict | None:
     """The threshold.json of the certified plan's last look, once it is made."""
-    looks = [job.threshold(round) for round in job.rounds_with("threshold.json")] if plan.is_certified(job) else []
-    return next((look for look in looks if look and look["final"]), None)
+    looked = job.rounds_with("threshold.json") if plan.is_certified(job) else []
+    look = job.threshold(looked[-1]) if looked else None
+    return look if look and look["final"] else None
 
 
 def certificate(job, summary: dict, quality_name: str) -> dict | None:
@@ -294,7 +289,7 @@ def money_chart(job, summary: dict) -> Chart | None:
 
     if not summary["rounds"]:
         return None
-    forecast, prices = forecasts(job), job.spec.prices
+    told, prices = forecast.told(job), job.spec.prices
     spent = evidence.spending(pd.DataFrame(summary["rounds"]), prices.per_auto_label)
     labeled = summary["human"] + summary["auto"]
     items = labeled if summary["state"] == "complete" else len(certified.askable(job))
@@ -303,15 +298,15 @@ def money_chart(job, summary: dict) -> Chart | None:
     alt = f"Money spent against items labeled: {total} for {words.many(labeled, 'item')}; "
     alt += f"people alone would cost {words.money(alone)} for {words.count(items)}."
     caption = "Money spent, item by item: steep where people label, flat where the model does."
-    if len(forecast):
-        last = forecast.iloc[-1]
+    if len(told):
+        last = told.iloc[-1]
         made = f"after round {last['round']:.0f}" if last["round"] else "before the start"
         reach = f"{words.money(last['low'])} to {words.money(last['high'])}"
         caption += (
             f" The last forecast, made {made}, was {words.money(last['cost'])} in all, 80{words.SPACE}% range {reach}."
         )
         alt += f" Forecasts of the total are squares with their range, the last {words.money(last['cost'])}, {reach}."
-    return Chart("money", "money", alt, caption, plots.money_curve(spent, forecast, max(items, 1), alone))
+    return Chart("money", "money", alt, caption, plots.money_curve(spent, told, max(items, 1), alone))
 
 
 def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:

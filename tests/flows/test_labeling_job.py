@@ -49,9 +49,11 @@ def test_a_flow_that_the_budget_ends_says_what_finishing_would_cost(plan, flow, 
     assert "17 items have no label. Labeling them costs 4.42 more at most;" in state.message
 
 
-def test_the_flow_comes_to_what_the_steps_come_to(flow, make, tmp_path):
-    flow(make(40, target={"quality": 0.8}))
-    other = run_job(make(40, target={"quality": 0.8}, output="steps"))
+@pytest.mark.parametrize(("plan", "n"), [("certified", 200), ("ground-truth", 40)])
+def test_the_flow_comes_to_what_the_steps_come_to(plan, n, flow, make, tmp_path):
+    flow(make(n, plan=plan, target={"quality": 0.8}))
+    other = run_job(make(n, plan=plan, target={"quality": 0.8}, output="steps"))
+    assert other.summary()["auto"] > 0
     assert output(tmp_path / "job") == output(tmp_path / "steps")
     assert cost_of(Job(str(tmp_path / "job")).summary()) == cost_of(other.summary())
 
