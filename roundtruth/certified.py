@@ -76,7 +76,7 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     check = min(max(CHECK * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
     levels = np.unique((check * MORE_CHECK ** np.arange(len(SPENT))).clip(0, MOST_CHECK)).tolist()
     looks = np.zeros((len(train), len(levels)))
-    looks[: first - 1, 0] = delta * EARLY / max(1, first - 1)
+    looks[: first - 1] = delta * EARLY / max(1, first - 1) * 0.5 ** np.arange(1, len(levels) + 1)
     for t in range(first - 1, len(train)):
         for k in range(len(levels)):
             on = t - (first - 1) + k

@@ -133,8 +133,8 @@ def forecast_words(found: dict) -> str:
     spent = f"{found['spent']:.2f} is spent. " if found["spent"] else "Nothing is spent yet. "
     return (
         f"{spent}About {found['cost']:.2f} in all, in 8 of 10 such jobs between {found['low']:.2f} and "
-        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in {found['rounds']} rounds, "
-        f"{found['auto']} by the model. People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
+        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in {found['rounds']} "
+        f"rounds, {found['auto']} by the model. People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
     )
 
 

@@ -17,6 +17,7 @@ from tests.jobs import go, output, run_job, scripted
 from tests.test_steps import Killed, facts, files
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
+EASIER = {"plan": "certified", "target": {"quality": 0.6}}  # the first model may be the last
 
 
 @given(st.integers(1, 10**7), st.floats(0.001, 0.99), st.floats(0.001, 0.4), st.booleans())
@@ -118,7 +119,7 @@ def taught_until(job, r):
 def test_models_and_training_sets_do_not_depend_on_what_is_checked(make, tmp_path, monkeypatch):
     """The same job twice; in the second, people give other answers to all that is only checked."""
     forced(monkeypatch, (1, 1), (1, 2), (2, 2), (3, 2))
-    one = run_job(make(400, **EASY))
+    one = run_job(make(400, **EASIER))
     fixed = one.store.read_json("certificate.json")
     taught = one.asked().query("role == 'train'")["item"]
     truth = one.truth().set_index("item")["class_id"]
@@ -128,7 +129,7 @@ def test_models_and_training_sets_do_not_depend_on_what_is_checked(make, tmp_pat
     rows = [f"{item},{worker},{label}" for item, label in truth.items() for worker in ("ann", "bob")]
     (tmp_path / "true.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
     jobs = [
-        run_job(make(400, output=name, workforce={"backend": "simulated", "answers": name + ".csv"}, **EASY))
+        run_job(make(400, output=name, workforce={"backend": "simulated", "answers": name + ".csv"}, **EASIER))
         for name in ("true", "answers")
     ]
     assert [job.store.read_json("certificate.json") for job in jobs] == [fixed, fixed]
