@@ -5,8 +5,8 @@
 
 FOLDER has an input.manifest and a truth.manifest (attribute `truth`) in Ground Truth's schema. A model follows from
 its training set and its seed, so that jobs which come to the same training set share it; with --memo also with those of
-the next call. `hindsight` is what the last model would have saved if the lowest threshold that keeps the target had been
-known without checking anything.
+the next call. `hindsight` is what the last model would have saved if the lowest threshold that keeps the target had
+been known without checking anything.
 """
 
 import argparse

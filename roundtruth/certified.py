@@ -24,19 +24,20 @@ from roundtruth.job import Job
 # How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
 # would save less and promise the same.
 TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
-HARDER = {True: 0.37, False: 1.2}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
+HARDER = {True: 0.37, False: 2.0}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
 EASY = 0.4
-CHECK = 0.44  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
-CLOSER = {True: 0.5, False: 1.5}  # as HARDER, for the checked ones
+CHECK = {True: 0.44, False: 0.65}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
+CLOSER = {True: 0.5, False: 2.0}  # as HARDER, for the checked ones
 FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
 FIRST = 0.2  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-SPENT = (0.6, 0.2, 0.1, 0.05)  # of delta: by the look meant to be the last, by all one step on, two steps on, ...
-EARLY = 0.05  # by all looks at smaller training sets, in case the data turn out to be easy
+LEVELS = 4  # numbers of items to check, and of training sets from the one on that is likely to be enough
+SPENT = 0.5  # of delta: by the look that is meant to be the last; all others share what is left
 LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
 BAD_LUCK = {True: 0.5, False: 0.2}  # wholly lost items added to the checked ones where it is expected what will pass
-WORTH = 0.01  # of the items: what another round must at least be expected to leave to the model
+HOPE = 0.9  # where nothing is expected: by how much lower losses than those of the checked items may turn out to be
+WORTH = 0.02  # of the items: what another round must at least be expected to leave to the model
 
 
 def prepare(job: Job) -> None:
@@ -63,25 +64,20 @@ def askable(job: Job) -> pd.DataFrame:
 def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     """The sizes of the training sets, the probabilities of the checks, and the delta of a look at each pair of them.
 
-    first: the first training set that is looked at. looks[t][k]: the delta of set t + 1 and probability k + 1; they sum
-    to at most `delta`.
+    first: the training set that is likely to be enough. looks[t][k]: the delta of set t + 1 and probability k + 1; they
+    sum to `delta`.
     """
     scale, harder = items ** (2 / 3), max(1.0, EASY / max_loss)
     most = max(1, MOST_TRAIN * items)
     train = (TRAIN * scale * MORE_TRAIN ** np.arange(20)).clip(1, most).round().astype(int)
     train = np.unique(train).tolist()
     first = 1 + int(np.searchsorted(train, min(0.9 * TRAIN * scale * harder ** HARDER[binary], train[-1])))
-    train = train[: first - 1 + len(SPENT)]
-    fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
-    check = min(max(CHECK * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
-    levels = np.unique((check * MORE_CHECK ** np.arange(len(SPENT))).clip(0, MOST_CHECK)).tolist()
-    looks = np.zeros((len(train), len(levels)))
-    looks[: first - 1] = delta * EARLY / max(1, first - 1) * 0.5 ** np.arange(1, len(levels) + 1)
-    for t in range(first - 1, len(train)):
-        for k in range(len(levels)):
-            on = t - (first - 1) + k
-            if on < len(SPENT):
-                looks[t, k] = delta * SPENT[on] / (on + 1)
+    train = train[: first - 1 + LEVELS]
+    fewest = np.log(SPENT * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
+    check = min(max(CHECK[binary] * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
+    levels = np.unique((check * MORE_CHECK ** np.arange(LEVELS)).clip(0, MOST_CHECK)).tolist()
+    looks = np.full((len(train), len(levels)), delta * (1 - SPENT) / max(1, len(train) * len(levels) - 1))
+    looks[first - 1, 0] = delta * SPENT
     return {
         "max_loss": max_loss,
         "delta": delta,
@@ -255,11 +251,10 @@ def look(job: Job, round: int) -> dict:
         best = max(ahead, key=lambda pair: ahead[pair], default=None)
         go_on = best is not None and ahead[best] > count + WORTH * len(score)
         if not go_on and count == 0 and ahead:
-            # whatever people are asked now they would be asked anyway; so as long as some may get good enough, go on
-            last = max(ahead)
-            means = np.cumsum(falling)[4:] / np.arange(5, len(falling) + 1)
-            better = (plan["train"][t - 1] / plan["train"][last[0] - 1]) ** falls
-            go_on, best = bool((means * better < plan["max_loss"]).any()), last
+            # what people are asked now they would be asked anyway; so as long as a little luck may do, go on
+            hope = options(plan, HOPE * falling, len(score), at, falls, binary, luck=0)
+            best = max(ahead, key=lambda pair: hope[pair])
+            go_on = hope[best] > WORTH * len(score)
         return [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None
 
     certificate, count = passing(most if afford is None else min(most, afford))
@@ -358,7 +353,13 @@ def learning(job: Job, round: int, at: tuple[int, int]) -> float:
 
 
 def options(
-    plan: dict, losses: np.ndarray, total: int, at: tuple[int, int], falls: float, binary: bool
+    plan: dict,
+    losses: np.ndarray,
+    total: int,
+    at: tuple[int, int],
+    falls: float,
+    binary: bool,
+    luck: float | None = None,
 ) -> dict[tuple[int, int], float]:
     """How many items the model would be left with, by the look that is aimed at, the one at hand and all further on.
 
@@ -366,28 +367,30 @@ def options(
     learn from. More training takes the hardest of these away, and lowers the losses of the others as T^-falls.
     """
     (t, k), train, levels, looks = at, plan["train"], plan["levels"], plan["looks"]
-    found = {}
+    luck, found = BAD_LUCK[binary] if luck is None else luck, {}
     for one, two in product(range(t, len(train) + 1), range(k, len(levels) + 1)):
         more, p, delta = train[one - 1] - train[t - 1], levels[two - 1], looks[one - 1][two - 1]
-        if delta and more < total:
+        if more < total:
             fallen = losses * (train[t - 1] / train[one - 1]) ** falls
-            passing = reach(fallen, 1 - more / total, p * total, plan["max_loss"], delta, binary)
+            passing = reach(fallen, 1 - more / total, p * total, plan["max_loss"], delta, binary, luck)
             found[one, two] = (1 - p) * total * passing
     return found
 
 
-def reach(losses: np.ndarray, left: float, checked: float, max_loss: float, delta: float, binary: bool) -> float:
+def reach(
+    losses: np.ndarray, left: float, checked: float, max_loss: float, delta: float, binary: bool, luck: float
+) -> float:
     """The share of the items that would pass if `checked` of them were checked with losses like these.
 
     losses: (n,) the surest first, of which only the first share `left` will be there. Evidence grows with the number
-    of checked items at the rate of the best bet on a mean loss below `max_loss`, BAD_LUCK wholly lost ones added.
+    of checked items at the rate of the best bet on a mean loss below `max_loss`, `luck` wholly lost ones added.
     """
-    n, luck = len(losses), BAD_LUCK[binary]
+    n = len(losses)
     if n == 0:
         return 0.0
     place, most = np.arange(1, n + 1), 1 / (1 - max_loss)
     best = np.full(n, -np.inf)
-    for bet in most * np.append(np.geomspace(0.01, 1, 30, endpoint=False), 0.999):
+    for bet in most * np.append(np.geomspace(0.02, 1, 12, endpoint=False), 0.999):
         lost = np.log1p(-bet * (1 - max_loss))
         gain = (
             losses * lost + (1 - losses) * np.log1p(bet * max_loss) if binary else np.log1p(-bet * (losses - max_loss))

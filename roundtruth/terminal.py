@@ -134,7 +134,8 @@ def forecast_words(found: dict) -> str:
     return (
         f"{spent}About {found['cost']:.2f} in all, in 8 of 10 such jobs between {found['low']:.2f} and "
         f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in {found['rounds']} "
-        f"rounds, {found['auto']} by the model. People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
+        f"rounds, {found['auto']} by the model. "
+        f"People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
     )
 
 

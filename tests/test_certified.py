@@ -67,9 +67,9 @@ def forced(monkeypatch, *stages):
     """Make the plan go from look to look as given, then finish."""
     there = certified.options
 
-    def options(plan, losses, total, at, falls, binary):
+    def options(plan, losses, total, at, falls, binary, luck=None):
         following = dict(pairwise(stages)).get(at)
-        assert there(plan, losses, total, at, falls, binary) is not None
+        assert there(plan, losses, total, at, falls, binary, luck) is not None
         return {following: float(total)} if following else {}
 
     monkeypatch.setattr(certified, "options", options)

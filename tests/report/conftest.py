@@ -47,7 +47,7 @@ class FakeJob:
         return kinds.get(self.spec.kind)
 
     def rounds_with(self, name):
-        return sorted(self.tables["threshold"])
+        return sorted(self.tables["threshold"]) if name == "threshold.json" else []
 
     def predictions(self, round):
         return self.tables["predictions"]
