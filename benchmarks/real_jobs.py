@@ -65,7 +65,7 @@ class Shared:
 def hindsight(job: Job) -> float | None:
     """The saving with the last model and the lowest threshold that keeps the target on all it did not learn from."""
     looks = [job.threshold(r) for r in job.rounds_with("threshold.json")]
-    if not looks or "model" not in looks[-1]:
+    if not looks or looks[-1] is None or "model" not in looks[-1]:
         return None
     predictions = job.predictions(looks[-1]["model"])
     truth = job.truth()

@@ -84,7 +84,7 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
         "train": train,
         "levels": levels,
         "first": first,
-        "looks": looks.round(12).tolist(),
+        "looks": looks.tolist(),
     }
 
 

@@ -119,7 +119,7 @@ data: input.manifest
 classes: [digit]
 output: job
 plan: certified  # or ground-truth
-target: {quality: 0.75}
+target: {quality: 0.7}
 workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
 prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
 weights: none

@@ -213,3 +213,27 @@ def test_the_cut_is_the_best_one():
     }  # fmt: skip
     truth = (np.array([[0, 0, 10, 10], [20, 20, 30, 30]], "float32"), np.zeros(2, int))
     assert 0.4 < detector._best_cut([boxes], [truth], np.ones(1)) <= 0.8
+
+
+def test_a_picture_is_called_empty_by_bayes_rule():
+    """A third of the pictures are empty; a score of .8 has density .4 on those and 1.6 on the others."""
+    assert detector._bare(np.array([0.8]), 1 / 3) == pytest.approx((1 / 3 * 0.4) / (1 / 3 * 0.4 + 2 / 3 * 1.6))
+    assert detector._bare(np.array([0.0, 1.0]), 0.0).tolist() == [0.0, 0.0]  # none was ever empty
+    assert detector._bare(np.array([0.0, 1.0]), 1.0).tolist() == [1.0, 1.0]
+
+
+def test_the_surest_box_stays_and_what_was_nearly_kept_makes_it_less_sure(tmp_path, short, monkeypatch):
+    pictures, labels = squares(tmp_path, 3)
+    learner = Detector(["red"], 0, None)
+    learner.train(pictures, labels)
+    learner.cut, learner.empty = 0.5, 0.1
+    box = np.array([[0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 50]], "float32")
+    scores = [[0.9, 0.3, 0.1], [0.4, 0.1, 0.1], [0.06, 0.05, 0.05]]
+    found = [{"boxes": box, "scores": np.array(some), "classes": np.zeros(3)} for some in scores]
+    monkeypatch.setattr(learner, "_detect", lambda pictures, progress=None: found)
+    kept = learner.predict(pictures)
+    assert kept["item"].tolist() == [1, 2, 3]
+    assert kept["class_id"].tolist() == [0, 0, -1]  # .4 is likelier a thing than nothing, .06 is not
+    # the first: one box kept of 1.3 that may be there, as .1 is too little to doubt for
+    assert kept["score"].tolist()[:2] == pytest.approx([0.9 / 1.3, 0.4])
+    assert kept["score"].tolist()[2] == pytest.approx(0.1 * 0.94 / (0.1 * 0.94 + 0.9 * 0.06))

@@ -19,6 +19,9 @@ class Store:
     def replace(self, path: str, data: bytes) -> None:
         self.files[path] = data
 
+    def exists(self, path: str) -> bool:
+        return path in self.files
+
 
 @dataclass
 class FakeJob:
@@ -47,7 +50,7 @@ class FakeJob:
         return kinds.get(self.spec.kind)
 
     def rounds_with(self, name):
-        return sorted(self.tables["threshold"]) if name == "threshold.json" else []
+        return [] if name == "forecast.json" else sorted(self.tables["threshold"])
 
     def predictions(self, round):
         return self.tables["predictions"]
