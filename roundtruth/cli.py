@@ -226,7 +226,11 @@ def demo(args) -> int:
         raise UserError(f"{folder}: --dir: holds the demo of {kind}; give another folder")
     if args.compare:
         files.append(demo.ground_truth(files[0]))
-    codes = [run_file(path, post=kind == "object-detection") for path in files]
+    from flows.private_server import prefect_server, settings
+
+    settings()
+    with prefect_server():  # one for both: what Prefect has still to tell of the first run would find no server
+        codes = [run_file(path, post=kind == "object-detection") for path in files]
     if args.compare:
         print_comparison([existing(path) for path in files])
     return max(codes)
