@@ -28,7 +28,7 @@ from learner import _classes  # noqa: E402
 from whole_jobs import outcome, run  # noqa: E402
 
 from roundtruth import learners, ledger  # noqa: E402
-from roundtruth.job import Job  # noqa: E402
+from roundtruth.job import Job, begin  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 
 
@@ -87,7 +87,6 @@ def main() -> None:
     parser.add_argument("--answers", type=Path, help="recorded answers to replay instead")
     parser.add_argument("--per-item", type=int, default=5, help="answers an item")
     parser.add_argument("--plan", default="certified")
-    parser.add_argument("--certificate")
     parser.add_argument("--weights", default="none")
     parser.add_argument("--memo", type=Path, help="a folder that keeps what models predict")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
@@ -118,7 +117,7 @@ def measure(args, folder: Path) -> dict:
                 "classes": _classes(records),
                 "output": (args.keep or folder).resolve() / f"{args.folder.name}-{args.noise}-{quality}-{seed}",
                 "plan": args.plan,
-                "target": {"quality": quality, "certificate": args.certificate},
+                "target": {"quality": quality},
                 "workforce": people,
                 "learner": "real_jobs:Shared",
                 "weights": weights,
@@ -128,8 +127,6 @@ def measure(args, folder: Path) -> dict:
             shutil.rmtree(spec.output, ignore_errors=True)
             if checked is None:
                 checked = folder / "items"
-                from roundtruth.job import begin
-
                 begin(spec)
                 job = Job(spec.output)
                 items = job.items()
@@ -137,8 +134,7 @@ def measure(args, folder: Path) -> dict:
                 shutil.copytree(Path(spec.output) / "items", checked)
                 shutil.rmtree(spec.output)
             job = run(spec, checked)
-            came = outcome(job)
-            row = {"target": quality, "seed": seed} | came | {"hindsight": hindsight(job)}
+            row = {"target": quality, "seed": seed} | outcome(job) | {"hindsight": hindsight(job)}
             rows.append(row | {"looks": [look(job.threshold(r)) for r in job.rounds_with("threshold.json")]})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     table = pd.DataFrame(rows)

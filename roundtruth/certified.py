@@ -20,6 +20,7 @@ import pandas as pd
 from roundtruth import certify, ledger, select
 from roundtruth.draw import uniforms
 from roundtruth.job import Job
+from roundtruth.spec import Target
 
 # How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
 # would save less and promise the same.
@@ -44,16 +45,15 @@ def prepare(job: Job) -> None:
     """Flip the coins and fix what each look may spend, before anybody is asked."""
     if job.store.exists("certificate.json"):
         return
-    items, target = askable(job), job.spec.target
+    items = askable(job)
     coins = uniforms(job.spec.seed, "coin", items["source"])
     job.store.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
-    delta = round(1 - target.confidence, 12)
-    plan = ladder(len(items), max_loss(job), delta, job.kind.COLUMNS == ["class_id"])
-    job.store.write_json("certificate.json", plan)
+    job.store.write_json("certificate.json", planned(job.spec.target, len(items), job.kind.COLUMNS == ["class_id"]))
 
 
-def max_loss(job: Job) -> float:
-    return round(1 - job.spec.target.quality, 12)
+def planned(target: Target, items: int, binary: bool) -> dict:
+    """The ladder for a job's target."""
+    return ladder(items, round(1 - target.quality, 12), round(1 - target.confidence, 12), binary)
 
 
 def askable(job: Job) -> pd.DataFrame:
@@ -231,8 +231,7 @@ def look(job: Job, round: int) -> dict:
     # of what passes only the lower end may be left out; so it ends above all that people were asked about since
     asked = rest[rest.index.isin(job.roles(round)["item"])].max()
     most = len(rest) if np.isnan(asked) else int((rest > asked).sum())
-    falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
-    falls = learning(job, round, at)
+    falling, falls = in_order(score[drawn], losses), learning(job, round, at)
 
     def passing(most: int) -> tuple[certify.Certificate, int]:
         certificate = certify.certify(
@@ -309,14 +308,18 @@ def checked(job: Job, round: int, model: int) -> tuple[pd.Series, np.ndarray, np
     return score, drawn, (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as lost
 
 
+def in_order(score: pd.Series, losses: np.ndarray) -> np.ndarray:
+    """The losses, the surest item's first."""
+    return losses[np.argsort(-score.to_numpy(), kind="stable")]
+
+
 def seen(job: Job, round: int) -> tuple[np.ndarray, int, float]:
     """(losses of the checked items, the surest first, number of items they stand for, the exponent they fall with) at
     a round's look."""
     found = job.threshold(round)
     assert found
     score, drawn, losses = checked(job, round, found["model"])
-    falling = losses[np.argsort(-score[drawn].to_numpy(), kind="stable")]
-    return falling, len(score), learning(job, round, tuple(found["stage"]))
+    return in_order(score[drawn], losses), len(score), learning(job, round, tuple(found["stage"]))
 
 
 def payable(job: Job, plan: dict, ahead: dict, total: int, at: tuple[int, int]) -> dict[tuple[int, int], float]:

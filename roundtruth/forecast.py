@@ -98,7 +98,7 @@ def through_looks(spec: JobSpec, items: int, binary: bool, job: Job | None, roun
     """(auto labels, people's rounds) at the end of each curve, by the certified plan."""
     looked = [r for r in job.rounds_with("threshold.json") if r <= round] if job else []
     if job is None or not looked:
-        plan = certified.ladder(items, 1 - spec.target.quality, 1 - spec.target.confidence, binary)
+        plan = certified.planned(spec.target, items, binary)
         return [best(plan, losses, items - plan["train"][0], (1, 1), f, binary) for losses, f in usual(binary)]
     found = job.threshold(looked[-1])
     assert found
