@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-BETS = (1.0, 1.5, 2.25, 3.375)  # the coin rule's bets, and the share of items that was expected to pass
-REACH = 0.6
+BET, ALL_IN, REACH = 2.25, 0.95, 0.6  # the coin rule's: docs/certificates.md, "The bet"
 SHARES, STEPS, LEVELS, ERRORS = 200, 1000, 32, 1000  # the walk rule's: docs/certificates.md, "The numbers"
 
 
@@ -148,11 +147,10 @@ def coin(scores, loss, pool, max_loss, delta, p, binary) -> np.ndarray:
     theta, checked, rest, _ = cuts(scores, loss, pool)
     reach = np.argmax(checked + rest >= REACH * (len(scores) + len(pool)))
     best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * (checked + rest)[reach] * (1 / p - 1)))
-    bets = best * np.array(BETS[:1] if binary else BETS)
-    bets = np.unique(np.minimum(bets, 0.999 * -np.log1p(-p) / (1 - max_loss)))  # each counts once
-    factor = 1 - (1 / p - 1) * np.expm1(bets * (loss[np.argsort(-scores)][:, None] - max_loss))
-    evidence = np.vstack([0 * bets, np.cumsum(np.log(factor), axis=0)])[checked]
-    enough = np.logaddexp.reduce(evidence, axis=1) - np.log(len(bets)) >= np.log(1 / delta) - 1e-9
+    bet = min(best * (1 if binary else BET), ALL_IN * -np.log1p(-p) / (1 - max_loss))
+    factor = 1 - (1 / p - 1) * np.expm1(bet * (loss[np.argsort(-scores)] - max_loss))
+    evidence = np.append(0, np.cumsum(np.log(factor)))[checked]
+    enough = evidence >= np.log(1 / delta) - 1e-9
     return theta[enough & (rest > 0)][::-1]
 
 

@@ -10,7 +10,8 @@ SHARES = 200  # cuts the walk rule looks at
 STEPS = 1000  # steps in which its bounds rise, at most
 LEVELS = 32  # levels tried for a bound
 ERRORS = 1000  # errors allowed among the checked items from which on the walk rule gives too little for its time
-BETS = (1.0, 1.5, 2.25, 3.375)  # the coin rule's bets, as multiples of the one that fits right-or-wrong losses
+BET = 2.25  # of losses that are not right or wrong, as a multiple of the bet that fits right-or-wrong ones
+ALL_IN = 0.95  # of the largest bet there can be: with all of it one wholly lost item would end the hope
 REACH = 0.6  # share of all items that is expected to pass
 
 
@@ -184,17 +185,14 @@ def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta,
     if reach == 0:
         return np.zeros(len(thresholds))
     expected = every >= rising[-reach]
-    # The bet that is best where the losses are 0 or 1 with mean max_loss; losses that vary less bear larger ones.
+    # The bet that is best where the losses are 0 or 1 with mean max_loss; losses that vary less bear a larger one.
     best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * np.sum(1 / p[expected] - 1)))
-    bets = np.unique(np.minimum(best * np.array(BETS[:1] if binary else BETS), 0.999 * limit[expected].min()))
-    terms = []
-    for bet in bets:
-        factor = -(1 / p[falling] - 1) * np.expm1(bet * (losses - max_loss))
-        with np.errstate(divide="ignore"):
-            log_e = np.append(0, np.cumsum(np.log1p(np.maximum(factor, -1))))[above]
-        ends = np.max(every, where=limit < bet, initial=-np.inf)
-        terms.append(np.where(thresholds > ends, log_e, -np.inf))
-    return np.logaddexp.reduce(terms) - np.log(len(terms))
+    bet = min(best * (1 if binary else BET), ALL_IN * limit[expected].min())
+    factor = -(1 / p[falling] - 1) * np.expm1(bet * (losses - max_loss))
+    with np.errstate(divide="ignore"):
+        log_e = np.append(0, np.cumsum(np.log1p(np.maximum(factor, -1))))[above]
+    ends = np.max(every, where=limit < bet, initial=-np.inf)
+    return np.where(thresholds > ends, log_e, -np.inf)
 
 
 def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:
