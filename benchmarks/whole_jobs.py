@@ -2,7 +2,7 @@
 their target. One JSON line.
 
     python benchmarks/whole_jobs.py --kind image-classification --jobs 200 [--noise 0] [--quality 0.95] [--items 1797]
-        [--plans certified ground-truth] [--first 0] [--set NAME=NUMBER]
+        [--plans certified ground-truth] [--first 0] [--keep DIR] [--set NAME=NUMBER]
 
 Image classification: scikit-learn's 1797 digits and logistic regression on their pixels. Object detection: a learner
 that is told the truth and errs as detectors do, by item and by how much it has learned. Each job has its own seed, so
@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,34 @@ def figures(found: list[dict], quality: float) -> dict:
     }  # fmt: skip
 
 
+def jobs(folder: Path, kind: str, items: int, quality: float, noise: float, plans: list, seeds, keep=None) -> dict:
+    """What the jobs of each plan came to, one a seed: {plan: [outcome]}. keep: a folder that keeps the job folders."""
+    sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
+    classes, checked, found = write(folder, kind, items), None, {name: [] for name in plans}
+    for seed, name in product(seeds, plans):
+        spec = {
+            "name": f"{kind} {quality} {seed}",
+            "kind": kind,
+            "data": str(folder / "input.manifest"),
+            "classes": classes,
+            "output": str((keep or folder).resolve() / f"{kind}-{noise}-{quality}-{name}-{seed}"),
+            "plan": name,
+            "target": {"quality": quality},
+            "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
+            "learner": f"whole_jobs:{'Boxes' if kind == 'object-detection' else 'Digits'}",
+            "weights": "none",
+            "seed": seed,
+        }
+        job = run(JobSpec.model_validate(spec), checked)
+        if checked is None:
+            checked = folder / "items"
+            shutil.copytree(Path(job.address) / "items", checked)
+        found[name].append(outcome(job))
+        if not keep:
+            shutil.rmtree(job.address)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=list(kinds.KINDS), default="image-classification")
@@ -218,48 +247,20 @@ def main() -> None:
     parser.add_argument("--quality", type=float)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
+    parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=NUMBER", help="a number of the plan, to try"
     )
     args = parser.parse_args()
     for name, _, value in (pair.partition("=") for pair in args.set):
         setattr(certified, name, type(getattr(certified, name))(eval(value)))
-    boxes = args.kind == "object-detection"
-    items = args.items or (1000 if boxes else 1797)
+    items = args.items or (1000 if args.kind == "object-detection" else 1797)
     quality = args.quality or kinds.get(args.kind).QUALITY
-    sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
-    start, found = time.process_time(), {name: [] for name in args.plans}
+    start = time.process_time()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
-        folder = Path(folder)
-        classes, checked = write(folder, args.kind, items), None
-        for seed in range(args.first, args.first + args.jobs):
-            for name in args.plans:
-                spec = JobSpec.model_validate(
-                    {
-                        "name": "job",
-                        "kind": args.kind,
-                        "data": str(folder / "input.manifest"),
-                        "classes": classes,
-                        "output": str(folder / f"{name}-{seed}"),
-                        "plan": name,
-                        "target": {"quality": quality},
-                        "workforce": {
-                            "backend": "simulated",
-                            "truth": str(folder / "truth.manifest"),
-                            "noise": args.noise,
-                        },
-                        "learner": "whole_jobs:Boxes" if boxes else "whole_jobs:Digits",
-                        "weights": "none",
-                        "seed": seed,
-                    }
-                )
-                job = run(spec, checked)
-                if checked is None:
-                    checked = folder / "items"
-                    shutil.copytree(Path(spec.output) / "items", checked)
-                found[name].append(outcome(job))
-                shutil.rmtree(spec.output)
+        seeds = range(args.first, args.first + args.jobs)
+        found = jobs(Path(folder), args.kind, items, quality, args.noise, args.plans, seeds, args.keep)
     line = {"kind": args.kind, "items": items, "quality": quality, "noise": args.noise, "set": args.set}
     line |= {name: figures(rows, quality) for name, rows in found.items()}
     line["cpu_seconds_a_job"] = (time.process_time() - start) / args.jobs / len(args.plans)

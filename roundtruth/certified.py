@@ -27,10 +27,10 @@ from roundtruth.spec import Target
 TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
 HARDER = {True: 0.37, False: 2.0}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
 EASY = 0.4
-CHECK = {True: 0.44, False: 0.65}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
-CLOSER = {True: 0.5, False: 2.0}  # as HARDER, for the checked ones
+CHECK = {True: 0.44, False: 0.6}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
+CLOSER = {True: 0.5, False: 2.6}  # as HARDER, for the checked ones
 FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
-FIRST = 0.2  # this share of all items
+FIRST = 0.4  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
 LEVELS = 4  # numbers of items to check, and of training sets from the one on that is likely to be enough
@@ -226,8 +226,7 @@ def look(job: Job, round: int) -> dict:
     model = max(r for r in job.rounds_with("predictions/done.json") if r <= round)
     score, drawn, losses = checked(job, round, model)
     binary, p, delta = job.kind.COLUMNS == ["class_id"], plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
-    worth = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item) >= job.spec.prices.per_auto_label
-    rest, afford = score[~drawn], ledger.affordable(job, human=False)
+    rest, afford, worth = score[~drawn], ledger.affordable(job, human=False), ledger.auto_pays(job.spec)
     # of what passes only the lower end may be left out; so it ends above all that people were asked about since
     asked = rest[rest.index.isin(job.roles(round)["item"])].max()
     most = len(rest) if np.isnan(asked) else int((rest > asked).sum())

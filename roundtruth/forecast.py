@@ -97,6 +97,8 @@ def shown(losses: np.ndarray, falls: float) -> list[tuple[np.ndarray, float]]:
 def through_looks(spec: JobSpec, items: int, binary: bool, job: Job | None, round: int) -> list[tuple[int, int]]:
     """(auto labels, people's rounds) at the end of each curve, by the certified plan."""
     looked = [r for r in job.rounds_with("threshold.json") if r <= round] if job else []
+    if not ledger.auto_pays(spec):
+        return [(0, 2)]
     if job is None or not looked:
         plan = certified.planned(spec.target, items, binary)
         return [best(plan, losses, items - plan["train"][0], (1, 1), f, binary) for losses, f in usual(binary)]

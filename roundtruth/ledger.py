@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from roundtruth.spec import Prices
+from roundtruth.spec import JobSpec, Prices
 
 
 def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
@@ -24,6 +24,11 @@ def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
 def human_price(prices: Prices, answers_per_item: int) -> float:
     """What one item costs that people label."""
     return round(prices.per_item + answers_per_item * prices.per_answer, 6)
+
+
+def auto_pays(spec: JobSpec) -> bool:
+    """Whether an auto label costs no more than people's label of an item."""
+    return spec.prices.per_auto_label <= human_price(spec.prices, spec.workforce.answers_per_item)
 
 
 def totals(costs: pd.DataFrame, labeled: int, price: float) -> dict:

@@ -49,6 +49,15 @@ def test_at_the_end_it_is_what_was_paid(plan, make):
         assert found["low"] == found["high"] == pytest.approx(summary["cost"]["total"])
 
 
+def test_where_the_model_costs_more_than_people_they_label_everything(make):
+    spec = make(300, plan="certified", target={"quality": 0.6}, prices={"per_auto_label": 9.0})
+    told = forecast.of(spec)
+    whole_cost = 300 * 0.26
+    assert (told["auto"], told["low"], told["cost"], told["high"]) == (0, *[pytest.approx(whole_cost)] * 3)
+    job = run_job(spec)
+    assert (job.last_round(), job.summary()["cost"]["total"]) == (told["rounds"], pytest.approx(whole_cost))
+
+
 def test_each_round_leaves_its_forecast_and_they_are_told_in_order(make):
     job = run_job(make(300, plan="certified", target={"quality": 0.8}))
     told = forecast.told(job)
