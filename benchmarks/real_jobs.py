@@ -4,9 +4,9 @@
         [--answers answers.csv] [--per-item 5] [--plan certified] [--memo DIR]
 
 FOLDER has an input.manifest and a truth.manifest (attribute `truth`) in Ground Truth's schema. A model follows from
-its training set and its seed, so that jobs which come to the same training set share it; with --memo also with those of
-the next call. `hindsight` is what the last model would have saved if the lowest threshold that keeps the target had
-been known without checking anything.
+its training set, its seed and the model before, so that jobs which come to the same training sets share it; with
+--memo also with those of the next call. `hindsight` is what the last model would have saved if the lowest threshold
+that keeps the target had been known without checking anything.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -43,11 +44,14 @@ class Shared:
     def train(self, pictures, labels, progress=None):
         inner = learners.load("default", self.kind)(self.classes, self.seed, self.weights)
         labels = labels[["item", *self.kind.COLUMNS]].sort_values(["item", *self.kind.COLUMNS], ignore_index=True)
-        about = [self.classes, self.seed, sorted(pictures.items.tolist()), labels.to_csv(), self.memo.name]
-        self.key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
+        about = [self.classes, self.seed, sorted(pictures.items.tolist()), labels.to_csv(), self.memo.name, self.key]
+        before, self.key = self.key, hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
         path = self.memo / f"{self.key}.parquet"
         if not path.exists():
+            if before:
+                inner.load(torch.load(self.memo / f"{before}.pt", weights_only=True))
             inner.train(pictures, labels, progress)
+            torch.save(inner.state(), path.with_suffix(".pt"))
             others = self.pictures.take(~np.isin(self.pictures.items, pictures.items))
             inner.predict(others).to_parquet(path)
 
@@ -154,10 +158,10 @@ def figures(rows: pd.DataFrame, quality: float) -> dict:
     from scipy.stats import t
 
     n, saving = len(rows), rows["saving"]
-    spread = t.ppf(0.975, n - 1) * saving.std() / np.sqrt(n) if n > 1 else np.nan
+    spread = t.ppf(0.975, n - 1) * saving.std() / np.sqrt(n) if n > 1 else None
     truth = rows["quality"]
     return {
-        "jobs": n, "saving": saving.mean(), "interval": [saving.mean() - spread, saving.mean() + spread],
+        "jobs": n, "saving": saving.mean(), "interval": spread and [saving.mean() - spread, saving.mean() + spread],
         "savings": saving.tolist(), "hindsight": rows["hindsight"].mean(), "auto": rows["auto"].mean(),
         "asked": rows["asked"].mean(), "rounds": rows["rounds"].mean(),
         "quality": truth.mean(), "broken": int((truth < quality).sum()),

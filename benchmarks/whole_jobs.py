@@ -40,6 +40,7 @@ class Digits:
     """Logistic regression on pixels, by item."""
 
     pixels: np.ndarray  # (items, 64)
+    truth: pd.DataFrame
 
     def __init__(self, classes, seed, weights):
         self.classes, self.found = len(classes), {}
@@ -116,6 +117,7 @@ def write(folder: Path, kind: str, items: int) -> list[str]:
 
         found = load_digits()
         Digits.pixels = found.data / 16
+        Digits.truth = pd.DataFrame({"item": np.arange(len(found.target)) + 1, "class_id": found.target})
         classes = [str(number) for number in range(10)]
         labels = [
             {"truth": int(number), "truth-metadata": metadata | {"class-name": str(number), "confidence": 1.0}}

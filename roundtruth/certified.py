@@ -48,7 +48,7 @@ def prepare(job: Job) -> None:
     items = askable(job)
     coins = uniforms(job.spec.seed, "coin", items["source"])
     job.store.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
-    job.store.write_json("certificate.json", planned(job.spec.target, len(items), job.kind.COLUMNS == ["class_id"]))
+    job.store.write_json("certificate.json", planned(job.spec.target, len(items), job.kind.BINARY))
 
 
 def planned(target: Target, items: int, binary: bool) -> dict:
@@ -199,7 +199,7 @@ def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.n
         if t == 1:
             train = select.random(items, want, job.spec.seed)
         else:
-            train = hardest(job, max(r for r in job.rounds_with("predictions/done.json") if r <= round), want - before)
+            train = hardest(job, job.model_round(round), want - before)
         train = train[~np.isin(train, have)]
     coins = job.store.read_table("coins.parquet")
     below = coins["item"][coins["coin"] < plan["levels"][k - 1]].to_numpy()
@@ -223,9 +223,9 @@ def look(job: Job, round: int) -> dict:
     at = stage(job, round)
     assert at is not None
     (t, k), plan = at, fixed(job)
-    model = max(r for r in job.rounds_with("predictions/done.json") if r <= round)
+    model = job.model_round(round)
     score, drawn, losses = checked(job, round, model)
-    binary, p, delta = job.kind.COLUMNS == ["class_id"], plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
+    binary, p, delta = job.kind.BINARY, plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
     rest, afford, worth = score[~drawn], ledger.affordable(job, human=False), ledger.auto_pays(job.spec)
     # of what passes only the lower end may be left out; so it ends above all that people were asked about since
     asked = rest[rest.index.isin(job.roles(round)["item"])].max()
@@ -340,7 +340,7 @@ def learning(job: Job, round: int, at: tuple[int, int]) -> float:
     """The exponent with which the loss falls: half what the kind's is, half what this job's first and latest model show
     on the items checked of both."""
     (t, _), train = at, fixed(job)["train"]
-    usual = LEARNING[job.kind.COLUMNS == ["class_id"]]
+    usual = LEARNING[job.kind.BINARY]
     if t == 1:
         return usual
     roles, people = job.roles(round), job.human_labels(until=round)

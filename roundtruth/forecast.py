@@ -54,7 +54,7 @@ def told(job: Job) -> pd.DataFrame:
 
 
 def ends(spec: JobSpec, items: int, spent: float, job: Job | None = None, round: int = 0) -> dict:
-    binary = get(spec.kind).COLUMNS == ["class_id"]
+    binary = get(spec.kind).BINARY
     follow = through_looks if spec.plan == "certified" else through_fifths
     auto, rounds = np.array(follow(spec, items, binary, job, round)).T
     price = ledger.human_price(spec.prices, spec.workforce.answers_per_item)

@@ -222,6 +222,10 @@ class Job:
         rounds = self.rounds_with("workers.parquet")
         return self.store.read_table(self.path(rounds[-1], "workers.parquet")) if rounds else None
 
+    def model_round(self, round: int) -> int:
+        """The round of the newest model there was in a round: the one that its threshold is for."""
+        return max(r for r in self.rounds_with("predictions/done.json") if r <= round)
+
     def validation(self, round: int) -> pd.DataFrame | None:
         """(item, score, quality) of the validation items against the model that a round's threshold is for."""
         models = [r for r in self.rounds_with("predictions/done.json") if r <= round]

@@ -45,11 +45,6 @@ def calibrates(job: Job, round: int) -> bool:
     return certified.calibrates(job, round) if is_certified(job) else has_machine_half(job, round)
 
 
-def model_round(job: Job, round: int) -> int:
-    """The round whose model a round's threshold is for."""
-    return max(r for r in job.rounds_with("predictions/done.json") if r <= round)
-
-
 def model_number(job: Job, round: int) -> int:
     """What a model's chance follows from, beside the seed."""
     return (certified.stage(job, round) or (0, 0))[0] if is_certified(job) else round

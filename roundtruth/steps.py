@@ -185,12 +185,22 @@ def pictures(job: Job, items) -> Pictures:
     return Pictures(table[table["item"].isin(items) & table.failure.isna()].reset_index(drop=True))
 
 
+def trained(job: Job, round: int) -> dict:
+    import torch
+
+    state = io.BytesIO(job.store.read(job.path(round, "model/model.pt")))
+    return torch.load(state, weights_only=True, map_location="cpu")
+
+
 @once("model/model.pt")
 def train(job: Job, round: int, progress: Progress | None) -> None:
-    """Train a model on the labels of training items, and on those that items came with."""
+    """Go on from the last model with the labels of training items, and those that items came with."""
     labels = job.outcome()
     labels = labels[labels.role.isin(("train", "input"))]
     model = learner(job, round)
+    before = [r for r in job.rounds_with("model/model.pt") if r < round]
+    if before:
+        model.load(trained(job, before[-1]))
     model.train(pictures(job, labels["item"]), labels.reset_index(drop=True), progress)
     job.store.write_once(job.path(round, "model/model.pt"), dump(model.state()))
 
@@ -198,11 +208,8 @@ def train(job: Job, round: int, progress: Progress | None) -> None:
 @once("predictions/done.json")
 def infer(job: Job, round: int, progress: Progress | None) -> None:
     """Predict the whole pool, and what people were asked about but not to learn from, in shards."""
-    import torch
-
     model = learner(job, round)
-    state = io.BytesIO(job.store.read(job.path(round, "model/model.pt")))
-    model.load(torch.load(state, weights_only=True, map_location="cpu"))
+    model.load(trained(job, round))
     roles = job.roles(round)
     items = np.sort(np.concatenate([job.pool(), roles["item"][roles["role"] != "train"]]))
     shards = np.array_split(items, -(-len(items) // PREDICT))
@@ -234,7 +241,7 @@ def autolabel(job: Job, round: int, progress: Progress | None) -> None:
     theta = found["threshold"] if found.get("final", True) else None
     labels = no_labels(job.kind)
     if theta is not None:
-        predictions = job.predictions(plan.model_round(job, round))
+        predictions = job.predictions(job.model_round(round))
         score = job.kind.confidence(predictions)
         score = score[(score >= theta) & score.index.isin(job.pool())].sort_values(ascending=False, kind="stable")
         sure = score.index[: ledger.affordable(job, human=False)]

@@ -20,6 +20,7 @@ class Kind(Protocol):
     NAME: str
     TYPE: str  # the `type` of Ground Truth's metadata
     COLUMNS: list[str]  # a label's own columns
+    BINARY: bool  # whether a label is right or wrong, and nothing between
     QUALITY: float  # the target where the user names none
     QUALITY_NAME: str
     LEARNER: str  # package.module:Name of the default learner

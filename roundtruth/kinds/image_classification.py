@@ -14,6 +14,7 @@ from roundtruth.kinds import common
 NAME = "image-classification"
 TYPE = "groundtruth/image-classification"
 COLUMNS = ["class_id"]
+BINARY = True
 QUALITY = 0.95
 QUALITY_NAME = "accuracy"
 LEARNER = "roundtruth.learners.classifier:Classifier"

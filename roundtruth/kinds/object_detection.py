@@ -16,6 +16,7 @@ NAME = "object-detection"
 TYPE = "groundtruth/object-detection"
 SIDES = ["left", "top", "width", "height"]
 COLUMNS = ["class_id", *SIDES]
+BINARY = False
 QUALITY = 0.6
 QUALITY_NAME = "mean IoU"
 LEARNER = "roundtruth.learners.detector:Detector"

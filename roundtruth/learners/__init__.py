@@ -24,8 +24,9 @@ class Learner(Protocol):
     def __init__(self, classes: list[str], seed: int, weights: dict | None): ...
 
     def train(self, pictures: Pictures, labels: pd.DataFrame, progress: Progress | None = None) -> None:
-        """Learn from `labels` (column item and the kind's), from new each time. Labels of other items are ignored.
+        """Learn from `labels` (column item and the kind's); labels of other items are ignored.
 
+        A learner that was loaded is the job's last model; it may go on from what that knows, or begin anew.
         A picture on which there is nothing has one row with class_id -1.
         """
         ...

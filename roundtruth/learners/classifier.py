@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from roundtruth.draw import uniforms
 from roundtruth.learners.backbone import Average, Backbone, device, rate, resized, same_twice, shell
 from roundtruth.pictures import Pictures
 
@@ -41,6 +42,7 @@ class Settings:
 
 
 SETTINGS = Settings()
+NEVER = -1e9  # the bias of a class that was in no training picture
 
 
 class Network(nn.Module):
@@ -98,14 +100,19 @@ class Classifier:
         with torch.random.fork_rng(), same_twice(where):
             torch.manual_seed(self.seed)
             chance = np.random.default_rng(self.seed)
+            before, built = self.network, (self.side, self.width)
             self.side = _side(pictures, self.weights is not None, where)
             images, target = self._load(pictures), torch.tensor(known.loc[pictures.items].to_numpy("int64"))
             colour = bool((images.amax(1) != images.amin(1)).any())  # photographs may be mirrored, signs may not
-            shuffled = chance.permutation(len(images))
-            held = shuffled[: int(s.held_back * len(images))]
-            kept = shuffled[len(held) :]
+            apart = uniforms(0, "held back", pictures.items) < s.held_back  # the same ones in every model of a job
+            apart &= len(images) > 10
+            held, kept = np.flatnonzero(apart), np.flatnonzero(~apart)
             self.width = s.width if colour else s.grey_width
             network = self._build().to(where)
+            if before is not None and built == (self.side, self.width):
+                network.load_state_dict(before.state_dict())
+                bias = network.head[1].bias.data
+                bias[bias < NEVER / 2] = 0  # what it was not shown then it may learn now
             average = Average(network, s.average)
             tuned = network.backbone.parameters() if network.backbone else []
             fresh = network.head.parameters() if network.backbone else network.parameters()
@@ -132,7 +139,7 @@ class Classifier:
 
             self.network = average.network
             unseen = sorted(set(range(len(self.classes))) - set(target.tolist()))
-            self.network.head[1].bias.data[unseen] = -1e9  # what it was never shown it never says
+            self.network.head[1].bias.data[unseen] = NEVER  # what it was never shown it never says
             self.temperature = _temperature(self._logits(images[held]), target[held]) if len(held) >= 10 else 1.0
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
@@ -155,12 +162,12 @@ class Classifier:
         tensors = {} if self.network is None else self.network.state_dict()
         return {
             "side": self.side, "width": self.width, "temperature": self.temperature, "classes": list(self.classes),
-            "seed": self.seed, "weights": shell(self.weights), "tensors": {k: v.cpu() for k, v in tensors.items()},
+            "weights": shell(self.weights), "tensors": {k: v.cpu() for k, v in tensors.items()},
         }  # fmt: skip
 
     def load(self, state: dict) -> None:
         self.side, self.width, self.temperature = state["side"], state["width"], state["temperature"]
-        self.classes, self.seed, self.weights = state["classes"], state["seed"], state["weights"]
+        self.classes, self.weights = state["classes"], state["weights"]
         self.network = None
         if self.side:
             self.network = self._build()

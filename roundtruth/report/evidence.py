@@ -35,7 +35,7 @@ def last_look(job) -> Look | None:
     round, found = next(((round, found) for round, found in looks if found and found["checked"]), (0, None))
     if found is None:
         return None
-    predictions = job.predictions(plan.model_round(job, round))
+    predictions = job.predictions(job.model_round(round))
     score = job.kind.confidence(predictions)
     roles = job.roles(round)
     drawn = score.index.isin(roles["item"][roles["role"].isin(plan.CHECKED)])

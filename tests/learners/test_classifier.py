@@ -59,6 +59,32 @@ def test_the_state_survives_a_file(learned):
     pd.testing.assert_frame_equal(other.predict(rest), learner.predict(rest))
 
 
+def test_a_loaded_one_goes_on_from_what_it_knew(learned, short, monkeypatch):
+    learner, rest, labels = learned
+    monkeypatch.setattr(classifier.SETTINGS, "lr", 1e-5)
+    right = []
+    for state in (learner.state(), None):
+        other = Classifier(NAMES, 5, None)
+        if state:
+            other.load(state)
+        other.train(rest, labels)
+        right.append(other.predict(rest).merge(labels, on="item").eval("class_id_x == class_id_y").mean())
+    assert right[0] > 0.9 > 0.6 > right[1]
+
+
+def test_a_class_that_was_new_to_a_loaded_one_can_be_learned(tmp_path, monkeypatch):
+    pictures, labels = stripes(tmp_path, 120)
+    monkeypatch.setattr(classifier.SETTINGS, "passes", 120)
+    learner = Classifier(NAMES, 0, None)
+    learner.train(pictures, labels[labels["class_id"] != 2])
+    assert not learner.predict(pictures)["class_id"].eq(2).any()
+    other = Classifier(NAMES, 1, None)
+    other.load(learner.state())
+    other.train(pictures, labels)
+    both = other.predict(pictures).merge(labels, on="item")
+    assert both.eval("class_id_x == class_id_y")[both["class_id_y"] == 2].mean() > 0.8
+
+
 def test_seeds(tmp_path, short):
     pictures, labels = stripes(tmp_path, 40, colour=True)
     found = []

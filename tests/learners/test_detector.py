@@ -93,6 +93,19 @@ def test_the_state_survives_a_file(learned):
     pd.testing.assert_frame_equal(other.predict(rest), learner.predict(rest))
 
 
+def test_a_loaded_one_goes_on_from_what_it_knew(learned, short, monkeypatch):
+    learner, rest, labels, _ = learned
+    monkeypatch.setattr(detector.SETTINGS, "lr", 1e-5)
+    quality = []
+    for state in (learner.state(), None):
+        other = Detector(["red", "blue"], 5, None)
+        if state:
+            other.load(state)
+        other.train(rest, labels)
+        quality.append(object_detection.quality(other.predict(rest), labels).mean())
+    assert quality[0] > 0.6 > 0.5 > quality[1]  # two fifths of the pictures are empty
+
+
 PROGRAM = """
 import sys
 from dataclasses import replace
