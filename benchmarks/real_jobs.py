@@ -69,10 +69,10 @@ class Shared:
 def hindsight(job: Job) -> float | None:
     """The saving with the last model and the lowest threshold that keeps the target on all it did not learn from."""
     looks = [job.threshold(r) for r in job.rounds_with("threshold.json")]
-    if not looks or looks[-1] is None or "model" not in looks[-1]:
+    truth = job.truth()  # None where recorded answers are replayed
+    if truth is None or not looks or looks[-1] is None or "model" not in looks[-1]:
         return None
     predictions = job.predictions(looks[-1]["model"])
-    truth = job.truth()
     score = job.kind.confidence(predictions)
     quality = job.kind.quality(predictions, truth).reindex(score.index)
     means = quality[score.sort_values(ascending=False, kind="stable").index].expanding().mean().to_numpy()
@@ -162,7 +162,7 @@ def figures(rows: pd.DataFrame, quality: float) -> dict:
     truth = rows["quality"]
     return {
         "jobs": n, "saving": saving.mean(), "interval": spread and [saving.mean() - spread, saving.mean() + spread],
-        "savings": saving.tolist(), "hindsight": rows["hindsight"].mean(), "auto": rows["auto"].mean(),
+        "savings": saving.tolist(), "hindsight": rows["hindsight"].astype(float).mean(), "auto": rows["auto"].mean(),
         "asked": rows["asked"].mean(), "rounds": rows["rounds"].mean(),
         "quality": truth.mean(), "broken": int((truth < quality).sum()),
     }  # fmt: skip
