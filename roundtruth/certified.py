@@ -374,29 +374,30 @@ def options(
         more, p, delta = train[one - 1] - train[t - 1], levels[two - 1], looks[one - 1][two - 1]
         if more < total:
             fallen = losses * (train[t - 1] / train[one - 1]) ** falls
-            passing = reach(fallen, 1 - more / total, p * total, plan["max_loss"], delta, binary, luck)
+            passing = reach(fallen, 1 - more / total, p, total, plan["max_loss"], delta, binary, luck)
             found[one, two] = (1 - p) * total * passing
     return found
 
 
 def reach(
-    losses: np.ndarray, left: float, checked: float, max_loss: float, delta: float, binary: bool, luck: float
+    losses: np.ndarray, left: float, p: float, total: float, max_loss: float, delta: float, binary: bool, luck: float
 ) -> float:
-    """The share of the items that would pass if `checked` of them were checked with losses like these.
+    """The share of the items that would pass if they were checked with probability p and had losses like these.
 
-    losses: (n,) the surest first, of which only the first share `left` will be there. Evidence grows with the number
-    of checked items at the rate of the best bet on a mean loss below `max_loss`, `luck` wholly lost ones added.
+    losses: (n,) of `total` items, the surest first, of which only the first share `left` will be there. Evidence grows
+    with the number of checked items: at the rate of the coin rule's bet on these losses or, of right-or-wrong ones,
+    where another rule does better, of the best bet on a mean loss below `max_loss`. `luck` wholly lost ones are added.
     """
     n = len(losses)
     if n == 0:
         return 0.0
-    place, most = np.arange(1, n + 1), 1 / (1 - max_loss)
-    best = np.full(n, -np.inf)
-    for bet in most * np.append(np.geomspace(0.02, 1, 12, endpoint=False), 0.999):
-        lost = np.log1p(-bet * (1 - max_loss))
-        gain = (
-            losses * lost + (1 - losses) * np.log1p(bet * max_loss) if binary else np.log1p(-bet * (losses - max_loss))
-        )
-        best = np.maximum(best, (np.cumsum(gain) + luck * lost) / (place + luck))
-    passes = (best * place / n * checked >= np.log(1 / delta)) & (place <= np.ceil(left * n))
+    place, values = np.arange(1, n + 1), np.append(losses, 1.0)
+    if binary:
+        bets = np.append(np.geomspace(0.02, 1, 12, endpoint=False), 0.999) / (1 - max_loss)
+        gains = [values * np.log1p(-b * (1 - max_loss)) + (1 - values) * np.log1p(b * max_loss) for b in bets]
+    else:
+        expected = np.full(max(1, int(certify.REACH * left * total)), p)
+        gains = [certify.evidence(values, p, certify.bet_on(expected, max_loss, delta, binary), max_loss)]
+    best = np.max([(np.cumsum(gain[:-1]) + luck * gain[-1]) / (place + luck) for gain in gains], axis=0)
+    passes = (best * place / n * p * total >= np.log(1 / delta)) & (place <= np.ceil(left * n))
     return float(min(place[passes].max(initial=0) / n, left))

@@ -179,20 +179,33 @@ def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta,
     drawn and exp(bet l) if not. Betting on means: Waudby-Smith and Ramdas (2024); here on the rest of a finite pool.
     """
     p = np.broadcast_to(p, len(every))
-    with np.errstate(divide="ignore"):
-        limit = -np.log1p(-p) / (1 - max_loss)  # a larger bet could make the factor negative
     reach = int(np.ceil(REACH * np.count_nonzero(every > np.max(every, where=p == 0, initial=-np.inf))))
     if reach == 0:
         return np.zeros(len(thresholds))
     expected = every >= rising[-reach]
-    # The bet that is best where the losses are 0 or 1 with mean max_loss; losses that vary less bear a larger one.
-    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * np.sum(1 / p[expected] - 1)))
-    bet = min(best * (1 if binary else BET), ALL_IN * limit[expected].min())
-    factor = -(1 / p[falling] - 1) * np.expm1(bet * (losses - max_loss))
-    with np.errstate(divide="ignore"):
-        log_e = np.append(0, np.cumsum(np.log1p(np.maximum(factor, -1))))[above]
-    ends = np.max(every, where=limit < bet, initial=-np.inf)
+    bet = bet_on(p[expected], max_loss, delta, binary)
+    log_e = np.append(0, np.cumsum(evidence(losses, p[falling], bet, max_loss)))[above]
+    ends = np.max(every, where=_limit(p, max_loss) < bet, initial=-np.inf)
     return np.where(thresholds > ends, log_e, -np.inf)
+
+
+def bet_on(p: np.ndarray, max_loss: float, delta: float, binary: bool) -> float:
+    """The coin rule's bet. p: the probabilities of the items that are expected to pass."""
+    # best where the losses are 0 or 1 with mean max_loss; losses that vary less bear a larger one
+    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * np.sum(1 / p - 1)))
+    return min(best * (1 if binary else BET), ALL_IN * _limit(p, max_loss).min())
+
+
+def evidence(losses: np.ndarray, p: np.ndarray | float, bet: float, max_loss: float) -> np.ndarray:
+    """What each drawn item adds to log E."""
+    with np.errstate(divide="ignore"):
+        return np.log1p(np.maximum(-(1 / p - 1) * np.expm1(bet * (losses - max_loss)), -1))
+
+
+def _limit(p: np.ndarray, max_loss: float) -> np.ndarray:
+    """A larger bet could make an item's factor negative."""
+    with np.errstate(divide="ignore"):
+        return -np.log1p(-p) / (1 - max_loss)
 
 
 def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:
