@@ -34,7 +34,7 @@ FIRST = 0.4  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
 LEVELS = 4  # numbers of items to check, and of training sets from the one on that is likely to be enough
-SPENT = 0.5  # of delta: by the look that is meant to be the last; all others share what is left
+SPENT = 0.5, 0.2  # of delta: by the look that is meant to be the last, and where it fails by more checks of that model
 LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
 BAD_LUCK = {True: 0.5, False: 0.2}  # wholly lost items added to the checked ones where it is expected what will pass
 HOPE = 0.9  # where nothing is expected: by how much lower losses than those of the checked items may turn out to be
@@ -73,11 +73,14 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     train = np.unique(train).tolist()
     first = 1 + int(np.searchsorted(train, min(0.9 * TRAIN * scale * harder ** HARDER[binary], train[-1])))
     train = train[: first - 1 + LEVELS]
-    fewest = np.log(SPENT * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
+    fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
     check = min(max(CHECK[binary] * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
     levels = np.unique((check * MORE_CHECK ** np.arange(LEVELS)).clip(0, MOST_CHECK)).tolist()
-    looks = np.full((len(train), len(levels)), delta * (1 - SPENT) / max(1, len(train) * len(levels) - 1))
-    looks[first - 1, 0] = delta * SPENT
+    looks = np.zeros((len(train), len(levels)))
+    looks[first - 1, : len(SPENT)] = SPENT[: len(levels)]
+    others = looks == 0
+    looks[others] = (1 - sum(SPENT)) / max(1, others.sum())
+    looks *= delta / looks.sum()
     return {
         "max_loss": max_loss,
         "delta": delta,
@@ -253,7 +256,13 @@ def look(job: Job, round: int) -> dict:
             hope = options(plan, HOPE * falling, len(score), at, falls, binary, luck=0)
             best = max(ahead, key=lambda pair: hope[pair])
             go_on = hope[best] > WORTH * len(score)
-        return [t + 1, k] if go_on and best and best[0] > t else [t, k + 1] if go_on else None
+        if count == 0 and at == (plan["first"], 1) and (t, k + 1) in ahead:
+            # the first check of what is likely to be enough: a bad draw is likelier than a bad model
+            best, go_on = (t, k + 1), True
+        if not go_on or best is None:
+            return None
+        # more is checked only once the training set is as large as it is likely to have to be
+        return [t + 1, k] if best[0] > t or (t < plan["first"] and (t + 1, k) in ahead) else [t, k + 1]
 
     certificate, count = passing(most if afford is None else min(most, afford))
     ahead = options(plan, falling, len(score), at, falls, binary) if worth else {}

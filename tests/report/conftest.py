@@ -52,6 +52,9 @@ class FakeJob:
     def rounds_with(self, name):
         return [] if name == "forecast.json" else sorted(self.tables["threshold"])
 
+    def model_round(self, round):
+        return max(r for r in self.rounds_with("predictions/done.json") if r <= round)
+
     def predictions(self, round):
         return self.tables["predictions"]
 
