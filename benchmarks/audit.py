@@ -45,10 +45,9 @@ def audited(kind: str, quality: float, seed: int, truth: pd.DataFrame, learner) 
     of, items = kinds.get(kind), np.sort(truth["item"].unique())
     binary, found = of.BINARY, {}
     plan = certified.ladder(len(items), round(1 - quality, 12), DELTA, binary)
-    learned = select.random(items, plan["train"][0], seed)
-    for t, size in enumerate(plan["train"]):
-        if t:
-            learned = np.append(learned, select.least_confident(score, size - len(learned)))  # noqa: F821
+    learned, score = select.random(items, plan["train"][0], seed), pd.Series(dtype=float)
+    for size in plan["train"]:
+        learned = np.append(learned, select.least_confident(score, size - len(learned)))
         model = learner([str(i) for i in range(10)], seed, None)
         model.train(Items(learned), truth[truth["item"].isin(learned)])
         predictions = model.predict(Items(items[~np.isin(items, learned)]))
