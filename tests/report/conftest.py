@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from roundtruth import kinds
+from roundtruth.job import Job
 
 
 @dataclass
@@ -52,8 +53,7 @@ class FakeJob:
     def rounds_with(self, name):
         return [] if name == "forecast.json" else sorted(self.tables["threshold"])
 
-    def model_round(self, round):
-        return max(r for r in self.rounds_with("predictions/done.json") if r <= round)
+    model_round = Job.model_round
 
     def predictions(self, round):
         return self.tables["predictions"]
