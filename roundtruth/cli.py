@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command also where the exception is lost on its way, as in an import or a library's callback."""
+    """Ctrl-C ends the command also where the exception is lost on its way, as in a library's callback, or becomes another
+    one, as where it meets Prefect between two states of a run."""
     lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
     lost.daemon = True
 
@@ -47,11 +48,12 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
-        if lost.is_alive():
-            raise KeyboardInterrupt
     finally:
+        asked = lost.is_alive()
         lost.cancel()
         signal.signal(signal.SIGINT, before)
+        if asked:
+            raise KeyboardInterrupt
 
 
 def interrupted() -> int:

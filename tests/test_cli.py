@@ -242,6 +242,17 @@ def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_interrupt_that_becomes_another_exception_is_still_one():
+    """Prefect raises ValueError where one comes before a task's run has its first state."""
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("Task run is not set") from None
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_fault_is_raised_as_what_it_is(job, capfd, prefect_server, monkeypatch):
     """Python shows its traceback and ends with exit code 1."""
     from tests.jobs import scripted
