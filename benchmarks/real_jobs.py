@@ -83,12 +83,12 @@ def hindsight(job: Job) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=lambda path: Path(path).resolve())
     parser.add_argument("--targets", type=float, nargs="+", default=[0.6, 0.7, 0.8])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--noise", type=float, default=0.0)
-    parser.add_argument("--answers", type=Path, help="recorded answers to replay instead")
+    parser.add_argument("--answers", type=lambda path: Path(path).resolve(), help="recorded answers to replay instead")
     parser.add_argument("--per-item", type=int, default=5, help="answers an item")
     parser.add_argument("--plan", default="certified")
     parser.add_argument("--weights", default="none")
@@ -117,7 +117,7 @@ def measure(args, folder: Path) -> dict:
             spec = {
                 "name": f"{args.folder.name} {quality} {seed}",
                 "kind": records[0]["truth-metadata"]["type"].rpartition("/")[2],
-                "data": args.folder.resolve() / "input.manifest",
+                "data": args.folder / "input.manifest",
                 "classes": _classes(records),
                 "output": (args.keep or folder).resolve() / f"{args.folder.name}-{args.noise}-{quality}-{seed}",
                 "plan": args.plan,
