@@ -393,20 +393,25 @@ def reach(
 ) -> float:
     """The share of the items that would pass if they were checked with probability p and had losses like these.
 
-    losses: (n,) of `total` items, the surest first, of which only the first share `left` will be there. Evidence grows
-    with the number of checked items: at the rate of the coin rule's bet on these losses or, of right-or-wrong ones,
-    where another rule does better, of the best bet on a mean loss below `max_loss`. `luck` wholly lost ones are added.
+    losses: (n,) of `total` items, the surest first, of which only the first share `left` will be there; `luck` wholly
+    lost ones are added above each cut. Right-or-wrong losses pass where as few wrong ones among the checked items have
+    a chance of at most delta if the undrawn items broke the promise, as the walk rule asks of a single cut; others
+    where the evidence of the coin rule's bet is enough.
     """
+    from scipy.special import betainc
+
     n = len(losses)
-    if n == 0:
+    if n == 0 or not 0 < p < 1:
         return 0.0
-    place, values = np.arange(1, n + 1), np.append(losses, 1.0)
+    place = np.arange(1, n + 1)
     if binary:
-        bets = np.append(np.geomspace(0.02, 1, 12, endpoint=False), 0.999) / (1 - max_loss)
-        gains = [values * np.log1p(-b * (1 - max_loss)) + (1 - values) * np.log1p(b * max_loss) for b in bets]
+        above = place / n * total
+        wrong = (np.cumsum(losses) + luck) / (place + luck) * p * above
+        proves = betainc((1 - p) * above * max_loss + 1, wrong + 1, 1 - p) <= delta
     else:
         expected = np.full(max(1, int(certify.REACH * left * total)), p)
-        gains = [certify.evidence(values, p, certify.bet_on(expected, max_loss, delta, binary), max_loss)]
-    best = np.max([(np.cumsum(gain[:-1]) + luck * gain[-1]) / (place + luck) for gain in gains], axis=0)
-    passes = (best * place / n * p * total >= np.log(1 / delta)) & (place <= np.ceil(left * n))
+        gain = certify.evidence(np.append(losses, 1.0), p, certify.bet_on(expected, max_loss, delta, binary), max_loss)
+        rate = (np.cumsum(gain[:-1]) + luck * gain[-1]) / (place + luck)
+        proves = rate * place / n * p * total >= np.log(1 / delta)
+    passes = proves & (place <= np.ceil(left * n))
     return float(min(place[passes].max(initial=0) / n, left))

@@ -2,8 +2,8 @@
 
 A learning curve says what a model would lose on the items it did not learn from, the surest first: their loss grows
 with their rank, and falls with the number of items learned from. Before the start curves are drawn as widely as jobs of
-the kind differ; once items were checked they are drawn from those, with replacement. Each is followed through the job's
-plan to its end. The forecast is the median end, its range holds the middle 80 %.
+the kind differ; once items were checked they are drawn from those. Each is followed through the job's plan to its end.
+The forecast is the median end, its range holds the middle 80 %.
 """
 
 import numpy as np
@@ -16,13 +16,15 @@ from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store
 
 DRAWS = 200  # curves
-RANKS = 200  # points of a curve
+RANKS = 200  # items of a curve, about as many as are checked
 RANGE = (0.1, 0.9)  # quantiles
 # How jobs of a kind differ, right-or-wrong losses and others: the mean loss after (items)^(2/3) training items (even in
-# its logarithm), the exponent with which it falls, and the power of the rank with which it grows.
-LOSS = {True: (0.03, 0.6), False: (0.15, 0.6)}
+# its logarithm), the exponent with which it falls, and the power of the rank with which it grows. What shares of right
+# classes models reach differs too much to say anything, but people ask for a target that they deem within reach.
+LOSS = {True: (0.5, 6.0), False: (0.15, 0.6)}  # True: multiples of the loss that the target allows
 FALLS = {True: (0.3, 0.8), False: (0.1, 0.5)}
-GROWS = {True: (1.5, 4.0), False: (0.5, 1.5)}
+GROWS = {True: (2.0, 8.0), False: (0.5, 1.5)}  # True: 3 where sentiments of reviews were found, 11 where digits were
+SCATTER = 3.0  # losses that are not right or wrong have a beta distribution about their mean: the sum of its parameters
 UNSURE = 0.15  # standard deviation of the exponent once a job shows one
 
 
@@ -78,18 +80,24 @@ def round_to(money: float) -> float:
     return round(float(money), 2)
 
 
-def usual(binary: bool) -> list[tuple[np.ndarray, float]]:
+def usual(binary: bool, max_loss: float) -> list[tuple[np.ndarray, float]]:
     """Curves as jobs of the kind have them: (losses (RANKS,), the surest first, and the exponent they fall with)."""
     chance, rank = np.random.default_rng(0), (np.arange(RANKS) + 0.5) / RANKS
-    mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS))
+    mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS)) * (max_loss if binary else 1)
     falls, grows = chance.uniform(*FALLS[binary], DRAWS), chance.uniform(*GROWS[binary], DRAWS)
-    return [(np.minimum(1, m * (1 + g) * rank**g), f) for m, f, g in zip(mean, falls, grows)]
+    rising = np.clip(mean[:, None] * (1 + grows[:, None]) * rank ** grows[:, None], 1e-6, 1 - 1e-6)
+    losses = chance.random(rising.shape) < rising if binary else chance.beta(SCATTER * rising, SCATTER * (1 - rising))
+    return list(zip(losses.astype(float), falls))
 
 
 def shown(losses: np.ndarray, falls: float) -> list[tuple[np.ndarray, float]]:
-    """Curves as the checked items show them. losses: (n,), the surest first."""
+    """Curves as the checked items show them. losses: (n,), the surest first.
+
+    They are drawn with replacement, and what is drawn once more: as these are a sample, the next will be another one.
+    """
     chance, n = np.random.default_rng(0), len(losses)
-    drawn = np.sort(chance.integers(0, n, (DRAWS, n)), axis=1)
+    once, again = chance.integers(0, n, (2, DRAWS, n))
+    drawn = np.sort(np.take_along_axis(once, again, axis=1), axis=1)
     exponents = np.clip(chance.normal(falls, UNSURE, DRAWS), 0, 1)
     return [(losses[rows], f) for rows, f in zip(drawn, exponents)]
 
@@ -101,7 +109,9 @@ def through_looks(spec: JobSpec, items: int, binary: bool, job: Job | None, roun
         return [(0, 2)]
     if job is None or not looked:
         plan = certified.planned(spec.target, items, binary)
-        return [best(plan, losses, items - plan["train"][0], (1, 1), f, binary) for losses, f in usual(binary)]
+        curves, total = usual(binary, plan["max_loss"]), items - plan["train"][0]
+        below = flipped(np.array(plan["levels"]), items)
+        return [best(plan | {"levels": p}, losses, total, (1, 1), f, binary) for (losses, f), p in zip(curves, below)]
     found = job.threshold(looked[-1])
     assert found
     if found["final"]:
@@ -109,12 +119,20 @@ def through_looks(spec: JobSpec, items: int, binary: bool, job: Job | None, roun
         return [(found["auto"], looked[-1] + (rest > 0))]
     losses, total, falls = certified.seen(job, looked[-1])
     plan, stage = certified.fixed(job), tuple(found["stage"])
+    coins = job.store.read_table("coins.parquet")["coin"].to_numpy()
+    plan["levels"] = [float(np.mean(coins < level)) for level in plan["levels"]]
     return [best(plan, some, total, stage, f, binary) for some, f in shown(losses, falls)]
+
+
+def flipped(levels: np.ndarray, items: int) -> np.ndarray:
+    """Shares of the items that have a coin below each level: (DRAWS, levels)."""
+    luck = np.random.default_rng(1).standard_normal((DRAWS, 1))
+    return np.clip(levels + luck * np.sqrt(levels * (1 - levels) / max(1, items)), 0, 1)
 
 
 def best(plan: dict, losses: np.ndarray, total: int, stage: tuple[int, int], falls: float, binary: bool):
     """The auto labels and rounds at the look that leaves most to the model."""
-    options = certified.options(plan, losses, total, stage, falls, binary)
+    options = certified.options(plan, losses, total, stage, falls, binary, luck=0)
     look = max(options, key=lambda pair: options[pair], default=stage)
     auto = int(options.get(look, 0))
     return auto, sum(look) - 1 + (auto < total)
@@ -130,7 +148,7 @@ def through_fifths(spec: JobSpec, items: int, binary: bool, job: Job | None, rou
     auto = sum(job.auto(r)["item"].nunique() for r in models) if job else 0
     asked = len(job.roles(round)) if job and round else 0
     learned = asked - fifth if models else fifth
-    curves = usual(binary)
+    curves = usual(binary, 1 - spec.target.quality)
     if job and models:
         checked = job.validation(models[-1])
         assert checked is not None
