@@ -35,8 +35,9 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command also where the exception is lost on its way, as in a library's callback, or becomes another
-    one, as where it meets Prefect between two states of a run."""
+    """Ctrl-C ends the command also where the exception is lost on its way, as in a library's callback, or becomes
+    another one, as where it meets Prefect between two states of a run.
+    """
     lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
     lost.daemon = True
 

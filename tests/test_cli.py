@@ -244,12 +244,16 @@ def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
 
 def test_an_interrupt_that_becomes_another_exception_is_still_one():
     """Prefect raises ValueError where one comes before a task's run has its first state."""
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), interruptible():
+
+    def masked():
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             raise ValueError("Task run is not set") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        masked()
     assert signal.getsignal(signal.SIGINT) is before
 
 
