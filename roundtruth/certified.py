@@ -33,11 +33,11 @@ FEWEST = 2.5  # and at least this multiple of the number without which nothing c
 FIRST = 0.4  # this share of all items
 MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-LEVELS = 4  # numbers of items to check, and of training sets from the one on that is likely to be enough
+LEVELS = 4  # numbers of items to check
 SPENT = 0.5, 0.2  # of delta: by the look that is meant to be the last, and where it fails by more checks of that model
 LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
 BAD_LUCK = {True: 0.5, False: 0.2}  # wholly lost items added to the checked ones where it is expected what will pass
-HOPE = 0.9  # where nothing is expected: by how much lower losses than those of the checked items may turn out to be
+HOPE = 0.9, 0.3  # where nothing is expected: losses may turn out to be lower by this factor, and to fall faster by this
 WORTH = 0.02  # of the items: what another round must at least be expected to leave to the model
 
 
@@ -72,7 +72,6 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     train = (TRAIN * scale * MORE_TRAIN ** np.arange(20)).clip(1, most).round().astype(int)
     train = np.unique(train).tolist()
     first = 1 + int(np.searchsorted(train, min(0.9 * TRAIN * scale * harder ** HARDER[binary], train[-1])))
-    train = train[: first - 1 + LEVELS]
     fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
     check = min(max(CHECK[binary] * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
     levels = np.unique((check * MORE_CHECK ** np.arange(LEVELS)).clip(0, MOST_CHECK)).tolist()
@@ -253,7 +252,7 @@ def look(job: Job, round: int) -> dict:
         go_on = best is not None and ahead[best] > count + WORTH * len(score)
         if not go_on and count == 0 and ahead:
             # what people are asked now they would be asked anyway; so as long as a little luck may do, go on
-            hope = options(plan, HOPE * falling, len(score), at, falls, binary, luck=0)
+            hope = options(plan, HOPE[0] * falling, len(score), at, falls + HOPE[1], binary, luck=0)
             best = max(ahead, key=lambda pair: hope[pair])
             go_on = hope[best] > WORTH * len(score)
         if count == 0 and at == (plan["first"], 1) and (t, k + 1) in ahead:
