@@ -84,7 +84,9 @@ def usual(binary: bool, max_loss: float) -> list[tuple[np.ndarray, float]]:
     """Curves as jobs of the kind have them: (losses (RANKS,), the surest first, and the exponent they fall with)."""
     chance, rank = np.random.default_rng(0), (np.arange(RANKS) + 0.5) / RANKS
     mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS)) * (max_loss if binary else 1)
+    mean = np.minimum(mean, 0.99)
     falls, grows = chance.uniform(*FALLS[binary], DRAWS), chance.uniform(*GROWS[binary], DRAWS)
+    grows = np.minimum(grows, 1 / mean - 1)  # so that the loss of the last is at most 1
     rising = np.clip(mean[:, None] * (1 + grows[:, None]) * rank ** grows[:, None], 1e-6, 1 - 1e-6)
     losses = chance.random(rising.shape) < rising if binary else chance.beta(SCATTER * rising, SCATTER * (1 - rising))
     return list(zip(losses.astype(float), falls))
