@@ -19,9 +19,10 @@ DRAWS = 200  # curves
 RANKS = 200  # items of a curve, about as many as are checked
 RANGE = (0.1, 0.9)  # quantiles
 # How jobs of a kind differ, right-or-wrong losses and others: the mean loss after (items)^(2/3) training items (even in
-# its logarithm), the exponent with which it falls, and the power of the rank with which it grows. What shares of right
-# classes models reach differs too much to say anything, but people ask for a target that they deem within reach.
-LOSS = {True: (0.5, 6.0), False: (0.15, 0.6)}  # True: multiples of the loss that the target allows
+# its logarithm), the exponent with which it falls, and the power of the rank with which it grows.
+LOSS = {True: (0.03, 0.6), False: (0.15, 0.6)}
+REACH = 0.5, 6.0  # of half the curves of right-or-wrong losses, as multiples of the loss that the target allows: people
+WORST = 0.75  # ask for a target that they deem within reach
 FALLS = {True: (0.3, 0.8), False: (0.1, 0.5)}
 GROWS = {True: (2.0, 8.0), False: (0.5, 1.5)}  # True: 3 where sentiments of reviews were found, 11 where digits were
 SCATTER = 3.0  # losses that are not right or wrong have a beta distribution about their mean: the sum of its parameters
@@ -83,8 +84,9 @@ def round_to(money: float) -> float:
 def usual(binary: bool, max_loss: float) -> list[tuple[np.ndarray, float]]:
     """Curves as jobs of the kind have them: (losses (RANKS,), the surest first, and the exponent they fall with)."""
     chance, rank = np.random.default_rng(0), (np.arange(RANKS) + 0.5) / RANKS
-    mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS)) * (max_loss if binary else 1)
-    mean = np.minimum(mean, 0.99)
+    mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS))
+    if binary:
+        mean[::2] = np.minimum(np.exp(chance.uniform(*np.log(REACH), DRAWS // 2)) * max_loss, WORST)
     falls, grows = chance.uniform(*FALLS[binary], DRAWS), chance.uniform(*GROWS[binary], DRAWS)
     grows = np.minimum(grows, 1 / mean - 1)  # so that the loss of the last is at most 1
     rising = np.clip(mean[:, None] * (1 + grows[:, None]) * rank ** grows[:, None], 1e-6, 1 - 1e-6)
