@@ -86,7 +86,8 @@ def usual(binary: bool, max_loss: float) -> list[tuple[np.ndarray, float]]:
     chance, rank = np.random.default_rng(0), (np.arange(RANKS) + 0.5) / RANKS
     mean = np.exp(chance.uniform(*np.log(LOSS[binary]), DRAWS))
     if binary:
-        mean[::2] = np.minimum(np.exp(chance.uniform(*np.log(REACH), DRAWS // 2)) * max_loss, WORST)
+        within = np.exp(chance.uniform(*np.log(REACH), DRAWS // 2)) * max_loss
+        mean[::2] = np.clip(within, 1e-3, WORST)  # a target of 1 allows no loss
     falls, grows = chance.uniform(*FALLS[binary], DRAWS), chance.uniform(*GROWS[binary], DRAWS)
     grows = np.minimum(grows, 1 / mean - 1)  # so that the loss of the last is at most 1
     rising = np.clip(mean[:, None] * (1 + grows[:, None]) * rank ** grows[:, None], 1e-6, 1 - 1e-6)
