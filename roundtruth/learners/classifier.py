@@ -28,11 +28,12 @@ class Settings:
     gpu_side: int = 224
     width: int = 24  # channels of the first map; they double where the map is halved
     grey_width: int = 16  # for pictures without colour, which are mostly signs: a third of the work
-    passes: float = 450  # pictures seen in training, by the root of the training pictures: 14 times each of 1000
+    passes: float = 2000  # photographs seen in training, by the root of the training pictures: 63 times each of 1000
+    grey_passes: float = 450  # signs, which need fewer
     batch: int = 16
     lr: float = 3e-3  # AdamW
     tuned_lr: float = 1e-3  # of a pretrained backbone; its head learns at `lr`
-    decay: float = 0.05
+    decay: float = 0.2
     warmup: int = 20
     average: float = 0.98  # of the weights: about the last fifty steps
     held_back: float = 0.1  # of the training pictures, to find out how sure the network may be
@@ -119,7 +120,8 @@ class Classifier:
             groups = [{"params": list(p), "top": lr} for p, lr in ((tuned, s.tuned_lr), (fresh, s.lr))]
             optimiser = torch.optim.AdamW([g for g in groups if g["params"]], s.lr, weight_decay=s.decay)
             batch = min(s.batch, len(kept))
-            steps = math.ceil(s.passes * math.sqrt(len(kept)) / s.batch)
+            passes = s.passes if colour else s.grey_passes
+            steps = math.ceil(passes * math.sqrt(len(kept)) / s.batch)
             order = np.concatenate([chance.permutation(kept) for _ in range(steps * batch // len(kept) + 1)])
 
             network.train()

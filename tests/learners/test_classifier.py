@@ -18,6 +18,7 @@ NAMES = ["lying", "standing", "none"]
 @pytest.fixture
 def short(monkeypatch):
     monkeypatch.setattr(classifier.SETTINGS, "passes", 20)
+    monkeypatch.setattr(classifier.SETTINGS, "grey_passes", 20)
     monkeypatch.setattr(classifier.SETTINGS, "batch", 8)
 
 
@@ -32,11 +33,11 @@ def check(predictions, pictures, classes=3):
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     pictures, labels = stripes(tmp_path_factory.mktemp("stripes"), 260)
-    before = classifier.SETTINGS.passes
-    classifier.SETTINGS.passes = 120
+    before = classifier.SETTINGS.grey_passes
+    classifier.SETTINGS.grey_passes = 120
     learner = Classifier(NAMES, 0, None)
     learner.train(pictures, labels[labels["item"] <= 160])
-    classifier.SETTINGS.passes = before
+    classifier.SETTINGS.grey_passes = before
     return learner, pictures.take(pictures.items > 160), labels
 
 
@@ -74,7 +75,7 @@ def test_a_loaded_one_goes_on_from_what_it_knew(learned, short, monkeypatch):
 
 def test_a_class_that_was_new_to_a_loaded_one_can_be_learned(tmp_path, monkeypatch):
     pictures, labels = stripes(tmp_path, 120)
-    monkeypatch.setattr(classifier.SETTINGS, "passes", 120)
+    monkeypatch.setattr(classifier.SETTINGS, "grey_passes", 120)
     learner = Classifier(NAMES, 0, None)
     learner.train(pictures, labels[labels["class_id"] != 2])
     assert not learner.predict(pictures)["class_id"].eq(2).any()
