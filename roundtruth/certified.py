@@ -28,6 +28,7 @@ TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2
 HARDER = {True: 0.37, False: 2.0}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
 EASY = 0.4
 CHECK = {True: 0.44, False: 0.6}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
+LEAST = {True: 0, False: 60}  # but no fewer: what losses of boxes prove does not depend on how many items there are
 CLOSER = {True: 0.5, False: 2.2}  # as HARDER, for the checked ones
 FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
 FIRST = 0.4  # this share of all items
@@ -73,7 +74,8 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     train = np.unique(train).tolist()
     first = 1 + int(np.searchsorted(train, min(0.9 * TRAIN * scale * harder ** HARDER[binary], train[-1])))
     fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
-    check = min(max(CHECK[binary] * scale * harder ** CLOSER[binary], FEWEST * fewest) / max(1, items), FIRST)
+    check = max(CHECK[binary] * scale, LEAST[binary]) * harder ** CLOSER[binary]
+    check = min(max(check, FEWEST * fewest) / max(1, items), FIRST)
     levels = np.unique((check * MORE_CHECK ** np.arange(LEVELS)).clip(0, MOST_CHECK)).tolist()
     looks = np.zeros((len(train), len(levels)))
     looks[first - 1, : len(SPENT)] = SPENT[: len(levels)]
@@ -251,10 +253,11 @@ def look(job: Job, round: int) -> dict:
         best = max(ahead, key=lambda pair: ahead[pair], default=None)
         go_on = best is not None and ahead[best] > count + WORTH * len(score)
         if not go_on and count == 0 and ahead:
-            # what people are asked now they would be asked anyway; so as long as a little luck may do, go on
+            # what people are asked now they would be asked anyway; so go on up to the training set that is likely to be
+            # enough, and then as long as a little luck may do
             hope = options(plan, HOPE[0] * falling, len(score), at, falls + HOPE[1], binary, luck=0)
             best = max(ahead, key=lambda pair: hope[pair])
-            go_on = hope[best] > WORTH * len(score)
+            go_on = t < plan["first"] or hope[best] > WORTH * len(score)
         if count == 0 and at == (plan["first"], 1) and (t, k + 1) in ahead:
             # the first check of what is likely to be enough: a bad draw is likelier than a bad model
             best, go_on = (t, k + 1), True

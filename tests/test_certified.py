@@ -262,6 +262,30 @@ def test_a_target_nothing_can_reach_leaves_all_to_people_and_says_so(make, monke
     assert look["needed"] is None  # no number would do
 
 
+def test_what_only_a_larger_training_set_teaches_is_waited_for(make, monkeypatch):
+    """Nothing is given up before the training set that is likely to be enough was learned from, as people are asked
+    anyway."""
+    from sklearn.datasets import load_digits
+
+    truth = load_digits().target
+
+    def predict(trained, items):
+        return (truth[items - 1] + (trained < 100)) % 10, np.linspace(0.3, 0.9, len(items))
+
+    spec = {"plan": "certified", "target": {"quality": 0.9}}
+    job = run_job(make(400, learner=scripted(monkeypatch, predict), **spec))
+    assert job.store.read_json("certificate.json")["train"][2] >= 100
+    summary = job.summary()
+    assert summary["auto"] > 150
+    assert summary["measured"]["auto"] == 1.0
+
+
+def test_what_boxes_prove_does_not_depend_on_how_many_items_there_are():
+    small, large = (certified.ladder(n, 0.4, 0.05, binary=False)["levels"][0] * n for n in (200, 1000))
+    assert small == pytest.approx(60)
+    assert large == pytest.approx(60, abs=0.01)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 20])
 def test_few_items(n, make):
     summary = run_job(make(n, plan="certified")).summary()
