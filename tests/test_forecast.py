@@ -37,6 +37,37 @@ def test_a_harder_target_costs_more(plan, make):
     assert costs[0] < costs[-1]
 
 
+def test_curves_for_classes_are_what_datasets_were_found_to_have(monkeypatch):
+    """After 256 items and with no target in view: the quartiles of the error relative to that of guessing are 0.13,
+    0.25 and 0.41 on LCDB; a normal distribution's logarithm, cut at 1, gives these. Losses are averages of draws."""
+    monkeypatch.setattr(forecast, "DRAWS", 4000)
+    monkeypatch.setattr(forecast, "REACHED", 0.0)
+    mean = np.array([losses.mean() for losses, _ in forecast.usual(True, 2, 256**1.5, 0.1)]) / 0.5
+    assert np.quantile(mean, [0.25, 0.5, 0.75]) == pytest.approx([0.13, 0.25, 0.41], abs=0.03)
+
+
+def test_half_of_the_curves_for_classes_have_the_target_in_reach():
+    """A tenth of the digits' losses may be lost: half of the curves keep that on at least about half of the items."""
+
+    def within(max_loss):
+        curves = [losses for losses, _ in forecast.usual(True, 10, 2000, max_loss)]
+        return np.mean([losses[: len(losses) // 2].mean() <= max_loss + 0.05 for losses in curves])
+
+    assert within(0.02) >= 0.5
+    assert within(0.1) >= 0.5
+    assert within(0.5) > 0.9
+
+
+def test_more_classes_cost_more(make):
+    few, many = (
+        forecast.ends(
+            make(400, classes=[str(i) for i in range(k)], target={"quality": 0.8}, plan="certified"), 3000, 0.0
+        )
+        for k in (2, 40)
+    )
+    assert few["cost"] < many["cost"]
+
+
 @pytest.mark.parametrize("plan", PLANS)
 def test_at_the_end_it_is_what_was_paid(plan, make):
     job = run_job(make(300, plan=plan, target={"quality": 0.6}))
