@@ -44,8 +44,8 @@ def whole_job(folder: Path, kind: str, items: int, quality: float, noise: float 
 def done(tmp_path_factory) -> dict[str, Job]:
     """By rule: a job that was certified by it."""
     jobs = {
-        "walk": whole_job(tmp_path_factory.mktemp("walk") / "here", "image-classification", 500, 0.9, noise=0),
-        "coin": whole_job(tmp_path_factory.mktemp("coin") / "here", "object-detection", 400, 0.72, noise=0.5),
+        "walk": whole_job(tmp_path_factory.mktemp("walk") / "here", "image-classification", 500, 0.85, noise=0),
+        "coin": whole_job(tmp_path_factory.mktemp("coin") / "here", "object-detection", 400, 0.76, noise=0.5),
     }
     for rule, job in jobs.items():
         look = job.threshold(max(job.rounds_with("threshold.json")))
