@@ -286,9 +286,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         seeds = range(args.first, args.first + args.jobs)
         found = jobs(Path(folder), args.kind, args.items, quality, args.noise, args.plans, seeds, args.keep, args.table)
+    items = args.items or len((Boxes if args.kind == "object-detection" else Digits).truth)
     line = {
         "kind": args.table.stem if args.table else args.kind,
-        "items": args.items,
+        "items": items,
         "quality": quality,
         "noise": args.noise,
         "set": args.set,
