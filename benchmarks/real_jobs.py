@@ -97,7 +97,9 @@ def main() -> None:
     args = parser.parse_args()
     sys.modules["real_jobs"] = sys.modules[__name__]  # where the job finds its learner
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(json.loads(json.dumps(measure(args, Path(folder))), parse_float=lambda x: round(float(x), 4))))
+        found = json.dumps(measure(args, Path(folder)))
+        short = {"parse_float": lambda x: round(float(x), 4), "parse_constant": lambda nan: None}
+        print(json.dumps(json.loads(found, **short)))
 
 
 def measure(args, folder: Path) -> dict:

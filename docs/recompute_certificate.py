@@ -22,6 +22,9 @@ SHARES, STEPS, LEVELS, ERRORS = 200, 1000, 32, 1000  # the walk rule's: docs/cer
 
 
 def main(folder: Path) -> None:
+    for name in ("job.json", "certificate.json"):
+        if not (folder / name).is_file():
+            sys.exit(f"{folder / name} is not there; name the folder of a job whose plan is `certified`")
     job, fixed = (json.loads((folder / name).read_text()) for name in ("job.json", "certificate.json"))
     spec, most, max_loss = job["spec"], sum(map(sum, fixed["looks"])), fixed["max_loss"]
     quality, confidence = (spec["target"][name] for name in ("quality", "confidence"))

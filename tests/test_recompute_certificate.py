@@ -307,3 +307,9 @@ def test_the_coin_is_certifys_on_any_pool(pool, max_loss, binary):
     assert theirs.rule == "coin"
     mine = script.coin(*drawn, max_loss, 0.05, p, binary)
     assert (mine[0] if len(mine) else None) == theirs.threshold
+
+
+def test_a_folder_of_no_job_is_named(tmp_path):
+    ran = subprocess.run([sys.executable, "-I", SCRIPT, tmp_path], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr == f"{tmp_path / 'job.json'} is not there; name the folder of a job whose plan is `certified`\n"
