@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from roundtruth import certified, ledger, plan, steps
 from roundtruth.errors import UserError
 from roundtruth.job import Job, begin
-from roundtruth.storage import LocalStore
 from tests.jobs import go, output, run_job, scripted
-from tests.test_steps import Killed, facts, files
+from tests.test_steps import facts, files, killed_at_every_write
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
 EASIER = {"plan": "certified", "target": {"quality": 0.6}}  # the first model may be the last
@@ -168,23 +167,7 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, monkeypa
     forced(monkeypatch, (1, 1), (1, 2), (2, 2))
     undisturbed = run_job(make(150, **EASY, output="undisturbed"))
     spec = make(150, **EASY)
-    write_once, written = LocalStore.write_once, []
-
-    def write_and_die(store, path, data):
-        new = not store.exists(path)
-        write_once(store, path, data)
-        if new:
-            written.append(path)
-            raise Killed
-
-    monkeypatch.setattr(LocalStore, "write_once", write_and_die)
-    while True:
-        try:
-            begin(spec)
-            assert go(spec.output)
-            break
-        except Killed:
-            assert len(written) < 500
+    killed_at_every_write(spec, monkeypatch)
     job = Job(spec.output)
     assert facts(job) == facts(undisturbed)
     for path in ("certificate.json", "coins.parquet"):

@@ -58,11 +58,8 @@ class Killed(BaseException):
     pass
 
 
-def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
-    """As if by kill -9: the process that wrote a file never does anything after it."""
-    shape = {"target": {"quality": 0.8}, "budget": 9.0}
-    undisturbed = facts(run_job(make(40, **shape, output="undisturbed")))
-    spec = make(40, **shape)
+def killed_at_every_write(spec, monkeypatch) -> list[str]:
+    """A whole job, killed after it wrote each of its files once and begun again: the files."""
     write_once, written = LocalStore.write_once, []
 
     def write_and_die(store, path, data):
@@ -80,6 +77,15 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path
             break
         except Killed:
             assert len(written) < 500
+    return written
+
+
+def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
+    """As if by kill -9: the process that wrote a file never does anything after it."""
+    shape = {"target": {"quality": 0.8}, "budget": 9.0}
+    undisturbed = facts(run_job(make(40, **shape, output="undisturbed")))
+    spec = make(40, **shape)
+    written = killed_at_every_write(spec, monkeypatch)
     assert len(written) == len(set(written)) > 30
     job = Job(spec.output)
     assert set(job.store.list("rounds/")) == {path for path in written if path.startswith("rounds/")}
