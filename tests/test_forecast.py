@@ -47,14 +47,15 @@ def test_curves_for_classes_are_what_datasets_were_found_to_have(monkeypatch):
 
 
 def test_half_of_the_curves_for_classes_have_the_target_in_reach():
-    """They keep it on a third of the items, but for the luck of some seventy right-or-wrong losses."""
+    """They keep it on a third of the items, but for the luck of some seventy right-or-wrong losses; of curves drawn
+    without regard to the target 0.54 and 0.68 do."""
 
     def within(max_loss):
         curves = [losses for losses, _ in forecast.usual(True, 10, 2000, max_loss)]
         return np.mean([losses[: len(losses) // 3].mean() <= max_loss + 0.05 for losses in curves])
 
-    assert within(0.02) >= 0.5
-    assert within(0.1) >= 0.5
+    assert within(0.02) > 0.7
+    assert within(0.1) > 0.76
     assert within(0.5) > 0.9
 
 
