@@ -117,16 +117,14 @@ def read(table: Path | None) -> tuple[np.ndarray, np.ndarray]:
     if table is None:
         from sklearn.datasets import load_digits
 
-        return load_digits().data / 16, load_digits().target
+        columns, found = load_digits(return_X_y=True)
+        return columns / 16, found
     with np.load(table, allow_pickle=True) as parts:
         names = parts.files
         columns, found = (np.concatenate([parts[names[i]], parts[names[i + 2]]]) for i in (0, 1))
     some = np.random.default_rng(0).permutation(len(found))[:4000]
-    columns, found = (
-        np.nan_to_num(columns[some].astype(float)),
-        np.unique(found[some].astype(str), return_inverse=True)[1],
-    )
-    return (columns - columns.mean(0)) / np.maximum(columns.std(0), 1e-9), found
+    columns, found = np.nan_to_num(columns[some].astype(float)), found[some].astype(str)
+    return (columns - columns.mean(0)) / np.maximum(columns.std(0), 1e-9), np.unique(found, return_inverse=True)[1]
 
 
 def write(folder: Path, kind: str, items: int | None, table: Path | None = None) -> list[str]:
@@ -237,15 +235,14 @@ def jobs(
     """What the jobs of each plan came to, one a seed: {plan: [outcome]}. keep: a folder that keeps the job folders."""
     sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
     classes, checked, found = write(folder, kind, items, table), None, {name: [] for name in plans}
+    data = table.stem if table else kind
     for seed, name in product(seeds, plans):
         spec = {
-            "name": f"{table.stem if table else kind} {quality} {seed}",
+            "name": f"{data} {quality} {seed}",
             "kind": kind,
             "data": str(folder / "input.manifest"),
             "classes": classes,
-            "output": str(
-                (keep or folder).resolve() / f"{table.stem if table else kind}-{noise}-{quality}-{name}-{seed}"
-            ),
+            "output": str((keep or folder).resolve() / f"{data}-{noise}-{quality}-{name}-{seed}"),
             "plan": name,
             "target": {"quality": quality},
             "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
