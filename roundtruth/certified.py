@@ -27,14 +27,15 @@ from roundtruth.spec import Target
 TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
 HARDER = {True: 0.37, False: 2.0}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
 EASY = 0.4
-CHECK = {True: 0.44, False: 0.6}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
+CHECK = {True: 0.8, False: 0.6}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
 LEAST = {True: 0, False: 60}  # but no fewer: what losses of boxes prove does not depend on how many items there are
-CLOSER = {True: 0.5, False: 2.2}  # as HARDER, for the checked ones
+CLOSER = {True: 0.2, False: 2.2}  # as HARDER, for the checked ones
 FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
 FIRST = 0.4  # this share of all items
-MORE_TRAIN, MORE_CHECK = 1.5, 1.5  # the next training set and the next check, as multiples of the last
+MORE_TRAIN = 1.5  # the next training set as a multiple of the last
+MORE_CHECK = {True: 2.0, False: 1.5}  # and the next check
 MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-LEVELS = 4  # numbers of items to check
+LEVELS = {True: 3, False: 4}  # numbers of items to check
 SPENT = 0.5, 0.2  # of delta: by the look that is meant to be the last, and where it fails by more checks of that model
 LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
 BAD_LUCK = {True: 0.5, False: 0.2}  # wholly lost items added to the checked ones where it is expected what will pass
@@ -76,7 +77,7 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
     fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
     check = max(CHECK[binary] * scale, LEAST[binary]) * harder ** CLOSER[binary]
     check = min(max(check, FEWEST * fewest) / max(1, items), FIRST)
-    levels = np.unique((check * MORE_CHECK ** np.arange(LEVELS)).clip(0, MOST_CHECK)).tolist()
+    levels = np.unique((check * MORE_CHECK[binary] ** np.arange(LEVELS[binary])).clip(0, MOST_CHECK)).tolist()
     looks = np.zeros((len(train), len(levels)))
     looks[first - 1, : len(SPENT)] = SPENT[: len(levels)]
     others = looks == 0

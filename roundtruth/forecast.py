@@ -106,9 +106,10 @@ def usual(binary: bool, classes: int, items: int, max_loss: float) -> list[tuple
         grows = np.minimum(grows, 1 / mean - 1)  # so that the loss of the last is at most 1
     passing = (max_loss / mean) ** (1 / grows)  # the share of the items that keeps the target, if that is below 1
     order = np.argsort(passing)
-    within = order[passing[order] >= REACHED] if binary else order
-    taken = evenly(order, DRAWS // 2), evenly(within if len(within) else order, DRAWS - DRAWS // 2)
-    mean, falls, grows = (column[np.concatenate(taken)] for column in (mean, falls, grows))
+    within = order[passing[order] >= REACHED]
+    parts = [order, within] if binary and len(within) else [order]
+    taken = np.concatenate([evenly(part, DRAWS // len(parts)) for part in parts])
+    mean, falls, grows = mean[taken], falls[taken], grows[taken]
     rising = np.clip(mean[:, None] * (1 + grows[:, None]) * rank ** grows[:, None], 1e-6, 1 - 1e-6)
     losses = chance.random(rising.shape) < rising if binary else chance.beta(SCATTER * rising, SCATTER * (1 - rising))
     return list(zip(losses.astype(float), falls))
