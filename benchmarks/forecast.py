@@ -39,7 +39,7 @@ def compared(job: Job) -> list[dict]:
     rows = [("before", told.iloc[0]), *(("after_second_batch", row) for _, row in after.iterrows())]
     return [
         {
-            "job": f"{job.spec.name} {Path(job.address).name}",
+            "job": "/".join(Path(job.address).parts[-2:]),
             "when": when,
             "error": abs(row["cost"] - spent) / spent,
             "held": row["low"] - 0.005 <= spent <= row["high"] + 0.005,
