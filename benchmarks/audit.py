@@ -9,7 +9,6 @@ job. `holdout` is what the plan saves, which knows neither before it begins.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import whole_jobs  # noqa: E402
+from printed import one_line  # noqa: E402
 
 from roundtruth import certified, certify, kinds, select  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
@@ -85,7 +85,7 @@ def main() -> None:
         "holdout": float(np.mean([one["saving"] for one in holdout])), "best_audit": saving.iloc[0],
         "audits": [{"learned": int(size), "checked": p, "saving": value} for (size, p), value in saving.items()],
     }  # fmt: skip
-    print(json.dumps(json.loads(json.dumps(line), parse_float=lambda x: round(float(x), 4))))
+    print(one_line(line))
 
 
 if __name__ == "__main__":

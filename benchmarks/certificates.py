@@ -10,13 +10,13 @@ promise where the interval's lower end is at most delta.
 """
 
 import argparse
-import json
 import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from printed import one_line
 from scipy.stats import beta
 
 from roundtruth.certify import certify, naive
@@ -39,7 +39,7 @@ def main() -> None:
     }
     for name in [arguments.part] if arguments.part else parts:
         for line in parts[name]():
-            print(json.dumps(json.loads(json.dumps(line), parse_float=lambda x: round(float(x), 4))), flush=True)
+            print(one_line(line), flush=True)
 
 
 def predictions(folder: Path, only: str | None, draws: int) -> Iterator[dict]:

@@ -13,7 +13,6 @@ exponent with which the error on what is left falls, by (1 - share)^2. Handwritt
 """
 
 import argparse
-import json
 import sys
 import warnings
 from pathlib import Path
@@ -25,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from printed import one_line
 from whole_jobs import read
 
 LEARNERS = [
@@ -46,7 +46,7 @@ def main() -> None:
     kept = pd.Series([path.stem for path in files]).str.contains(LEFT_OUT)
     rows = [row for path, out in zip(files, kept) if not out and (row := hardest(*read(path)))]
     found["keel"] = {"datasets": len(rows), **quantiles(pd.DataFrame(rows)[["share", "sure", "fast"]])}
-    print(json.dumps(json.loads(json.dumps(found), parse_float=lambda x: round(float(x), 3))))
+    print(one_line(found, 3))
 
 
 def quantiles(table: pd.DataFrame) -> dict:

@@ -8,11 +8,11 @@ start and the one after the second human batch are laid beside what was spent in
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import pandas as pd
+from printed import one_line
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -30,7 +30,7 @@ def main() -> None:
             "median_error": some["error"].median(), "held": int(some["held"].sum()), "of": len(some),
             "errors": dict(zip(some["job"], some["error"])),
         }  # fmt: skip
-    print(json.dumps(json.loads(json.dumps(found), parse_float=lambda x: round(float(x), 3))))
+    print(one_line(found, 3))
 
 
 def compared(job: Job) -> list[dict]:

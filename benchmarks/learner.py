@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from printed import one_line
 
 TARGETS = (0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--weights", default="none")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a learner's setting, to try")
-    print(json.dumps(measure(parser.parse_args())))
+    print(one_line(measure(parser.parse_args()), 3))
 
 
 def measure(arguments) -> dict:
@@ -62,13 +63,12 @@ def measure(arguments) -> dict:
     confidence = kind.confidence(predictions).reindex(quality.index)
     falling = quality.to_numpy()[np.argsort(-confidence.to_numpy(), kind="stable")]
     means = falling.cumsum() / np.arange(1, len(falling) + 1)
-    found = {
+    return {
         "data": arguments.truth.parent.name, "n": arguments.n, "seed": arguments.seed, "set": arguments.set,
         "mean": means[-1], "first_quarter": means[len(means) // 4 - 1],
         "coverage": {str(t): (np.flatnonzero(means >= t).max(initial=-1) + 1) / len(means) for t in TARGETS},
         "train_seconds": trained - start, "predict_seconds": predicted - trained, "predicted": len(means),
     }  # fmt: skip
-    return json.loads(json.dumps(found), parse_float=lambda x: round(float(x), 3))
 
 
 def _classes(records: list[dict]) -> list[str]:

@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from learner import _classes  # noqa: E402
+from printed import one_line  # noqa: E402
 from whole_jobs import outcome, run  # noqa: E402
 
 from roundtruth import learners, ledger  # noqa: E402
@@ -97,9 +98,7 @@ def main() -> None:
     args = parser.parse_args()
     sys.modules["real_jobs"] = sys.modules[__name__]  # where the job finds its learner
     with tempfile.TemporaryDirectory() as folder:
-        found = json.dumps(measure(args, Path(folder)))
-        short = {"parse_float": lambda x: round(float(x), 4), "parse_constant": lambda nan: None}
-        print(json.dumps(json.loads(found, **short)))
+        print(one_line(measure(args, Path(folder))))
 
 
 def measure(args, folder: Path) -> dict:

@@ -8,7 +8,6 @@ grow by differs. `diverse` takes what is farthest, in pixels, from all it has (t
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import whole_jobs  # noqa: E402
+from printed import one_line  # noqa: E402
 
 from roundtruth import certified, select  # noqa: E402
 
@@ -63,7 +63,7 @@ def main() -> None:
                 Path(folder), "image-classification", 1797, args.quality, 0.0, ["certified"], range(args.jobs)
             )
         line[name] = whole_jobs.figures(found["certified"], args.quality)
-    print(json.dumps(json.loads(json.dumps(line), parse_float=lambda x: round(float(x), 4))))
+    print(one_line(line))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from printed import one_line  # noqa: E402
+
 from roundtruth import certified, kinds, plan, steps, workforce  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
 from roundtruth.job import Job, begin  # noqa: E402
@@ -293,7 +295,7 @@ def main() -> None:
     }
     line |= {name: figures(rows, quality) for name, rows in found.items()}
     line["cpu_seconds_a_job"] = (time.process_time() - start) / args.jobs / len(args.plans)
-    print(json.dumps(json.loads(json.dumps(line), parse_float=lambda x: round(float(x), 4))))
+    print(one_line(line))
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, monkeypa
     forced(monkeypatch, (1, 1), (1, 2), (2, 2))
     undisturbed = run_job(make(150, **EASY, output="undisturbed"))
     spec = make(150, **EASY)
-    killed_at_every_write(spec, monkeypatch)
+    killed_at_every_write(spec, monkeypatch, run_job)
     job = Job(spec.output)
     assert facts(job) == facts(undisturbed)
     for path in ("certificate.json", "coins.parquet"):

@@ -11,9 +11,8 @@ import pytest
 from roundtruth.job import Job, begin
 from roundtruth.report import words
 from roundtruth.spec import JobSpec
-from roundtruth.storage import LocalStore
 from tests.jobs import go, output, run_job, write_lines
-from tests.test_steps import Killed, facts, files
+from tests.test_steps import facts, files, killed_at_every_write
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -227,26 +226,10 @@ def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job
     assert len(looks) > 1
     assert looks[0]["final"]  # by the budget
     assert looks[0]["auto"] > 0
-    write_once, written, fixed = LocalStore.write_once, [], {}
-
-    def write_and_die(store, path, data):
-        new = not store.exists(path)
-        wrote = write_once(store, path, data)
-        if new:
-            written.append(path)
-            raise Killed
-        return wrote
-
+    written, fixed = [], {}
     for budget in budgets:
         spec = dataset(CLASSES, 300, budget=budget, **given)
-        with monkeypatch.context() as killing:
-            killing.setattr(LocalStore, "write_once", write_and_die)
-            while True:
-                try:
-                    through(spec)
-                    break
-                except Killed:
-                    assert len(written) < 500
+        written += killed_at_every_write(spec, monkeypatch, through)
         agrees(Job(spec.output))
         kept = {path: data for path, data in files(tmp_path / "job").items() if path.endswith(FIXED)}
         assert fixed.items() <= kept.items()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from roundtruth import plan, steps
-from roundtruth.job import Job, begin
+from roundtruth.job import Job
 from roundtruth.storage import LocalStore
 from tests.jobs import cost_of, go, output, run_job
 
@@ -58,26 +58,26 @@ class Killed(BaseException):
     pass
 
 
-def killed_at_every_write(spec, monkeypatch) -> list[str]:
-    """A whole job, killed after it wrote each of its files once and begun again: the files."""
+def killed_at_every_write(spec, monkeypatch, run) -> list[str]:
+    """`run(spec)`, a whole job, killed after it wrote each of its files once and run again: the files."""
     write_once, written = LocalStore.write_once, []
 
     def write_and_die(store, path, data):
         new = not store.exists(path)
-        write_once(store, path, data)
+        wrote = write_once(store, path, data)
         if new:
             written.append(path)
             raise Killed
+        return wrote
 
-    monkeypatch.setattr(LocalStore, "write_once", write_and_die)
-    while True:
-        try:
-            begin(spec)
-            assert go(spec.output)
-            break
-        except Killed:
-            assert len(written) < 500
-    return written
+    with monkeypatch.context() as killing:
+        killing.setattr(LocalStore, "write_once", write_and_die)
+        while True:
+            try:
+                run(spec)
+                return written
+            except Killed:
+                assert len(written) < 500
 
 
 def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
@@ -85,7 +85,7 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path
     shape = {"target": {"quality": 0.8}, "budget": 9.0}
     undisturbed = facts(run_job(make(40, **shape, output="undisturbed")))
     spec = make(40, **shape)
-    written = killed_at_every_write(spec, monkeypatch)
+    written = killed_at_every_write(spec, monkeypatch, run_job)
     assert len(written) == len(set(written)) > 30
     job = Job(spec.output)
     assert set(job.store.list("rounds/")) == {path for path in written if path.startswith("rounds/")}
