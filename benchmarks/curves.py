@@ -13,18 +13,14 @@ exponent with which the error on what is left falls, by (1 - share)^2. Handwritt
 """
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from printed import one_line
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from printed import one_line
 from whole_jobs import read
 
 LEARNERS = [

@@ -13,7 +13,7 @@ from roundtruth import certified, ledger, plan, steps
 from roundtruth.errors import UserError
 from roundtruth.job import Job, begin
 from tests.jobs import go, output, run_job, scripted
-from tests.test_steps import facts, files, killed_at_every_write
+from tests.test_steps import facts, files, killed_at_every_write, to_the_end
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
 EASIER = {"plan": "certified", "target": {"quality": 0.6}}  # the first model may be the last
@@ -167,7 +167,7 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, monkeypa
     forced(monkeypatch, (1, 1), (1, 2), (2, 2))
     undisturbed = run_job(make(150, **EASY, output="undisturbed"))
     spec = make(150, **EASY)
-    killed_at_every_write(spec, monkeypatch, run_job)
+    killed_at_every_write(spec, monkeypatch, to_the_end)
     job = Job(spec.output)
     assert facts(job) == facts(undisturbed)
     for path in ("certificate.json", "coins.parquet"):
