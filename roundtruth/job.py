@@ -76,9 +76,7 @@ class Job:
         """The labels that items came with: (item, ..., confidence, source, role, round)."""
         items = self.items()
         mine = items[items.labeled]
-        labels = came_with_labels(
-            ((item, json.loads(record)) for item, record in zip(mine["item"], mine["record"])), self.spec
-        )
+        labels = came_with_labels([json.loads(record) for record in mine["record"]], mine["item"], self.spec)
         return labels.assign(source="input", role="input", round=0)
 
     @cached_property
@@ -251,7 +249,7 @@ class Job:
 
 
 def no_answers(kind) -> pd.DataFrame:
-    columns = {name: np.array([], dtype="int64" if name == "class_id" else "float64") for name in kind.COLUMNS}
+    columns = {name: pd.array([], dtype=dtype) for name, dtype in kind.COLUMNS.items()}
     return pd.DataFrame(
         {
             "item": np.array([], dtype="int64"),
@@ -378,7 +376,8 @@ def check(records: list[dict], spec: JobSpec) -> None:
             f"{where(spec, later + 1)}: source-ref: {sources[later]} is on line {first + 1} already; take one out"
         )
     reach(sources, 1, spec)
-    came_with_labels(((i, record) for i, record in enumerate(records, 1) if spec.attribute in record), spec)
+    mine = [i for i, record in enumerate(records) if spec.attribute in record]
+    came_with_labels([records[i] for i in mine], np.array(mine, np.int64) + 1, spec)
 
 
 def check_model(spec: JobSpec) -> None:
@@ -404,8 +403,9 @@ def reach(sources: Iterable[str], first: int, spec: JobSpec) -> list[str]:
     return urls
 
 
-def came_with_labels(records: Iterable[tuple[int, dict]], spec: JobSpec) -> pd.DataFrame:
-    return kinds.get(spec.kind).decode(records, spec.attribute, spec.classes, lambda item: where(spec, item))
+def came_with_labels(records: list[dict], items, spec: JobSpec) -> pd.DataFrame:
+    kind = kinds.get(spec.kind)
+    return kind.decode(records, np.asarray(items), spec.attribute, spec.classes, lambda item: where(spec, item))
 
 
 def fingerprint(spec: JobSpec) -> str:
@@ -444,11 +444,11 @@ def deliverable(job: Job, created: str):
         mine = labels[labels["item"].isin(shard["item"])]
         labeled = shard[shard["item"].isin(mine["item"])]
         encoded = job.kind.encode(mine, labeled, spec.attribute, spec.classes, spec.name, created)
-        of_item = dict(zip(labeled["item"], encoded))
+        of_item = encoded.to_dict()
         for item, record in zip(shard["item"], shard["record"]):
             record = json.loads(record)
             if item in of_item:
-                record.update(of_item[item])
+                record.update(json.loads("{" + of_item[item] + "}"))
             elif item in failures.index:
                 record[f"{spec.attribute}-metadata"] = {
                     "failure-reason": failures[item],

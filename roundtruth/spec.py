@@ -99,7 +99,9 @@ class JobSpec(Strict):
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         description="The job's name.", coerce_numbers_to_str=True
     )
-    kind: Literal["object-detection", "image-classification"] = Field(description="What a label is.")
+    kind: str = Field(
+        description="What a label is.", json_schema_extra=lambda schema: schema.update(enum=list(kinds.KINDS))
+    )
     data: Address = Field(description="What to label: a manifest, a folder of pictures, a COCO file or a CSV.")
     classes: Annotated[list[Annotated[str, Field(coerce_numbers_to_str=True)]], Field(min_length=1)] = Field(
         description="The classes, in the order of their ids."
@@ -126,6 +128,13 @@ class JobSpec(Strict):
         description="A pretrained backbone's state dict, or `none`; without the key torchvision's own where to be had.",
     )
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(0, description="What is random follows from it.")
+
+    @field_validator("kind")
+    @classmethod
+    def known(cls, kind: str) -> str:
+        if kind not in kinds.KINDS:
+            raise ValueError(f"there is no kind {kind!r}; choose {' or '.join(kinds.KINDS)}")
+        return kind
 
     @field_validator("classes")
     @classmethod

@@ -98,7 +98,7 @@ def news(job: Job, round: int, backend) -> tuple[pd.DataFrame, bool]:
     answers, exhausted = backend.collect(round, job.asks(round), posted)
     answers = pd.concat([no_answers(job.kind), answers])  # of nobody's answers a backend need not know the columns
     known = job.answers(round)
-    new = changed(answers, known, job.kind.COLUMNS) if len(known) else answers
+    new = changed(answers, known, list(job.kind.COLUMNS)) if len(known) else answers
     if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
         new = new[~pair(new).isin(pair(known))]
     return new, exhausted

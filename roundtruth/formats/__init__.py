@@ -46,7 +46,7 @@ def export(job, to: str, path: str) -> None:
     """Writes the labels that a job has so far in the format `to` at `path`, a local path or s3:// url."""
     if to not in EXPORTS:
         raise UserError(f"--to {to}: no such format; there are {', '.join(EXPORTS)}")
-    EXPORTS[to](path, job.items(), job.outcome(), job.spec.classes)
+    EXPORTS[to](path, job.items(), job.outcome(), job.spec.kind, job.spec.classes)
 
 
 def _is_folder(data: str) -> bool:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from roundtruth import kinds
 from roundtruth.errors import UserError
-from roundtruth.formats.records import SOURCES, check_inside, picture_sizes, records
+from roundtruth.formats.records import SOURCES, picture_sizes, records
 from roundtruth.kinds.common import unknown_class
 from roundtruth.manifest import is_text
 from roundtruth.storage import read_url, write_url
@@ -36,14 +37,14 @@ def read(path: str, kind: str, classes: list[str], attribute: str) -> Iterator[d
 
     if kind == "object-detection":
         sizes = _sizes(path, images, labels, sources)
-        check_inside(labels, sizes, where)
+        kinds.get(kind).check(labels, sizes, where)
     else:
         labels = _one_class(labels, classes, where)
         sizes = pd.DataFrame({"item": labels["item"], "width": 0})
     return records(sources, sizes, labels, kind, classes, attribute)
 
 
-def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, classes: list[str]) -> None:
+def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: str, classes: list[str]) -> None:
     """Writes the labeled items as images (id: the item), their boxes as annotations and the classes as categories.
 
     An annotation's score is its confidence, its source who gave it; an image's label_source tells a picture on which

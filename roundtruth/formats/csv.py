@@ -15,11 +15,9 @@ import pandas as pd
 
 from roundtruth import kinds
 from roundtruth.errors import UserError
-from roundtruth.formats.records import SOURCES, check_inside, picture_sizes, records
+from roundtruth.formats.records import SOURCES, picture_sizes, records
 from roundtruth.storage import read_url, write_url
 
-SIDES = ["left", "top", "width", "height"]
-LABEL = {"image-classification": ["label"], "object-detection": ["class", *SIDES]}
 ABOUT = ["item", "confidence", "label_source"]  # what an export tells beside; item is the row's place in the dataset
 
 
@@ -40,15 +38,15 @@ def read(path: str, kind: str, classes: list[str], attribute: str) -> Iterator[d
         frame["confidence"] = ""
     if "label_source" not in frame:
         frame["label_source"] = ""
-    columns = LABEL[kind]
+    columns, one = kinds.get(kind).CSV, kinds.get(kind).ONE_PER_ITEM
     if columns[0] not in frame:
         frame[columns] = ""
     name = frame[columns[0]]
-    seen = (frame[columns] != "").any(axis=1) | ((frame["label_source"] != "") & (kind == "object-detection"))
-    _refuse_twice(frame, (kind == "object-detection") & (name != ""), where)
+    seen = (frame[columns] != "").any(axis=1) | ((frame["label_source"] != "") & (not one))
+    _refuse_twice(frame, (name != "") & (not one), where)
 
     mine = frame[seen]
-    parsed = kinds.get(kind).read_answers(mine[["item", *columns]].assign(worker=""), classes, where)
+    parsed = kinds.get(kind).read_answers(mine[columns], classes, where)
     confidence = pd.to_numeric(mine["confidence"].replace("", "1"), errors="coerce")
     unknown = ~mine["label_source"].isin([*SOURCES, ""])
     for bad, field, what in (
@@ -61,48 +59,38 @@ def read(path: str, kind: str, classes: list[str], attribute: str) -> Iterator[d
         confidence=confidence.astype(float), source=mine["label_source"].replace("", "input")
     )
     labeled = np.unique(labels["item"])
-    if kind == "object-detection":
+    if not one:
         sizes = picture_sizes(
             labeled.tolist(),
             list(sources[labeled - 1]),
             path.rpartition("/")[0],
             lambda item: f"{where((frame['item'] == item).idxmax())}: field source",
         )
-        check_inside(labels, sizes, where)
+        kinds.get(kind).check(labels, sizes, where)
     else:
         sizes = pd.DataFrame({"item": labeled, "width": 0})
     return records(list(sources), sizes, labels, kind, classes, attribute)
 
 
-def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, classes: list[str]) -> None:
+def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: str, classes: list[str]) -> None:
     """Writes item, source, the label (label, or class, left, top, width, height), confidence, label_source.
 
     Items without a label are left out. Where there is nothing to draw, class and sides are empty.
     """
-    names = pd.Series([*classes, ""])  # the last is class_id -1
     table = labels.sort_values("item", kind="stable")
     about = table["item"].map(items.set_index("item")["source"])
-    label = {"label": names.iloc[table["class_id"]].to_numpy()}
-    if "left" in table:
-        drawn = (table["class_id"] >= 0).to_numpy()
-        label = {"class": label["label"]} | {
-            side: [_number(value) if box else "" for value, box in zip(table[side], drawn)] for side in SIDES
-        }
+    label = kinds.get(kind).write_answers(table, classes)
     frame = pd.DataFrame(
         {
             "item": table["item"].to_numpy(),
             "source": about.to_numpy(),
-            **label,
+            **{column: label[column].to_numpy() for column in label},
             "confidence": table["confidence"].to_numpy(),
             "label_source": table["source"].to_numpy(),
         }
     )
     with write_url(path) as file:
         file.write(frame.to_csv(index=False, lineterminator="\n").encode())
-
-
-def _number(value: float) -> str:
-    return repr(int(value) if value == int(value) else float(value))
 
 
 def _table(path: str, kind: str) -> pd.DataFrame:
@@ -139,7 +127,7 @@ def _table(path: str, kind: str) -> pd.DataFrame:
 
 
 def _check_header(path: str, header: list[str], kind: str) -> None:
-    label = LABEL[kind]
+    label = kinds.get(kind).CSV
     expected = f"the columns are source and, for items with labels, {', '.join(label)}"
     if "source" not in header:
         raise UserError(f"{path}: line 1: field source: the column is missing; {expected}")

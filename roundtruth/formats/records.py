@@ -1,5 +1,6 @@
 """Labels that a dataset came with, as manifest records."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
@@ -22,13 +23,9 @@ def records(
     confidence, source) their labels; item is the place in `sources`, from 1.
     """
     encoded = kinds.get(kind).encode(labels, sizes, attribute, classes, JOB_NAME, CREATED)
-    fields = dict(zip(sizes["item"].tolist(), encoded, strict=True))
-    unknown = set(sizes["item"][sizes["width"] == 0])
+    fields = {item: json.loads("{" + text + "}") for item, text in encoded.items()}
     for item, source in enumerate(sources, start=1):
-        record = {"source-ref": source, **fields.get(item, {})}
-        if item in unknown and kind == "object-detection":
-            del record[attribute]["image_size"]
-        yield record
+        yield {"source-ref": source, **fields.get(item, {})}
 
 
 def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str, where: Callable[[int], str]) -> pd.DataFrame:
@@ -40,19 +37,3 @@ def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str, where
         except UserError as mistake:
             raise UserError(f"{where(item)}: {mistake}") from None
     return pictures.check(pd.DataFrame({"url": urls}))[["width", "height", "depth"]].assign(item=list(items))
-
-
-def check_inside(labels: pd.DataFrame, sizes: pd.DataFrame, where: Callable[[int], str]) -> None:
-    """Refuses a box that stands out of its picture by more than a pixel of rounding; `where(index)` is its place."""
-    size = sizes.set_index("item")
-    drawn = labels["class_id"] >= 0
-    for start, length in (("left", "width"), ("top", "height")):
-        limit = labels["item"].map(size[length])
-        end = labels[start] + labels[length]
-        bad = drawn & (limit > 0) & ((labels[start] < -1) | (end > limit + 1))
-        if bad.any():
-            row = bad.idxmax()
-            raise UserError(
-                f"{where(row)}: field {start}: the box reaches from {labels[start][row]:g} to {end[row]:g}, "
-                f"outside the picture, whose {length} is {limit[row]:g}"
-            )

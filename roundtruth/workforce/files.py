@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from roundtruth.errors import UserError
-from roundtruth.formats.records import check_inside
 from roundtruth.job import no_answers
 
 
@@ -46,8 +45,7 @@ class Files:
         """One file of answers as (item, worker, ..., submitted_at, seconds)."""
         job, name = self.job, f"{self.job.address}/{path}"
         kind, spec = job.kind, job.spec
-        boxes = kind.COLUMNS != ["class_id"]
-        wanted = ["item", "worker", *(["class", *kind.COLUMNS[1:]] if boxes else ["label"])]
+        wanted = ["item", "worker", *kind.CSV]
         try:
             text = job.store.read(path).decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -87,18 +85,9 @@ class Files:
             raise UserError(f"{where(int(nobody.to_numpy().argmax()))}: worker: is empty; say who answered")
         frame["item"] = items.astype("int64")
         labels = kind.read_answers(frame, spec.classes, where)
-        answers = pd.concat([frame[["item", "worker"]], labels[kind.COLUMNS]], axis=1)
-        if boxes:
-            check_inside(answers, job.items(), where)
-            nothing = answers.groupby(["item", "worker"])["class_id"].transform("min") == -1
-            several = answers.groupby(["item", "worker"])["class_id"].transform("size") > 1
-            if (nothing & several).any():
-                row = int((nothing & several).to_numpy()[::-1].argmax())
-                raise UserError(
-                    f"{where(len(answers) - 1 - row)}: class: {frame['worker'].iloc[-1 - row]} says that there is "
-                    "nothing to draw, and more about the same item; take one out"
-                )
-        else:
+        answers = pd.concat([frame[["item", "worker"]], labels], axis=1)
+        kind.check(answers, job.items(), where)
+        if kind.ONE_PER_ITEM:
             answers = answers.drop_duplicates(["item", "worker"], keep="last")
         now = pd.Timestamp(datetime.now(UTC)).as_unit("us")
         return answers.assign(submitted_at=now, seconds=float("nan"))

@@ -16,8 +16,8 @@ import pandas as pd
 from roundtruth import kinds, manifest
 from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
-from roundtruth.kinds import common
 from roundtruth.storage import read_url
+from roundtruth.workforce import crowds
 
 POOL = 40  # workers; the crowds this was fitted on had 43, 39 and 52
 
@@ -46,7 +46,7 @@ class Simulated:
         names = answers["worker"], self._source(answers["item"])
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
         answers["submitted_at"] = start + after
-        answers["seconds"] = 10.0 * np.exp(common.normals(self.seed, "seconds", *names))
+        answers["seconds"] = 10.0 * np.exp(crowds.normals(self.seed, "seconds", *names))
         answers["batch"] = round
         now = pd.Timestamp(datetime.now(UTC))
         there = answers["submitted_at"] <= now
@@ -67,7 +67,12 @@ class Simulated:
         assigned = assign(asked["source"], self.spec.answers_per_item, self.seed)
         assigned = asked.take(assigned["place"]).assign(worker=assigned["worker"].to_numpy())
         assigned = assigned.merge(known[["item", *self.kind.COLUMNS]], on="item")
-        return self.kind.err(assigned, self.job.spec.classes, self.seed, self.spec.noise)
+        if self.spec.noise == 0:
+            return assigned[["item", "worker", *self.kind.COLUMNS]]
+        crowd = crowds.get(self.job.spec.kind)
+        if crowd is None:
+            raise UserError(f"workforce: nobody knows how people err on {self.job.spec.kind}; set noise to 0")
+        return crowd.simulate_answers(assigned, self.job.spec.classes, self.seed, self.spec.noise)
 
     @cached_property
     def _truth(self) -> pd.DataFrame:
@@ -113,7 +118,8 @@ def truth(job) -> pd.DataFrame:
     place = dict(zip(items["item"][have].tolist(), line[have].tolist()))
     attribute = label_attribute(records, kind.TYPE, url)
     return kind.decode(
-        ((item, records[at]) for item, at in place.items()),
+        [records[at] for at in place.values()],
+        np.array(list(place), np.int64),
         attribute,
         job.spec.classes,
         lambda item: f"{url}: line {place[item] + 1}",
@@ -174,9 +180,12 @@ def recorded(job) -> pd.DataFrame:
 
     if (frame["worker"] == "").any():
         raise UserError(f"{where((frame['worker'] == '').idxmax())}: field worker: empty; name who answered")
-    labels = kind.read_answers(frame, job.spec.classes, where)
+    for column in kind.CSV:
+        if column not in frame:
+            raise UserError(f"{url}: line 1: field {column}: the column is missing")
+    labels = kind.read_answers(frame[kind.CSV].apply(lambda text: text.str.strip()), job.spec.classes, where)
     answers = pd.concat([frame[["item", "worker"]], labels], axis=1)
-    if kind.COLUMNS == ["class_id"]:  # one row an answer
+    if kind.ONE_PER_ITEM:
         answers = answers.drop_duplicates(["item", "worker"], keep="last")
     return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True)
 
