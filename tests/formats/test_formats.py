@@ -88,7 +88,9 @@ def job():
     labels = pd.DataFrame({"item": [1], "class_id": [0], "confidence": [0.5], "source": ["auto"]})
     sides = {"left": 1.0, "top": 2.0, "width": 3.0, "height": 4.0}
     return SimpleNamespace(
-        items=lambda: items, outcome=lambda: labels.assign(**sides), spec=SimpleNamespace(kind="image-classification", classes=["cat"])
+        items=lambda: items,
+        outcome=lambda: labels.assign(**sides),
+        spec=SimpleNamespace(kind="object-detection", classes=["cat"]),
     )
 
 
