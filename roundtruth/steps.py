@@ -14,16 +14,18 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from roundtruth import forecast, learners, ledger, manifest, plan, report, workforce
+from roundtruth import delivery, forecast, learners, ledger, manifest, plans, report, workforce
 from roundtruth.draw import uniforms
 from roundtruth.job import Job, Progress, no_answers, no_labels
+from roundtruth.look import Look
 from roundtruth.pictures import Pictures
+from roundtruth.summary import summarize
 
 PREDICT = 5_000  # items a shard of predictions
 
 
 def once(result: str):
-    """The step is done when the round has the file `result`; the wall seconds it took are kept beside it."""
+    """The step is done when the round has the file `result`. The wall seconds it took are kept beside it."""
 
     def decorate(step: Callable) -> Callable:
         @wraps(step)
@@ -32,23 +34,23 @@ def once(result: str):
                 return
             start = time.monotonic()
             step(job, round, progress)
-            took = {"seconds": round_to(time.monotonic() - start)}
-            job.store.write_json(job.path(round, f"seconds/{step.__name__}.json"), took)
+            note_seconds(job, round, step.__name__, start)
 
         return run
 
     return decorate
 
 
-def round_to(seconds: float) -> float:
-    return round(seconds, 3)
+def note_seconds(job: Job, round: int, step: str, start: float) -> None:
+    """Keep what a step took in the name of an empty file: the listing that opens a job then brings all of them."""
+    job.write_once(job.path(round, f"seconds/{step}-{time.monotonic() - start:.3f}"), b"")
 
 
 @once("posted.json")
 def dispatch(job: Job, round: int, progress: Progress | None) -> None:
     """Post the round's batch to people."""
     posted = workforce.get(job).post(round, job.asks(round))
-    job.store.write_json(job.path(round, "posted.json"), posted)
+    job.write_json(job.path(round, "posted.json"), posted)
 
 
 def wait(job: Job, round: int) -> dict[str, int | bool]:
@@ -88,13 +90,13 @@ def collect(job: Job, round: int, backend) -> bool:
     if len(new):
         table = new.assign(batch=round)[no_answers(job.kind).columns]
         number = len(job.store.list(job.path(round, "answers/"))) + 1
-        job.store.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
+        job.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
     return exhausted
 
 
 def news(job: Job, round: int, backend) -> tuple[pd.DataFrame, bool]:
     """The answers to a round's batch that the job folder has not yet, and whether no more will ever come."""
-    posted = job.store.read_json(job.path(round, "posted.json"))
+    posted = job.read_json(job.path(round, "posted.json"))
     answers, exhausted = backend.collect(round, job.asks(round), posted)
     answers = pd.concat([no_answers(job.kind), answers])  # of nobody's answers a backend need not know the columns
     known = job.answers(round)
@@ -134,25 +136,25 @@ def close(job: Job, round: int, how: str) -> None:
     """End the round's batch: the answers there are now count, later ones do not."""
     files = len(job.store.list(job.path(round, "answers/")))
     closed = {"how": how, "files": files, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    job.store.write_json(job.path(round, "closed.json"), closed)
+    job.write_json(job.path(round, "closed.json"), closed)
 
 
 @once("labels.parquet")
 def consolidate(job: Job, round: int, progress: Progress | None) -> None:
     """Several answers to one label with a confidence; workers' skills come from all answers so far that may teach."""
     answers = pd.concat([job.answers(r, counted=True) for r in range(1, round + 1)], ignore_index=True)
-    about, teachers = plan.merging(job, round)
+    about, teachers = plans.of(job).to_consolidate(job, round)
     learn = None if teachers is None else answers["item"].isin(teachers).to_numpy()
     labels, workers = job.kind.consolidate(answers, job.spec.classes, learn)
     labels = labels.merge(about[["item", "role"]], on="item").assign(source="human", round=round)
-    job.store.write_table(job.path(round, "workers.parquet"), workers)
-    job.store.write_table(job.path(round, "labels.parquet"), labels[no_labels(job.kind).columns])
+    job.write_table(job.path(round, "workers.parquet"), workers)
+    job.write_table(job.path(round, "labels.parquet"), labels[no_labels(job.kind).columns])
 
 
 def learner(job: Job, round: int):
     """A fresh learner for the round, with the job's backbone weights."""
     make = learners.load(job.spec.learner, job.kind)
-    seed = int(uniforms(job.spec.seed, "train", [plan.model_number(job, round)])[0] * 2**31)
+    seed = int(uniforms(job.spec.seed, "train", [plans.of(job).model_number(job, round)])[0] * 2**31)
     return make(job.spec.classes, seed, backbone(job))
 
 
@@ -162,12 +164,12 @@ def backbone(job: Job) -> dict | None:
 
     from roundtruth.learners import weights
 
-    if not job.store.exists("weights/origin.json"):
+    if not job.there("weights/origin.json"):
         state, origin = weights.resolve(job.spec.weights)
         if state is not None:
-            job.store.write_once("weights/backbone.pth", dump(state))
-        job.store.write_json("weights/origin.json", {"origin": origin, "pretrained": state is not None})
-    if not job.store.read_json("weights/origin.json")["pretrained"]:
+            job.write_once("weights/backbone.pth", dump(state))
+        job.write_json("weights/origin.json", {"origin": origin, "pretrained": state is not None})
+    if not job.read_json("weights/origin.json")["pretrained"]:
         return None
     return torch.load(io.BytesIO(job.store.read("weights/backbone.pth")), weights_only=True, map_location="cpu")
 
@@ -180,9 +182,11 @@ def dump(state: dict) -> bytes:
     return buffer.getvalue()
 
 
-def pictures(job: Job, items) -> Pictures:
-    table = job.items()
-    return Pictures(table[table["item"].isin(items) & table.failure.isna()].reset_index(drop=True))
+def pictures(job: Job, items: np.ndarray) -> Pictures:
+    """The pictures of some items, in input order, without those that cannot be read."""
+    table = job.items(["item", "source", "width", "height", "failure"]).iloc[np.unique(items) - 1]
+    table = table[table["failure"].isna()].reset_index(drop=True)
+    return Pictures(table.assign(url=job.urls(table)))
 
 
 def trained(job: Job, round: int) -> dict:
@@ -195,14 +199,14 @@ def trained(job: Job, round: int) -> dict:
 @once("model/model.pt")
 def train(job: Job, round: int, progress: Progress | None) -> None:
     """Go on from the last model with the labels of training items, and those that items came with."""
-    labels = job.outcome()
-    labels = labels[labels.role.isin(("train", "input"))]
+    people = job.human_labels()
+    labels = job.rows([job.input_labels(), people[people["role"] == "train"]])
     model = learner(job, round)
     before = [r for r in job.rounds_with("model/model.pt") if r < round]
     if before:
         model.load(trained(job, before[-1]))
-    model.train(pictures(job, labels["item"]), labels.reset_index(drop=True), progress)
-    job.store.write_once(job.path(round, "model/model.pt"), dump(model.state()))
+    model.train(pictures(job, labels["item"].to_numpy()), labels, progress)
+    job.write_once(job.path(round, "model/model.pt"), dump(model.state()))
 
 
 @once("predictions/done.json")
@@ -216,72 +220,74 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
     done = 0
     for number, shard in enumerate(shards, 1):
         path = job.path(round, f"predictions/{number:04d}.parquet")
-        if not job.store.exists(path):
+        if not job.there(path):
 
             def shifted(at: int, of: int, note: str = "", before: int = done) -> None:
                 if progress:
                     progress(before + at, len(items), note)
 
             predictions = model.predict(pictures(job, shard), shifted)
-            job.store.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
+            job.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
         done += len(shard)
-    job.store.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": len(shards)})
+    job.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": len(shards)})
 
 
 @once("threshold.json")
 def calibrate(job: Job, round: int, progress: Progress | None) -> None:
-    """Read the threshold off the checked items, and decide whether it is the one that counts."""
-    job.store.write_json(job.path(round, "threshold.json"), plan.threshold(job, round))
+    """Find the threshold, and decide whether it is the one that counts."""
+    job.write_json(job.path(round, "threshold.json"), plans.of(job).look(job, round).to_json())
 
 
 @once("auto.parquet")
 def autolabel(job: Job, round: int, progress: Progress | None) -> None:
     """Label the pool's items at or above the threshold; the most confident ones, where the money ends first."""
-    found = job.threshold(round) or {}
-    theta = found["threshold"] if found.get("final", True) else None
-    labels = no_labels(job.kind)
-    if theta is not None:
+    look, labels = job.look(round), no_labels(job.kind)
+    if look and look.final and look.threshold is not None:
         predictions = job.predictions(job.model_round(round))
-        score = job.kind.confidence(predictions)
-        score = score[(score >= theta) & score.index.isin(job.pool())].sort_values(ascending=False, kind="stable")
-        sure = score.index[: ledger.affordable(job, human=False)]
-        if len(sure) < len(score) and "final" in found:
-            sure = sure[:0]  # prices rose in between: what is promised of all is not promised of a part
-        found = predictions[predictions["item"].isin(sure)].rename(columns={"score": "confidence"})
+        sure = job.mask(above(job, job.kind.confidence(predictions), look))
+        found = predictions[sure[predictions["item"].to_numpy()]].rename(columns={"score": "confidence"})
         labels = found.assign(source="auto", role="auto", round=round)[labels.columns]
-    job.store.write_table(job.path(round, "auto.parquet"), labels.reset_index(drop=True))
+    job.write_table(job.path(round, "auto.parquet"), labels.reset_index(drop=True))
+
+
+def above(job: Job, score: pd.Series, look: Look) -> np.ndarray:
+    """The pool's items at or above a look's threshold that the budget pays for, the most confident first."""
+    score = score[(score.to_numpy() >= look.threshold) & job.mask(job.pool())[score.index.to_numpy()]]
+    most = ledger.affordable(job.spec, ledger.spent(job), human=False)
+    if most is None or most >= len(score):
+        return score.index.to_numpy()
+    if look.provisional:
+        return score.index.to_numpy()[:0]  # prices rose since the look: what holds for all need not hold for a part
+    return score.sort_values(ascending=False, kind="stable").index.to_numpy()[:most]
 
 
 def select(job: Job, round: int) -> int:
     """Write the batch of the round after `round`; how many items it asks about, 0 where nothing is left to ask."""
-    if round and not plan.finished(job, round):  # people may still be answering its batch
+    if round and not plans.finished(job, round):  # people may still be answering its batch
         return 0
     if not job.has(round + 1, "batch.parquet") and not job.stopped:
-        start = time.monotonic()
+        start, plan = time.monotonic(), plans.of(job)
         plan.prepare(job)
         foresee(job, round)
         batch = plan.next_batch(job, round)
         if len(batch) == 0:
             return 0
-        job.store.write_table(job.path(round + 1, "batch.parquet"), batch)
-        took = {"seconds": round_to(time.monotonic() - start)}
-        job.store.write_json(job.path(round, "seconds/select.json"), took)
+        job.write_table(job.path(round + 1, "batch.parquet"), batch)
+        note_seconds(job, round, "select", start)
     return len(job.batch(round + 1)) if job.has(round + 1, "batch.parquet") else 0
 
 
 def foresee(job: Job, round: int) -> None:
     """Write down what the job will cost by what is known after a round."""
     path = job.path(round, "forecast.json") if round else "forecast.json"
-    if not job.store.exists(path):
-        job.store.write_json(path, forecast.at(job, round))
+    if not job.there(path):
+        job.write_json(path, forecast.at(job, round))
 
 
 def deliver(job: Job) -> str:
-    """Write the augmented manifest: a line an item, in input order; its path in the job folder."""
-    from roundtruth.job import deliverable
-
+    """Write the augmented manifest, one line an item, in input order; its path in the job folder."""
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    manifest.write(f"{job.address}/output/output.manifest", deliverable(job, created))
+    manifest.write_lines(f"{job.address}/output/output.manifest", delivery.lines(job, created))
     return "output/output.manifest"
 
 
@@ -289,7 +295,7 @@ def stop(job: Job) -> None:
     """Ask nobody any more: the open batch is closed with the answers there are."""
     if not job.stopped:
         number = len(job.store.list("amendments/")) + 1
-        job.store.write_json(f"amendments/{number:04d}.json", {"stop": True})
+        job.write_json(f"amendments/{number:04d}.json", {"stop": True})
         job.stopped = True
     last = job.last_round()
     if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):
@@ -299,10 +305,10 @@ def stop(job: Job) -> None:
         consolidate(job, last)
 
 
-def tell(job: Job) -> tuple[dict, dict[str, bytes]]:
-    """Write the report of the job as it stands: the page, its pictures and report/summary.json; the summary and the
-    pictures (name -> PNG)."""
-    summary = job.summary()
+def write_report(job: Job) -> tuple[dict, dict[str, bytes]]:
+    """Write the report of the job as it stands: the page, its pictures and report/summary.json. Returns the summary and
+    the pictures (name -> PNG)."""
+    summary = summarize(job)
     pictures = report.write(job, summary)
     job.store.replace("report/summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return summary, pictures
