@@ -82,14 +82,16 @@ def amend(spec: JobSpec) -> Job:
     job = Job(spec.output)
     before, now = job.spec.model_dump(mode="json"), spec.model_dump(mode="json")
     changed = [key for key in now if now[key] != before[key] and key != "output"]
-    if fingerprint(spec) != job.begun["fingerprint"]:
+    if fingerprint(spec) == job.begun["fingerprint"]:
+        may = {"data", *AMENDABLE}  # the same data in another place is a project that was moved
+    elif "data" in changed:
+        may = set(AMENDABLE)
+    else:
         raise UserError(
             f"data: {spec.data} changed since the job began; "
             "put it back, or give the new dataset a job folder of its own"
         )
-    # The same data elsewhere is a project that was moved. Answers so far must not decide what is promised, or by what.
-    may = {"data", *AMENDABLE} - set(plans.get(spec.plan).FIXED)
-    fixed = [key for key in changed if key not in may]
+    fixed = [key for key in changed if key not in may or key in plans.get(spec.plan).FIXED]
     if fixed:
         key = fixed[0]
         raise UserError(
