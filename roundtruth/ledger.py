@@ -1,14 +1,16 @@
 """What was paid, for what, and what it saved."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from roundtruth.spec import JobSpec, Prices
+if TYPE_CHECKING:
+    from roundtruth.spec import JobSpec, Prices
 
 
-def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
+def bill(human, answers, auto, prices: "Prices") -> pd.DataFrame:
     """The cost of each round: (human, auto), money.
 
     human, answers, auto: the items that people labeled, the answers they gave and the items that the model labeled; one
@@ -23,12 +25,12 @@ def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
     )
 
 
-def human_price(prices: Prices, answers_per_item: int) -> float:
+def human_price(prices: "Prices", answers_per_item: int) -> float:
     """What one item costs that people label."""
     return round(prices.per_item + answers_per_item * prices.per_answer, 6)
 
 
-def auto_pays(spec: JobSpec) -> bool:
+def auto_pays(spec: "JobSpec") -> bool:
     """Whether an auto label costs no more than people's label of an item."""
     return spec.prices.per_auto_label <= human_price(spec.prices, spec.workforce.answers_per_item)
 
@@ -80,7 +82,7 @@ def spent(job) -> float:
     return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices).to_numpy().sum())
 
 
-def affordable(spec: JobSpec, spent: float, human: bool, asked: float = 0) -> int | None:
+def affordable(spec: "JobSpec", spent: float, human: bool, asked: float = 0) -> int | None:
     """How many more items people (or the model) may label within the budget; None is any number.
 
     spent: money spent so far. asked: about how many items people will be asked before.

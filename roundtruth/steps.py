@@ -14,12 +14,13 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, forecast, learners, ledger, manifest, plans, report, workforce
+from roundtruth import answers, delivery, forecast, learners, ledger, manifest, plans, report
 from roundtruth.draw import uniforms
-from roundtruth.job import Job, Progress, no_answers, no_labels
+from roundtruth.job import Job, Progress
 from roundtruth.look import Look
 from roundtruth.pictures import Pictures
 from roundtruth.summary import summarize
+from roundtruth.tables import no_labels
 
 PREDICT = 5_000  # items a shard of predictions
 
@@ -48,104 +49,40 @@ def note_seconds(job: Job, round: int, step: str, start: float) -> None:
 
 @once("posted.json")
 def dispatch(job: Job, round: int, progress: Progress | None) -> None:
-    """Post the round's batch to people."""
-    posted = workforce.get(job).post(round, job.asks(round))
-    job.write_json(job.path(round, "posted.json"), posted)
+    """Ask people about the round's batch."""
+    answers.ask(job, round)
 
 
 def wait(job: Job, round: int) -> dict[str, int | bool]:
-    """Collect what has been answered; {"asked", "answered", "done"}: items asked about, answered in full, all answered.
+    """Collect what people answered, to any batch, and close this one where all of it is answered.
 
-    Answers to earlier batches that come late are kept and paid, too.
+    {"asked", "answered", "done"}: items asked about, items with all their answers, whether the batch is closed.
     """
-    backend = workforce.get(job)
-    late(job, backend)
-    batch = job.asks(round)
+    exhausted = answers.collect(job)
+    asked = len(job.asks(round))
     if job.has(round, "closed.json"):
-        return {"asked": len(batch), "answered": len(batch), "done": True}
-    exhausted = collect(job, round, backend)
-    enough = answered(job, round)
-    done = exhausted or enough == len(batch)
+        return {"asked": asked, "answered": asked, "done": True}
+    answered = answers.answered(job, round)
+    done = exhausted or answered == asked
     if done:
-        close(job, round, "complete")
-    return {"asked": len(batch), "answered": enough, "done": done}
+        answers.close(job, round, "complete")
+    return {"asked": asked, "answered": answered, "done": done}
 
 
-def late(job: Job, backend: workforce.Workforce | None = None) -> None:
-    """Collect what came after a batch was closed."""
-    backend = backend or workforce.get(job)
-    for round in job.rounds_with("closed.json") if backend.LATE else ():
-        collect(job, round, backend)
-
-
-def answered(job: Job, round: int) -> int:
-    """The items of a round's batch that as many people answered as the job asks for."""
-    per_item = job.answers(round).groupby("item")["worker"].nunique()
-    return int((per_item >= job.spec.workforce.answers_per_item).sum())
-
-
-def collect(job: Job, round: int, backend) -> bool:
-    """Add the answers that are new to the round's; whether no more will ever come."""
-    new, exhausted = news(job, round, backend)
-    if len(new):
-        table = new.assign(batch=round)[no_answers(job.kind).columns]
-        number = len(job.store.list(job.path(round, "answers/"))) + 1
-        job.write_table(job.path(round, f"answers/{number:04d}.parquet"), table.reset_index(drop=True))
-    return exhausted
-
-
-def news(job: Job, round: int, backend) -> tuple[pd.DataFrame, bool]:
-    """The answers to a round's batch that the job folder has not yet, and whether no more will ever come."""
-    posted = job.read_json(job.path(round, "posted.json"))
-    answers, exhausted = backend.collect(round, job.asks(round), posted)
-    answers = pd.concat([no_answers(job.kind), answers])  # of nobody's answers a backend need not know the columns
-    known = job.answers(round)
-    new = changed(answers, known, job.kind.COLUMNS) if len(known) else answers
-    if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
-        new = new[~pair(new).isin(pair(known))]
-    return new, exhausted
-
-
-def answers_came(job: Job) -> bool:
-    """Whether it pays to go on with a job that waits for people. Only looks, so that it may be asked at any time."""
-    backend, last = workforce.get(job), job.last_round()
-    for earlier in range(1, last) if backend.LATE else ():
-        if len(news(job, earlier, backend)[0]):
-            return True
-    new, exhausted = news(job, last, backend)
-    return exhausted or len(new) > 0 or answered(job, last) == len(job.asks(last))
-
-
-def pair(answers: pd.DataFrame) -> pd.MultiIndex:
-    return pd.MultiIndex.from_frame(answers[["item", "worker"]])
-
-
-def changed(answers: pd.DataFrame, known: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The answers (all rows of an item and worker) that are not in `known` just so."""
-
-    def content(table: pd.DataFrame) -> pd.Series:
-        rows = pd.util.hash_pandas_object(table[columns], index=False)
-        return rows.groupby(pair(table)).sum()  # wraps around: a sum of hashes does not depend on the rows' order
-
-    now, before = content(answers), content(known)
-    same = now.index[before.reindex(now.index, fill_value=np.uint64(0)).to_numpy() == now.to_numpy()]
-    return answers[~pair(answers).isin(same)]
-
-
-def close(job: Job, round: int, how: str) -> None:
-    """End the round's batch: the answers there are now count, later ones do not."""
-    files = len(job.store.list(job.path(round, "answers/")))
-    closed = {"how": how, "files": files, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    job.write_json(job.path(round, "closed.json"), closed)
+def collect_late(job: Job) -> None:
+    """Collect what came after the last batch was closed. It is kept and paid."""
+    answers.collect(job)
 
 
 @once("labels.parquet")
 def consolidate(job: Job, round: int, progress: Progress | None) -> None:
-    """Several answers to one label with a confidence; workers' skills come from all answers so far that may teach."""
-    answers = pd.concat([job.answers(r, counted=True) for r in range(1, round + 1)], ignore_index=True)
+    """Merge several answers into one label with a confidence. Workers' skills come from all answers so far that may
+    teach."""
+    said = pd.concat([job.answers(r, counted=True) for r in range(1, round + 1)], ignore_index=True)
+    said = said[said["reason"].isna()].reset_index(drop=True)
     about, teachers = plans.of(job).to_consolidate(job, round)
-    learn = None if teachers is None else answers["item"].isin(teachers).to_numpy()
-    labels, workers = job.kind.consolidate(answers, job.spec.classes, learn)
+    learn = None if teachers is None else said["item"].isin(teachers).to_numpy()
+    labels, workers = job.kind.consolidate(said, job.spec.classes, learn)
     labels = labels.merge(about[["item", "role"]], on="item").assign(source="human", round=round)
     job.write_table(job.path(round, "workers.parquet"), workers)
     job.write_table(job.path(round, "labels.parquet"), labels[no_labels(job.kind).columns])
@@ -294,13 +231,12 @@ def deliver(job: Job) -> str:
 def stop(job: Job) -> None:
     """Ask nobody any more: the open batch is closed with the answers there are."""
     if not job.stopped:
-        number = len(job.store.list("amendments/")) + 1
-        job.write_json(f"amendments/{number:04d}.json", {"stop": True})
+        job.write_json(f"amendments/{len(job.listed('amendments/')) + 1:04d}.json", {"stop": True})
         job.stopped = True
     last = job.last_round()
     if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):
-        collect(job, last, workforce.get(job))
-        close(job, last, "expired")
+        answers.collect(job)
+        answers.close(job, last, "expired")
     if last and job.has(last, "closed.json"):
         consolidate(job, last)
 
