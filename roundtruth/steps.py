@@ -17,7 +17,6 @@ import pandas as pd
 from roundtruth import forecast, learners, ledger, manifest, plan, report, workforce
 from roundtruth.draw import uniforms
 from roundtruth.job import Job, Progress, no_answers, no_labels
-from roundtruth.pictures import Pictures
 
 PREDICT = 5_000  # items a shard of predictions
 
@@ -107,11 +106,17 @@ def news(job: Job, round: int, backend) -> tuple[pd.DataFrame, bool]:
 def answers_came(job: Job) -> bool:
     """Whether it pays to go on with a job that waits for people. Only looks, so that it may be asked at any time."""
     backend, last = workforce.get(job), job.last_round()
-    for earlier in range(1, last) if backend.LATE else ():
-        if len(news(job, earlier, backend)[0]):
-            return True
+    if late_came(job):
+        return True
     new, exhausted = news(job, last, backend)
     return exhausted or len(new) > 0 or answered(job, last) == len(job.asks(last))
+
+
+def late_came(job: Job) -> bool:
+    """Whether answers came after their batch was closed that the job folder has not yet. Only looks."""
+    backend = workforce.get(job)
+    closed = job.rounds_with("closed.json") if backend.LATE else ()
+    return any(len(news(job, round, backend)[0]) for round in closed)
 
 
 def pair(answers: pd.DataFrame) -> pd.MultiIndex:
@@ -180,7 +185,10 @@ def dump(state: dict) -> bytes:
     return buffer.getvalue()
 
 
-def pictures(job: Job, items) -> Pictures:
+def pictures(job: Job, items):
+    """The pictures of some items, without those that cannot be read."""
+    from roundtruth.pictures import Pictures
+
     table = job.items()
     return Pictures(table[table["item"].isin(items) & table.failure.isna()].reset_index(drop=True))
 
