@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,11 @@ from roundtruth import answers, delivery, forecast, learners, ledger, manifest, 
 from roundtruth.draw import uniforms
 from roundtruth.job import Job, Progress
 from roundtruth.look import Look
-from roundtruth.pictures import Pictures
 from roundtruth.summary import summarize
 from roundtruth.tables import no_labels
+
+if TYPE_CHECKING:
+    from roundtruth.pictures import Pictures
 
 PREDICT = 5_000  # items a shard of predictions
 
@@ -119,8 +122,10 @@ def dump(state: dict) -> bytes:
     return buffer.getvalue()
 
 
-def pictures(job: Job, items: np.ndarray) -> Pictures:
+def pictures(job: Job, items: np.ndarray) -> "Pictures":
     """The pictures of some items, in input order, without those that cannot be read."""
+    from roundtruth.pictures import Pictures
+
     table = job.items(["item", "source", "width", "height", "failure"]).iloc[np.unique(items) - 1]
     table = table[table["failure"].isna()].reset_index(drop=True)
     return Pictures(table.assign(url=job.urls(table)))

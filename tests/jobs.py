@@ -61,32 +61,14 @@ def write_job(folder: Path, **changed) -> Path:
 
 
 def go(address: str) -> bool:
-    """The flow's loop without Prefect; False where it waits for people."""
-    from roundtruth import plan, steps
-    from roundtruth.job import Job
+    """The rounds without Prefect; False where the job waits for people."""
+    from roundtruth import loop
 
-    if Job(address).stopped:
-        steps.stop(Job(address))
-    steps.select(Job(address), Job(address).last_round())
-    while round := plan.next_round(Job(address)):
-        steps.dispatch(Job(address), round)
-        if not steps.wait(Job(address), round)["done"]:
-            return False
-        steps.consolidate(Job(address), round)
-        if plan.trains(Job(address), round):
-            steps.train(Job(address), round)
-            steps.infer(Job(address), round)
-        if plan.calibrates(Job(address), round):
-            steps.calibrate(Job(address), round)
-            steps.autolabel(Job(address), round)
-        steps.select(Job(address), round)
-    steps.late(Job(address))
-    steps.deliver(Job(address))
-    return True
+    return loop.rounds(address)
 
 
 def run_job(spec):
-    """Begin the job, or go on with it, as far as it comes."""
+    """Begin the job, or go on with it, as far as it comes; without its report, which takes longer than all the rest."""
     from roundtruth.job import Job, begin
 
     begin(spec)

@@ -129,13 +129,8 @@ def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
     """What else could have been done, beside a certified job: rows of the page's table."""
     if look is None or not plan.is_certified(job):
         return []
-    target = summary["target"]
-    aim = words.goal(target["quality"], kinds.get(job.spec.kind).QUALITY_NAME)
     given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
-    if target["holds"]:
-        given["job"] = f"{aim}, with {100 * target['confidence']:.4g}{words.SPACE}% confidence"
-    else:
-        given["job"] = "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
+    given["job"] = words.promised(summary, kinds.get(job.spec.kind).QUALITY_NAME)
     rows = evidence.ways(job, summary, look).to_dict("records")
     so_far = "" if summary["state"] == "complete" else " so far"
     return [

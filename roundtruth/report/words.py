@@ -108,6 +108,14 @@ def goal(quality: float, quality_name: str) -> str:
     return f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of at least {quality:g}"
 
 
+def promised(summary: dict, quality_name: str) -> str:
+    """What is promised of the auto labels, in the cell of a table."""
+    target = summary["target"]
+    if not target["holds"]:
+        return "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
+    return f"{goal(target['quality'], quality_name)}, with {100 * target['confidence']:.4g}{SPACE}% confidence"
+
+
 def promise(summary: dict, quality_name: str, confidence: float, look: dict | None = None) -> tuple[str, str]:
     """What is promised of the auto labels, and what is not: a few words, and a plain sentence for who pays.
 
