@@ -253,7 +253,7 @@ def test_a_job_that_promises_nothing_is_right(tmp_path, capsys):
 pools = st.tuples(st.integers(0, 2**32 - 1), st.integers(20, 300), st.floats(0.05, 0.6), st.integers(1, 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pools, st.sampled_from([0.05, 0.1, 0.2, 0.33]), st.sampled_from([0.005, 0.03, 0.05, 0.2]))
 def test_the_walk_is_certifys_on_any_pool(pool, max_loss, delta):
     seed, total, p, digits = pool
@@ -290,7 +290,7 @@ def test_the_walk_is_certifys_where_its_bounds_are_kept_for_every_few_errors(mon
     assert 5 <= promised <= 19
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pools, st.sampled_from([0.1, 0.2, 0.4]), st.booleans())
 def test_the_coin_is_certifys_on_any_pool(pool, max_loss, binary):
     seed, total, p, digits = pool
