@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,7 @@ COLOURS = ["red", "green", "blue"]  # the classes of `boxes`
 CREATED = "2026-01-01T00:00:00.000000"
 
 
-def digits(folder: Path, n: int, name: str = "{:04d}.png") -> pd.DataFrame:
+def digits(folder: Path, n: int, name: str = "{:04d}.png", classes: Sequence[str] = "0123456789") -> pd.DataFrame:
     """Pictures of handwritten digits, input.manifest and truth.manifest; the truth, (item, class_id)."""
     from sklearn.datasets import load_digits
 
@@ -26,7 +27,7 @@ def digits(folder: Path, n: int, name: str = "{:04d}.png") -> pd.DataFrame:
         (folder / source).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((found.images[i] * 15).astype("uint8")).save(folder / source)
         lines.append({"source-ref": source})
-        truth.append(lines[-1] | classified("truth", int(found.target[i])))
+        truth.append(lines[-1] | classified("truth", int(found.target[i]), classes))
     write_lines(folder / "input.manifest", lines)
     write_lines(folder / "truth.manifest", truth)
     return pd.DataFrame({"item": np.arange(1, n + 1), "class_id": found.target[:n]})
@@ -42,7 +43,7 @@ def same_picture(folder: Path, n: int) -> None:
     write_lines(folder / "truth.manifest", [line | classified("truth", 1) for line in lines])
 
 
-def boxes(folder: Path, n: int, name: str = "{:04d}.png") -> pd.DataFrame:
+def boxes(folder: Path, n: int, name: str = "{:04d}.png", classes: Sequence[str] = COLOURS) -> pd.DataFrame:
     """Dark pictures, each with at most one bright box a colour, input.manifest and truth.manifest.
 
     Returns the true boxes: (item, class_id, left, top, width, height).
@@ -61,27 +62,27 @@ def boxes(folder: Path, n: int, name: str = "{:04d}.png") -> pd.DataFrame:
         (folder / source).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(folder / source)
         lines.append({"source-ref": source})
-        truth.append(lines[-1] | boxed("truth", drawn, picture.shape))
+        truth.append(lines[-1] | boxed("truth", drawn, picture.shape, classes))
     write_lines(folder / "input.manifest", lines)
     write_lines(folder / "truth.manifest", truth)
     return pd.DataFrame(rows).astype(dict.fromkeys(BOXES[1:], "float64"))
 
 
-def boxed(attribute: str, drawn: list[dict], shape: tuple) -> dict:
+def boxed(attribute: str, drawn: list[dict], shape: tuple, classes: Sequence[str]) -> dict:
     """What Ground Truth adds to the line of a picture of that shape with those boxes."""
     size = [{"width": shape[1], "height": shape[0], "depth": shape[2]}]
     metadata = {
-        "objects": [{"confidence": 1.0}] * len(drawn), "class-map": dict(zip("012", COLOURS)),
+        "objects": [{"confidence": 1.0}] * len(drawn), "class-map": dict(zip("012", classes)),
         "type": "groundtruth/object-detection", "human-annotated": "yes", "creation-date": CREATED,
         "job-name": "truth",
     }  # fmt: skip
     return {attribute: {"image_size": size, "annotations": drawn}, f"{attribute}-metadata": metadata}
 
 
-def classified(attribute: str, number: int) -> dict:
+def classified(attribute: str, number: int, classes: Sequence[str] = "0123456789") -> dict:
     """What Ground Truth adds to the line of a picture that shows the digit `number`."""
     metadata = {
-        "class-name": str(number), "confidence": 1.0, "type": "groundtruth/image-classification",
+        "class-name": classes[number], "confidence": 1.0, "type": "groundtruth/image-classification",
         "human-annotated": "yes", "creation-date": CREATED, "job-name": "truth",
     }  # fmt: skip
     return {attribute: number, f"{attribute}-metadata": metadata}
