@@ -3,8 +3,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # jobs name their learner fast_learner:Logistic
+
+# How long an example takes depends on what else the machine does. Under CI Hypothesis loads a profile of its own, which
+# stays the parent: every run has the same examples.
+settings.register_profile("roundtruth", settings(deadline=None))
+settings.load_profile("roundtruth")
 
 
 @pytest.fixture

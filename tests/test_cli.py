@@ -15,7 +15,7 @@ from roundtruth.cli import interruptible, main
 from roundtruth.job import Job, hold
 from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store
-from tests.jobs import cost_of, digits, output, run_job, write_job
+from tests.jobs import COLOURS, boxes, cost_of, digits, output, run_job, write_job
 
 HERE = Path(__file__).parent
 
@@ -316,21 +316,17 @@ def living(mark: str) -> list[int]:
 
 
 @pytest.fixture
-def small_demo(monkeypatch):
+def small_demo(monkeypatch, prefect_server):
     """small_demo(kind): 300 items, people who never err, an easy target, a learner that needs no time, no Prefect."""
-    monkeypatch.syspath_prepend(str(HERE.parent / "benchmarks"))
-    import whole_jobs
 
     def made(kind: str) -> None:
-        def write(folder: Path) -> None:
-            folder.mkdir(parents=True)
-            whole_jobs.write(folder, kind, 300)
-
-        boxes = kind == "object-detection"
-        monkeypatch.setattr(demo, "scenes" if boxes else "digits", write)
+        drawn = kind == "object-detection"
+        name, write = ("scenes", boxes) if drawn else ("digits", digits)
+        monkeypatch.setattr(demo, name, lambda folder: write(folder, 300))
         job = yaml.safe_load(demo.JOBS[kind])
-        job |= {"learner": f"whole_jobs:{'Boxes' if boxes else 'Digits'}", "target": {"quality": 0.5 if boxes else 0.8}}
-        job |= {"classes": ["thing"] if boxes else job["classes"], "workforce": job["workforce"] | {"noise": 0}}
+        job |= {"learner": f"fast_learner:{'Boxes' if drawn else 'Logistic'}"}
+        job |= {"target": {"quality": 0.5 if drawn else 0.8}, "workforce": job["workforce"] | {"noise": 0}}
+        job |= {"classes": COLOURS} if drawn else {}
         monkeypatch.setitem(demo.JOBS, kind, yaml.safe_dump(job, sort_keys=False, default_flow_style=None))
         monkeypatch.setattr(cli, "run_flow", straight)
         monkeypatch.setattr(PrefectServer, "start", lambda server: None)
@@ -386,7 +382,7 @@ def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, sma
     assert main(command) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".png") == [
+    assert sorted(path.name for path in folder.iterdir() if path.name != "images") == [
         "input.manifest", "job", "job.yaml", "truth.manifest",
     ]  # fmt: skip
     certified = summary_of(folder / "job")

@@ -57,14 +57,6 @@ def test_the_rounds_of_a_job_add_up(make):
     assert summary["measured"]["human"] == 1.0
 
 
-def test_boxes_are_counted_as_objects():
-    from roundtruth import kinds
-    from roundtruth.job import no_labels
-
-    kind = kinds.get("object-detection")
-    assert kind.objects(no_labels(kind)).sum() == 0
-
-
 def test_what_late_answers_cost_is_counted_once(make, tmp_path):
     make(3)
     spec = make(3, workforce={"backend": "files", "answers_per_item": 1}, prices={"per_answer": 1.0, "per_item": 10.0})

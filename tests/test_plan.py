@@ -6,23 +6,13 @@ import pytest
 
 from roundtruth import plan, steps
 from roundtruth.job import Job, begin
-from tests.jobs import classified, digits, output, run_job, scripted, write_lines
+from tests.jobs import output, run_job, same_picture, scripted, write_lines
 
 
 def batches(job: Job) -> list[tuple[int, str]]:
     """(size, role) of each batch."""
     asked = job.asked()
     return [(len(batch), batch.role.unique().item()) for _, batch in asked.groupby("round")]
-
-
-def same_picture(folder, n: int) -> None:
-    """A dataset of n items that all show a one."""
-    digits(folder, 2)
-    lines = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, n + 1)]
-    for line in lines[2:]:
-        (folder / line["source-ref"]).hardlink_to(folder / "images/0002.png")
-    write_lines(folder / "input.manifest", lines)
-    write_lines(folder / "truth.manifest", [line | classified("truth", 1) for line in lines])
 
 
 def test_a_thousand_items_go_as_in_the_post(tmp_path, make, monkeypatch):

@@ -6,36 +6,10 @@ import pandas as pd
 import pytest
 
 from roundtruth import plan, steps
-from roundtruth.job import Job, begin
-from roundtruth.storage import LocalStore
-from tests.jobs import cost_of, go, output, run_job
+from roundtruth.job import Job
+from tests.jobs import facts, files, go, killed_at_every_write, run_job, to_the_end
 
 VERBS = (steps.dispatch, steps.consolidate, steps.train, steps.infer, steps.calibrate, steps.autolabel)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def facts(job: Job) -> dict:
-    """What a job came to: everything but times."""
-    tables = {
-        name: [getattr(job, name)(r) for r in job.rounds_with(file)]
-        for name, file in (
-            ("batch", "batch.parquet"),
-            ("answers", "closed.json"),
-            ("labels", "labels.parquet"),
-            ("predictions", "predictions/done.json"),
-            ("auto", "auto.parquet"),
-        )
-    }
-    tables["answers"] = [answers.drop(columns="submitted_at") for answers in tables["answers"]]
-    texts = {name: [table.to_csv() for table in some] for name, some in tables.items()}
-    return texts | {
-        "threshold": [job.threshold(r) for r in job.rounds_with("threshold.json")],
-        "output": output(Path(job.address)),
-        "summary": cost_of(job.summary()),
-    }
 
 
 def test_every_step_run_twice_changes_nothing(make, tmp_path):
@@ -52,37 +26,6 @@ def test_every_step_run_twice_changes_nothing(make, tmp_path):
     assert before.pop("output/output.manifest") != b""
     assert {path: data for path, data in after.items() if path in before} == before
     assert after.keys() - before.keys() == {"output/output.manifest"}
-
-
-class Killed(BaseException):
-    pass
-
-
-def to_the_end(spec) -> None:
-    begin(spec)
-    assert go(spec.output)
-
-
-def killed_at_every_write(spec, monkeypatch, run) -> list[str]:
-    """`run(spec)`, a whole job, killed after it wrote each of its files once and run again: the files."""
-    write_once, written = LocalStore.write_once, []
-
-    def write_and_die(store, path, data):
-        new = not store.exists(path)
-        wrote = write_once(store, path, data)
-        if new:
-            written.append(path)
-            raise Killed
-        return wrote
-
-    with monkeypatch.context() as killing:
-        killing.setattr(LocalStore, "write_once", write_and_die)
-        while True:
-            try:
-                run(spec)
-                return written
-            except Killed:
-                assert len(written) < 500
 
 
 def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):

@@ -242,7 +242,7 @@ picture = st.none() | st.lists(
 
 
 @given(st.lists(picture, min_size=1, max_size=5), st.sampled_from(["human", "auto"]))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_box_and_every_empty_picture_comes_back(tmp_path, pictures, source):
     count = len(pictures)
     items = pd.DataFrame({"item": range(1, count + 1), "source": [f"{i}.jpg" for i in range(count)]})

@@ -155,7 +155,7 @@ name = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_siz
 
 
 @given(st.dictionaries(name, picture, min_size=1, max_size=4), st.sampled_from(["human", "auto"]))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exported_boxes_are_read_back(tmp_path, pictures, source):
     rows = []
     for item, drawn in enumerate(pictures.values(), start=1):
@@ -173,7 +173,7 @@ def test_exported_boxes_are_read_back(tmp_path, pictures, source):
 
 
 @given(st.dictionaries(name, st.tuples(st.integers(0, 1), sure), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exported_classes_are_read_back(tmp_path, pictures):
     labels = labels_of(
         image_classification, [(i, *label, "human") for i, label in enumerate(pictures.values(), start=1)]

@@ -9,8 +9,7 @@ import torch
 from roundtruth.learners import classifier
 from roundtruth.learners.classifier import Classifier
 from roundtruth.learners.weights import recognise
-from tests.learners.made import stripes
-from tests.learners.test_weights import original
+from tests.learners.made import original, stripes
 
 NAMES = ["lying", "standing", "none"]
 
