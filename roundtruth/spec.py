@@ -76,7 +76,7 @@ def known(names: Iterable[str], what: str) -> Callable[[str], str]:
         if value not in names:
             near = difflib.get_close_matches(value, list(names), n=1)
             hint = f"; do you mean {near[0]}?" if near else ""
-            raise ValueError(f"there is no {what} {value!r}{hint} There are {', '.join(names)}")
+            raise ValueError(f"there is no {what} {value!r}{hint}; there are {', '.join(names)}")
         return value
 
     return check

@@ -231,3 +231,23 @@ def scripted(monkeypatch, predict, name: str = "Scripted") -> str:
     setattr(module, name, Scripted)
     monkeypatch.setitem(sys.modules, "scripted", module)
     return f"scripted:{name}"
+
+
+def read_records(data: str, kind: str, classes: list[str], attribute: str = "label") -> list[dict]:
+    """The records of a dataset, and a check that its labels are those that the records say."""
+    import numpy as np
+    import pandas as pd
+
+    from roundtruth import formats, kinds
+
+    shards = list(formats.read(data, kinds.get(kind), classes, attribute))
+    records = [json.loads(text) for shard in shards for text in shard.items["record"]]
+    sources = [source for shard in shards for source in shard.items["source"]]
+    assert sources == [record.get("source-ref", record.get("source")) for record in records]
+    labeled = [place for place, record in enumerate(records) if attribute in record]
+    said = kinds.get(kind).decode(
+        [records[place] for place in labeled], np.array(labeled, dtype="int64") + 1, attribute, classes, str
+    )
+    given = pd.concat([shard.labels for shard in shards], ignore_index=True)
+    pd.testing.assert_frame_equal(given.round({"confidence": 4}), said, check_dtype=False)
+    return records
