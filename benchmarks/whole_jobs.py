@@ -33,7 +33,7 @@ from printed import one_line  # noqa: E402
 from roundtruth import certified, kinds, loop, workforce  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
 from roundtruth.job import Job, begin  # noqa: E402
-from roundtruth.kinds.common import normals  # noqa: E402
+from roundtruth.workforce.crowds import normals  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 
 SIDE = 100  # pixels of a picture with a box

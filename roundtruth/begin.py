@@ -134,7 +134,7 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
 
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
     with naming("data"):
-        shards = list(formats.read(spec.data, spec.kind, spec.classes, spec.attribute))
+        shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
     folder = spec.data.rstrip("/") + "/"
     if spec.output.startswith(folder):  # the job folder lies in a folder of pictures; its own pictures are no items
         own = spec.output.removeprefix(folder).rstrip("/") + "/"

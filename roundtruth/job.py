@@ -256,6 +256,11 @@ class Job:
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else no_labels(self.kind)
 
+    def askable(self) -> np.ndarray:
+        """The items that are to be labeled: neither came they with a label, nor is their picture broken."""
+        items = self.items(["labeled", "failure"])
+        return np.flatnonzero(~(items["labeled"] | items["failure"].notna()).to_numpy(bool)) + 1
+
     def pool(self) -> np.ndarray:
         """The items that nobody has labeled and nobody was asked about, in input order."""
         items = self.items(["labeled", "failure"])

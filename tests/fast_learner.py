@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from roundtruth.draw import uniforms
-from roundtruth.kinds.common import normals
+from roundtruth.workforce.crowds import normals
 
 SIDES = ["left", "top", "width", "height"]
 

@@ -12,7 +12,8 @@ import yaml
 from flows.private_server import PrefectServer
 from roundtruth import cli, demo, loop
 from roundtruth.cli import interruptible, main
-from roundtruth.job import Job, hold
+from roundtruth.begin import hold
+from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store
 from tests.jobs import COLOURS, boxes, cost_of, digits, output, run_job, write_job
@@ -229,7 +230,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     assert main(["run", path]) == 0
     undisturbed = run_job(make(60, target={"quality": 0.8}, output="undisturbed"))
     assert output(tmp_path / "job") == output(tmp_path / "undisturbed")
-    assert cost_of(Job(f"{tmp_path}/job").summary()) == cost_of(undisturbed.summary())
+    assert cost_of(summarize(Job(f"{tmp_path}/job"))) == cost_of(summarize(undisturbed))
 
 
 def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
@@ -459,6 +460,7 @@ def no(*args, **kwargs):
     raise AssertionError("a process was started")
 subprocess.Popen = no
 from roundtruth.cli import main
+from roundtruth.summary import summarize
 try:
     code = main({argv})
 except SystemExit as ended:

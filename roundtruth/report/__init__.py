@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from roundtruth import certified, forecast, kinds, ledger, plan
+from roundtruth import forecast, kinds, ledger, plans
+from roundtruth.plans import certified
 from roundtruth.draw import uniforms
 from roundtruth.report import evidence, words
 
@@ -106,8 +107,8 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
 
 def final(job) -> dict | None:
     """The threshold.json of the certified plan's last look, once it is made."""
-    looked = job.rounds_with("threshold.json") if plan.is_certified(job) else []
-    look = job.threshold(looked[-1]) if looked else None
+    looked = job.rounds_with("threshold.json") if (job.spec.plan == 'certified') else []
+    look = certified._found(job, looked[-1]) if looked else None
     return look if look and look["final"] else None
 
 
@@ -127,7 +128,7 @@ def certificate(job, summary: dict, quality_name: str) -> dict | None:
 
 def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
     """What else could have been done, beside a certified job: rows of the page's table."""
-    if look is None or not plan.is_certified(job):
+    if look is None or not (job.spec.plan == 'certified'):
         return []
     given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
     given["job"] = words.promised(summary, kinds.get(job.spec.kind).QUALITY_NAME)
@@ -310,7 +311,7 @@ def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
 
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
     theta = look.found["threshold"]
-    promised = {"certified": theta} if plan.is_certified(job) else {}
+    promised = {"certified": theta} if (job.spec.plan == 'certified') else {}
     cuts, said = {}, []
     for cut, threshold in (promised | {"naive": look.naive}).items():
         above = look.checked["quality"][look.checked["score"] >= (np.inf if threshold is None else threshold)]

@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 from roundtruth import csv_table, manifest
 from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
-from roundtruth.kinds import common
 from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.storage import read_url
 from roundtruth.tables import as_answers, no_answers
@@ -78,7 +77,7 @@ class Backend:
         names = answers["worker"], self._source(answers["item"])
         start = pd.Timestamp(asked["posted_at"]).as_unit("us")
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
-        seconds = 10.0 * np.exp(common.normals(self.seed, "seconds", *names))
+        seconds = 10.0 * np.exp(crowds.normals(self.seed, "seconds", *names))
         return as_answers(answers.assign(submitted_at=start + after, seconds=seconds), self.kind)
 
     def _source(self, items: pd.Series) -> pd.Series:
