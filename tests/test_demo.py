@@ -94,6 +94,8 @@ def test_digits(tmp_path):
 
 def test_the_manifests_are_read_as_any_other(scenes):
     records = lines(scenes / "truth.manifest")
-    labels = object_detection.decode(enumerate(records, 1), "truth", ["digit"], lambda i: f"truth.manifest: line {i}")
+    labels = object_detection.decode(
+        records, np.arange(1, len(records) + 1), "truth", ["digit"], lambda i: f"truth.manifest: line {i}"
+    )
     assert labels["item"].nunique() == 60
     assert len(labels) == sum(len(record["truth"]["annotations"]) for record in records)

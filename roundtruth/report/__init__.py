@@ -86,7 +86,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
     return environment.get_template("page.html.j2").render(
         spec=job.spec,
         summary=summary,
-        things=words.plural(noun(job.spec.kind)),
+        things=None if kind.ONE_PER_ITEM else words.plural(kind.THING),
         quality_name=kind.QUALITY_NAME,
         state=words.STATES[summary["state"]],
         headline=words.headline(summary),
@@ -113,7 +113,7 @@ def final(job) -> dict | None:
 
 
 def certificate(job, summary: dict, quality_name: str) -> dict | None:
-    """The certificate for who wants to check it; None where there was no last look at anything checked."""
+    """What the certificate rests on; None where there was no last look, or nothing was checked."""
     look = final(job)
     if look is None or not look["checked"]:
         return None
@@ -143,10 +143,6 @@ def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
         }
         for row in rows
     ]
-
-
-def noun(kind: str) -> str:
-    return {"object-detection": "box", "image-classification": "label"}.get(kind, "object")
 
 
 def strip(summary: dict) -> list[tuple[str, str, int]]:
@@ -183,8 +179,9 @@ def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart
         "Items that got their label in each round: people answer a batch while the model labels what it is sure of.",
         plots.bars_per_round(rounds, rows["human"], rows["auto"], "Items labeled"),
     )
-    things = words.plural(noun(job.spec.kind))
-    if things != "labels":  # where an item is one label, this would be the plot above
+    kind = kinds.get(job.spec.kind)
+    if not kind.ONE_PER_ITEM:  # else this would be the plot above
+        things = words.plural(kind.THING)
         human, auto = split_objects(job.spec.kind, rows, labels)
         yield Chart(
             f"{things}-per-round",
@@ -253,7 +250,7 @@ def quality_chart(job, summary: dict, labels: pd.DataFrame) -> Chart | None:
         f"{words.percent((values >= target).mean())} of {words.many(len(values), 'item')} at {target:g} or better"
         for source, values in quality.items()
     ]
-    if all(values.isin([0.0, 1.0]).all() for values in quality.values()):
+    if kind.BINARY:
         parts = [
             f"{'people' if source == 'human' else 'model'}: {words.percent(values.mean())} "
             f"of {words.many(len(values), 'label')} right"
