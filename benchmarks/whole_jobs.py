@@ -31,8 +31,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from printed import one_line  # noqa: E402
 
 from roundtruth import certified, kinds, loop, workforce  # noqa: E402
+from roundtruth.begin import begin  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
-from roundtruth.job import Job, begin  # noqa: E402
+from roundtruth.job import Job  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 from roundtruth.workforce.crowds import normals  # noqa: E402
 

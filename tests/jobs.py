@@ -11,6 +11,8 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from roundtruth.summary import summarize
+
 BOXES = ["class_id", "left", "top", "width", "height"]
 COLOURS = ["red", "green", "blue"]  # the classes of `boxes`
 CREATED = "2026-01-01T00:00:00.000000"
@@ -121,7 +123,8 @@ def go(address: str) -> bool:
 
 def run_job(spec):
     """Begin the job, or go on with it, as far as it comes; without its report, which takes longer than all the rest."""
-    from roundtruth.job import Job, begin
+    from roundtruth.begin import begin
+    from roundtruth.job import Job
 
     begin(spec)
     go(spec.output)
@@ -162,9 +165,9 @@ def facts(job) -> dict:
     tables["answers"] = [answers.drop(columns="submitted_at") for answers in tables["answers"]]
     texts = {name: [table.to_csv() for table in some] for name, some in tables.items()}
     return texts | {
-        "threshold": [job.threshold(r) for r in job.rounds_with("threshold.json")],
+        "threshold": [job.look(r) for r in job.rounds_with("threshold.json")],
         "output": output(Path(job.address)),
-        "summary": cost_of(job.summary()),
+        "summary": cost_of(summarize(job)),
     }
 
 
@@ -174,7 +177,7 @@ class Killed(BaseException):
 
 def to_the_end(spec) -> None:
     """Begin the job, or go on with it, to its end."""
-    from roundtruth.job import begin
+    from roundtruth.begin import begin
 
     begin(spec)
     assert go(spec.output)

@@ -1,4 +1,4 @@
-"""The geometry of boxes against hand-worked values; the rule of quality is tested in tests/kinds/test_object_detection.py."""
+"""The geometry of boxes against hand-worked values. The rule of quality is tested with the kind of label."""
 
 import numpy as np
 import pytest

@@ -224,7 +224,7 @@ def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job
         other = dataset(CLASSES, 300, budget=budget, output=str(tmp_path / "undisturbed"), **given)
         through(other)
     undisturbed = Job(other.output)
-    looks = [undisturbed.threshold(r) for r in undisturbed.rounds_with("threshold.json")]
+    looks = [undisturbed.look(r) for r in undisturbed.rounds_with("threshold.json")]
     assert len(looks) > 1
     assert looks[0]["final"]  # by the budget
     assert looks[0]["auto"] > 0

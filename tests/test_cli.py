@@ -11,8 +11,8 @@ import yaml
 
 from flows.private_server import PrefectServer
 from roundtruth import cli, demo, loop
-from roundtruth.cli import interruptible, main
 from roundtruth.begin import hold
+from roundtruth.cli import interruptible, main
 from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store

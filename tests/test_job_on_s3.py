@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from roundtruth.errors import UserError
 from roundtruth.begin import begin
+from roundtruth.errors import UserError
 from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from roundtruth.storage import list_url, open_store, read_url

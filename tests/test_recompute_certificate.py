@@ -18,6 +18,7 @@ from roundtruth import certify as library
 from roundtruth.certify import certify
 from roundtruth.job import Job
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import COLOURS, boxes, digits, run_job, write_job
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ def test_the_certificate_is_recomputed_from_the_files_alone(rule, done):
     ran = subprocess.run([sys.executable, "-I", SCRIPT, done[rule].address], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert f"the rule is {rule}" in ran.stdout
-    assert f"the {done[rule].summary()['auto']} auto labels are" in ran.stdout
+    assert f"the {summarize(done[rule])['auto']} auto labels are" in ran.stdout
 
 
 # -- a folder in which something was changed
@@ -237,7 +238,7 @@ def test_with_a_budget_a_higher_threshold_that_passes_is_right(rule, done, tmp_p
 def test_a_job_that_promises_nothing_is_right(tmp_path, capsys):
     digits(tmp_path, 100)
     job = whole_job(tmp_path, 0.99)
-    assert job.summary()["auto"] == 0
+    assert summarize(job)["auto"] == 0
     assert verdict(job.address, capsys) == (0, [])
 
 

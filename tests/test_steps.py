@@ -7,6 +7,7 @@ import pytest
 
 from roundtruth import plan, steps
 from roundtruth.job import Job
+from roundtruth.summary import summarize
 from tests.jobs import facts, files, go, killed_at_every_write, run_job, to_the_end
 
 VERBS = (steps.dispatch, steps.consolidate, steps.train, steps.infer, steps.calibrate, steps.autolabel)
@@ -154,7 +155,7 @@ def test_a_correction_before_the_close_replaces(people):
     say("c.csv", *everybody(items[1:]))
     job = run_job(spec)
     assert job.labels(1).set_index("item")["class_id"].to_dict() == {items[0]: 2} | dict.fromkeys(items[1:], 1)
-    assert job.summary()["answers"] == 2 * len(items)
+    assert summarize(job)["answers"] == 2 * len(items)
 
 
 def test_a_correction_back_to_the_first_word_counts(people):
@@ -171,7 +172,7 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
     job = run_job(spec)
     assert job.has(1, "closed.json")
     assert job.last_round() == 2
-    labels, price = job.labels(1), job.summary()["cost"]["human"]
+    labels, price = job.labels(1), summarize(job)["cost"]["human"]
     assert price == 12.0 * len(items)
     say("b.csv", (items[0], "cy", 7), (items[1], "dee", 7), (items[0], "ann", 7))  # the last is a correction: too late
     job = run_job(spec)
@@ -179,10 +180,10 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
     answers = job.answers(1)
     assert sorted(answers["worker"][answers["item"] == items[0]]) == ["ann", "bob", "cy"]
     assert set(answers["class_id"][answers["worker"] == "ann"]) == {1}
-    assert job.summary()["cost"]["human"] == price + 2.0
-    assert job.summary()["answers"] == 2 * len(items) + 2
+    assert summarize(job)["cost"]["human"] == price + 2.0
+    assert summarize(job)["answers"] == 2 * len(items) + 2
     for _ in range(2):
-        assert run_job(spec).summary()["cost"]["human"] == price + 2.0
+        assert summarize(run_job(spec))["cost"]["human"] == price + 2.0
 
 
 def test_what_comes_after_the_job_is_complete_is_paid_too(make, tmp_path):
@@ -191,7 +192,7 @@ def test_what_comes_after_the_job_is_complete_is_paid_too(make, tmp_path):
     (tmp_path / "job/people/answers").mkdir()
     for worker, cost in (("ann", 11.0), ("bob", 12.0)):
         (tmp_path / f"job/people/answers/{worker}.csv").write_text(f"item,worker,label\n1,{worker},{len(worker)}\n")
-        summary = run_job(spec).summary()
+        summary = summarize(run_job(spec))
         assert (summary["state"], summary["cost"]["total"]) == ("complete", cost)
 
 
@@ -245,7 +246,7 @@ def test_a_stop_without_any_answer(people):
     steps.stop(Job(spec.output))
     job = Job(spec.output)
     steps.deliver(job)
-    summary = job.summary()
+    summary = summarize(job)
     assert (summary["state"], summary["human"], summary["failed"]) == ("stopped", 0, 30)
     assert summary["cost"]["total"] == 0
 

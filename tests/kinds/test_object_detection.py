@@ -356,9 +356,9 @@ def check(*rows, worker=None) -> None:
 
 def test_a_box_lies_in_its_picture():
     check((1, 0, -1, 0, 66, 49), (2, 0, 0, 0, 900, 900), (1, 0, 0, 0, 1, 1))  # a pixel of rounding; an unknown size
-    with pytest.raises(UserError, match="line 3: field left: the box reaches from 60 to 70, outside .* width is 64"):
+    with pytest.raises(UserError, match=r"line 3: field left: the box reaches from 60 to 70, outside .* width is 64"):
         check((1, 0, 0, 0, 9, 9), (1, 0, 60, 0, 10, 10))
-    with pytest.raises(UserError, match="line 2: field top: the box reaches from -2 to 7, outside .* height is 48"):
+    with pytest.raises(UserError, match=r"line 2: field top: the box reaches from -2 to 7, outside .* height is 48"):
         check((1, 0, 0, -2, 9, 9))
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roundtruth.job import Job, begin
+from roundtruth.begin import begin
+from roundtruth.job import Job
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import COLOURS, boxes, digits, run_job, scripted, write_job
 
 FIFTH = {30: 6, 120: 24}  # items of a batch by the plan `ground-truth`
@@ -57,7 +59,7 @@ def finished_job(
         return found.assign(score=found["item"].map(score))
 
     job = run_job(job_spec(folder, kind, learner=scripted(patch, predict, learner), **changed))
-    assert job.summary()["state"] == "complete"
+    assert summarize(job)["state"] == "complete"
     return job
 
 

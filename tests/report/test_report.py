@@ -12,6 +12,7 @@ from PIL import Image
 from roundtruth import report, steps
 from roundtruth.job import Job
 from roundtruth.report import evidence
+from roundtruth.summary import summarize
 from tests.jobs import digits, files, run_job, scripted, write_lines
 from tests.report.conftest import CLASSES, KINDS, finished_job
 
@@ -54,14 +55,14 @@ class Page(HTMLParser):
 
 def written(job) -> tuple[Page, dict[str, bytes]]:
     """The page, and all files of the report."""
-    report.write(job, job.summary())
+    report.write(job, summarize(job))
     found = files(Path(job.address, "report"))
     return Page(found["index.html"]), found
 
 
 def some_of(job, charts: bool = False, galleries: bool = False) -> Page:
     """The page without the pictures that a test does not look at, which take most of the time."""
-    summary, labels, look = job.summary(), job.outcome(), evidence.last_look(job)
+    summary, labels, look = summarize(job), job.outcome(), evidence.last_look(job)
     shown = report.charts_of(job, summary, labels, look) if charts else []
     return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else [], look).encode())
 
@@ -116,7 +117,7 @@ def test_finished_job(copied, kind, figures):
     assert "Nothing is promised" in page.text
     check_self_contained(page)
     check_inert(page)
-    assert report.write(job, job.summary()) == {name.removesuffix(".png"): found[name] for name in pngs}
+    assert report.write(job, summarize(job)) == {name.removesuffix(".png"): found[name] for name in pngs}
 
 
 def test_alt_texts_hold_the_numbers_of_the_bars(finished):
@@ -258,7 +259,7 @@ def test_failed_items_are_counted_and_the_first_listed(begun, tmp_path):
 
 def test_boxes_are_split_by_who_drew_them(finished):
     job = finished["object-detection"]
-    rows, labels = pd.DataFrame(job.summary()["rounds"]), job.outcome()
+    rows, labels = pd.DataFrame(summarize(job)["rounds"]), job.outcome()
     human, auto = report.split_objects(job.spec.kind, rows, labels)
     boxes = labels[labels["class_id"] >= 0]
     people = boxes[boxes["source"] == "human"].groupby("round").size().reindex([1, 2, 3, 4, 5], fill_value=0)
@@ -293,7 +294,7 @@ EASY = {"plan": "certified", "target": {"quality": 0.8}}
 
 def certified_page(job) -> tuple[Page, dict, dict]:
     """The page, the summary and the last look's threshold.json of a job that was run."""
-    summary, pictures = steps.tell(job)
+    summary, pictures = steps.write_report(job)
     assert json.loads(job.store.read("report/summary.json")) == summary
     assert FIGURES - {"quality"} <= set(pictures)
     page = Page(job.store.read("report/index.html"))

@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from roundtruth import steps, workforce
-from roundtruth.errors import UserError
 from roundtruth.begin import begin
+from roundtruth.errors import UserError
 from roundtruth.job import Job
 from roundtruth.summary import summarize
 from tests.jobs import run_job
