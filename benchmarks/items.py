@@ -21,8 +21,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from printed import print_line
-from roundtruth.chance import uniforms
+from printed import one_line
+from roundtruth.draw import uniforms
 
 from roundtruth import pictures, plans, steps, workforce
 from roundtruth.begin import begin
@@ -157,16 +157,16 @@ def measure(folder: Path, items: int) -> dict:
     with timed("begin"):
         begin(spec)
     step("select", 0)
-    while round := plans.next_round(Job(spec.output)):
+    while number := plans.next_round(Job(spec.output)):
         for verb in ("dispatch", "wait", "consolidate"):
-            step(verb, round)
-        if plans.of(Job(spec.output)).trains(Job(spec.output), round):
-            step("train", round)
-            step("infer", round)
-        if plans.of(Job(spec.output)).calibrates(Job(spec.output), round):
-            step("calibrate", round)
-            step("autolabel", round)
-        step("select", round)
+            step(verb, number)
+        if plans.of(Job(spec.output)).trains(Job(spec.output), number):
+            step("train", number)
+            step("infer", number)
+        if plans.of(Job(spec.output)).calibrates(Job(spec.output), number):
+            step("calibrate", number)
+            step("autolabel", number)
+        step("select", number)
     step("deliver")
     with timed("status"):
         found = summarize(Job(spec.output))
@@ -187,4 +187,4 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--items", type=int, default=1_000_000)
     with tempfile.TemporaryDirectory() as made:
-        print_line(measure(Path(made), options.parse_args().items))
+        print(one_line(measure(Path(made), options.parse_args().items)))
