@@ -2,8 +2,9 @@
 
     python benchmarks/starting.py    (a minute)
 
-A job of 1000 digits is finished with a fast learner. Then the imports of pandas, pyarrow and pydantic, `status` and `run` take
-turns in processes of their own; the medians in milliseconds, and how they compare with the imports.
+A job of 1000 digits is finished with a fast learner. Then the imports of pandas, pyarrow and pydantic, `status` and
+`run` take turns in processes of their own. The line has the medians in milliseconds, and what the commands take beside
+the imports.
 """
 
 import os
@@ -55,7 +56,7 @@ def finished(folder: Path) -> str:
 
 
 def seconds(command: list[str]) -> float:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[:1] + [str(Path(__file__).parents[1])])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path[:1], str(Path(__file__).parents[1])])}
     start = time.perf_counter()
     subprocess.run([sys.executable, *command], env=environment, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start

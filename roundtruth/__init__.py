@@ -18,7 +18,7 @@ PLACES = {
     "run": "roundtruth.loop",
 }  # a name, and the module that it is, or is in
 
-__all__ = list(PLACES)  # noqa: PLE0605
+__all__ = list(PLACES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str):

@@ -119,8 +119,8 @@ def export_arguments(verb: argparse.ArgumentParser) -> None:
 def demo_arguments(verb: argparse.ArgumentParser) -> None:
     from roundtruth.demo import JOBS
 
-    kinds = list(JOBS)
-    verb.add_argument("--kind", choices=kinds, default=kinds[0], help="what a label is; default: %(default)s")
+    kinds = {"choices": list(JOBS), "default": next(iter(JOBS)), "metavar": "KIND"}
+    verb.add_argument("--kind", **kinds, help="what to label: %(choices)s; default: %(default)s")
     verb.add_argument("--dir", default="roundtruth-demo", help="the folder to write to; default: %(default)s")
     verb.add_argument("--compare", action="store_true", help="run the ground-truth plan, too, and compare the two")
 
@@ -274,8 +274,11 @@ def demo(args) -> int:
     with PrefectServer() as server:  # one for both jobs
         if not (folder / "job.yaml").exists():
             server.start()  # it comes up while pictures are made
-        with bar("making pictures"):
-            files = [demo.write(folder, args.kind)]
+        try:
+            with bar("making pictures"):
+                files = [demo.write(folder, args.kind)]
+        except OSError as error:
+            raise UserError(f"{folder}: --dir: no pictures can be written there ({error.strerror})") from None
         with job_file(files[0]) as spec:
             if spec.kind != args.kind:
                 raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")

@@ -275,6 +275,7 @@ def test_with_a_server_of_its_own(job, tmp_path):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "home").mkdir()
     env = environment() | {"TMPDIR": f"{tmp_path}/tmp", "HOME": f"{tmp_path}/home"}
+    env["TORCHINDUCTOR_CACHE_DIR"] = f"{tmp_path}/torch"  # torch leaves this one
     for expected in (3, 2, 0):
         if expected == 2:
             (tmp_path / "job/people/answers").mkdir()
@@ -517,6 +518,25 @@ def test_a_job_that_waits_starts_quickly_until_somebody_answers(job, tmp_path, c
     answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
     assert main(["run", path, "--json"]) == 3
     assert json.loads(capfd.readouterr().out)["answers"] == 1
+
+
+def test_a_demo_in_a_folder_that_cannot_be(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(PrefectServer, "start", lambda server: None)
+    (tmp_path / "file").write_text("")
+    assert main(["demo", "--dir", f"{tmp_path}/file"]) == 2
+    assert capfd.readouterr().err == f"{tmp_path}/file: --dir: no pictures can be written there (Not a directory)\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "offered"),
+    [(["export", "job.yaml", "x", "--to", "xls"], "coco"), (["demo", "--kind", "cats"], "image-classification")],
+)
+def test_what_a_verb_offers_is_said_where_something_else_is_asked_for(argv, offered, capsys):
+    assert main(argv) == 2
+    assert "invalid choice" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([argv[0], "--help"])
+    assert offered in capsys.readouterr().out
 
 
 def test_help_names_every_verb(capsys):
