@@ -242,7 +242,7 @@ def test_a_target_nothing_can_reach_leaves_all_to_people_and_says_so(make, monke
     summary = summarize(job)
     assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 300, 0)
     assert summary["target"]["holds"] is None
-    look = job.threshold(max(job.rounds_with("threshold.json")))
+    look = job.look(max(job.rounds_with("threshold.json")))
     assert look["final"]
     assert look["needed"] is None  # no number would do
 

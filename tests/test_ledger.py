@@ -54,7 +54,7 @@ def test_the_rounds_of_a_job_add_up(make):
         made = job.auto(row["round"] - 1) if job.has(row["round"] - 1, "auto.parquet") else []
         assert row["auto"] == len(made)
         if row["auto"]:
-            assert row["threshold"] == job.threshold(row["round"] - 1)["threshold"] <= made["confidence"].min()
+            assert row["threshold"] == job.look(row["round"] - 1).threshold <= made["confidence"].min()
     assert summary["measured"]["human"] == 1.0
 
 

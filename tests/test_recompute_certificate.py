@@ -43,7 +43,7 @@ def done(tmp_path_factory) -> dict[str, Job]:
     drawn = {"kind": "object-detection", "classes": COLOURS, "learner": "fast_learner:Boxes"}
     jobs = {"walk": whole_job(walk, 0.93, noise=0), "coin": whole_job(coin, 0.7, noise=0.2, **drawn)}
     for rule, job in jobs.items():
-        look = job.threshold(max(job.rounds_with("threshold.json")))
+        look = job.look(max(job.rounds_with("threshold.json")))
         assert look["rule"] == rule
         assert 0 < look["coverage"] < 1
         assert (

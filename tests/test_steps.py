@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roundtruth import plan, steps
+from roundtruth import plans, steps
 from roundtruth.job import Job
 from roundtruth.summary import summarize
 from tests.jobs import facts, files, go, killed_at_every_write, run_job, to_the_end
@@ -64,7 +64,7 @@ def test_a_round_that_lost_its_later_files_is_made_again_as_it_was(last, make, t
     for later in range(round + 1, job.last_round() + 1):
         for path in job.store.list(f"rounds/{later:03d}/"):
             (tmp_path / "job" / path).unlink()
-    assert plan.next_round(Job(spec.output)) == round
+    assert plans.next_round(Job(spec.output)) == round
     assert go(spec.output)
     assert facts(Job(spec.output)) == before
 
@@ -220,7 +220,7 @@ def test_while_people_are_waited_for_nobody_else_is_asked(people):
     spec, items, say = people
     for _ in range(3):
         job = run_job(spec)
-    assert (job.last_round(), plan.state(job)) == (1, "waiting")
+    assert (job.last_round(), plans.state(job)) == (1, "waiting")
     say("a.csv", *everybody(items[:1]))
     assert run_job(spec).last_round() == 1
 
@@ -238,7 +238,7 @@ def test_a_stop_closes_the_batch_with_the_answers_there_are(people, tmp_path):
     assert files(tmp_path / "job") == before
     say("b.csv", *everybody(items))
     job = run_job(spec)  # run again it stays stopped
-    assert (job.last_round(), plan.state(job), len(job.labels(1))) == (1, "stopped", 1)
+    assert (job.last_round(), plans.state(job), len(job.labels(1))) == (1, "stopped", 1)
 
 
 def test_a_stop_without_any_answer(people):

@@ -355,8 +355,7 @@ def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
     """The surest labels of people, the surest and the least sure of the model."""
     from roundtruth.report.gallery import tiles
 
-    kind, items = kinds.get(job.spec.kind), job.items()
-    parts = by_source(labels)
+    kind, parts = job.kind, by_source(labels)
     wanted = [
         ("most-confident-human", "People's surest labels", "human", False, "Where people agreed most."),
         ("most-confident-auto", "The model's surest labels", "auto", False, "Where the model was most confident."),
@@ -369,6 +368,8 @@ def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
         part = parts[source]
         confidence = kind.confidence(part.rename(columns={"confidence": "score"}))
         chosen = confidence.dropna().sort_values(ascending=least, kind="stable").head(GALLERY)
+        items = job.items(["item", "source"]).iloc[chosen.index - 1]
+        items = items.assign(url=job.urls(items))
         galleries.append(Gallery(name, title, source, caption, tiles(chosen, part, items, kind, job.spec.classes)))
     return galleries
 
