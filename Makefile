@@ -24,7 +24,7 @@ demo: $(INSTALLED) ## label 1000 pictures with simulated people and a model; not
 	$(BIN)/roundtruth demo
 
 test: $(INSTALLED) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: $(INSTALLED) ## the slow tests: servers, browsers, kills
 	$(BIN)/python -m pytest -m slow

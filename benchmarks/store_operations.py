@@ -23,34 +23,10 @@ from roundtruth.begin import begin  # noqa: E402
 from roundtruth.job import Job  # noqa: E402
 from roundtruth.plans import ground_truth, looks  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
-from roundtruth.storage import LocalStore  # noqa: E402
 from roundtruth.summary import summarize  # noqa: E402
-from tests.jobs import digits, write_job  # noqa: E402
+from tests.jobs import Counted, digits, write_job  # noqa: E402
 
-VERBS = ("read", "list", "exists", "write_once", "replace")
 ITEMS = 300
-
-
-class Counted:
-    """Counts the operations of every store while it is open."""
-
-    def __enter__(self):
-        self.found: Counter[str] = Counter()
-        self.real = {verb: getattr(LocalStore, verb) for verb in VERBS}
-        for verb, real in self.real.items():
-            setattr(LocalStore, verb, self.counting(verb, real))
-        return self
-
-    def counting(self, verb: str, real):
-        def counted(store, path="", *more):
-            self.found[verb] += not path.startswith("report/")
-            return real(store, path, *more)
-
-        return counted
-
-    def __exit__(self, *_):
-        for verb, real in self.real.items():
-            setattr(LocalStore, verb, real)
 
 
 def measure(spec: JobSpec) -> dict:
@@ -65,16 +41,16 @@ def measure(spec: JobSpec) -> dict:
 
     begin(spec)
     step("select", steps.select, 0)
-    while round := step("next_round", plans.next_round):
+    while number := step("next_round", plans.next_round):
         for verb in ("dispatch", "wait", "consolidate"):
-            step(verb, getattr(steps, verb), round)
-        if step("trains", plans.trains, round):
-            step("train", steps.train, round)
-            step("infer", steps.infer, round)
-        if step("calibrates", plans.calibrates, round):
-            step("calibrate", steps.calibrate, round)
-            step("autolabel", steps.autolabel, round)
-        step("select", steps.select, round)
+            step(verb, getattr(steps, verb), number)
+        if step("trains", plans.trains, number):
+            step("train", steps.train, number)
+            step("infer", steps.infer, number)
+        if step("calibrates", plans.calibrates, number):
+            step("calibrate", steps.calibrate, number)
+            step("autolabel", steps.autolabel, number)
+        step("select", steps.select, number)
         step("report", steps.write_report)
     step("collect_late", steps.collect_late)
     step("deliver", steps.deliver)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -254,3 +255,28 @@ def read_records(data: str, kind: str, classes: list[str], attribute: str = "lab
     given = pd.concat([shard.labels for shard in shards], ignore_index=True)
     pd.testing.assert_frame_equal(given.round({"confidence": 4}), said, check_dtype=False)
     return records
+
+
+class Counted:
+    """Counts the operations of stores on local disk while it is open, by verb: `found`. Those in report/ do not count:
+    the page and its pictures are written anew each time."""
+
+    def __enter__(self):
+        from roundtruth.storage import LocalStore
+
+        self.store, self.found = LocalStore, Counter()
+        self.real = {verb: getattr(LocalStore, verb) for verb in ("read", "list", "exists", "write_once", "replace")}
+        for verb, real in self.real.items():
+            setattr(LocalStore, verb, self.counting(verb, real))
+        return self
+
+    def counting(self, verb: str, real):
+        def counted(store, path="", *more):
+            self.found[verb] += not path.startswith("report/")
+            return real(store, path, *more)
+
+        return counted
+
+    def __exit__(self, *_):
+        for verb, real in self.real.items():
+            setattr(self.store, verb, real)
