@@ -16,7 +16,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "roundtruth needs Python 3.11 or later; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --python $(BIN)/python --quiet -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode -r requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps -e .
 	@touch $@
 
@@ -24,7 +24,7 @@ demo: $(INSTALLED) ## label 1000 pictures with simulated people and a model; not
 	$(BIN)/roundtruth demo
 
 test: $(INSTALLED) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: $(INSTALLED) ## the slow tests: servers, browsers, kills
 	$(BIN)/python -m pytest -m slow

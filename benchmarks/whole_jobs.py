@@ -30,9 +30,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from printed import one_line  # noqa: E402
 
-from roundtruth import certified, kinds, plan, steps, workforce  # noqa: E402
+from roundtruth import certified, kinds, loop, workforce  # noqa: E402
+from roundtruth.begin import begin  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
-from roundtruth.job import Job, begin  # noqa: E402
+from roundtruth.job import Job  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 from roundtruth.workforce.crowds import normals  # noqa: E402
 
@@ -166,24 +167,12 @@ def write(folder: Path, kind: str, items: int | None, table: Path | None = None)
 
 
 def run(spec: JobSpec, items: Path | None) -> Job:
-    """The flow's loop, on a job folder whose pictures were checked for another job."""
+    """A whole job; `items`: the items of another job about the same pictures, so that they are not checked again."""
     if items is not None:
         shutil.copytree(items, Path(spec.output) / "items")
     begin(spec)
-    address = spec.output
-    steps.select(Job(address), 0)
-    while number := plan.next_round(Job(address)):
-        steps.dispatch(Job(address), number)
-        steps.wait(Job(address), number)
-        steps.consolidate(Job(address), number)
-        if plan.trains(Job(address), number):
-            steps.train(Job(address), number)
-            steps.infer(Job(address), number)
-        if plan.calibrates(Job(address), number):
-            steps.calibrate(Job(address), number)
-            steps.autolabel(Job(address), number)
-        steps.select(Job(address), number)
-    return Job(address)
+    loop.rounds(spec.output)
+    return Job(spec.output)
 
 
 def outcome(job: Job) -> dict:

@@ -4,13 +4,13 @@ import typing
 
 from pydantic_core import PydanticUndefined
 
-from roundtruth.spec import Files, JobSpec, Prices, Simulated, Target
+from roundtruth import formats, kinds, plans, workforce
+from roundtruth.spec import JobSpec, Prices, Target
 
 HEAD = """# The job file
 
-A job is one YAML file; the same fields are the form in the Prefect UI and the Python class `JobSpec`. Relative paths
-are relative to the file. A misspelt key, a wrong type or a value out of range is told with its line, before anything is
-done.
+A job is one YAML file. The form in the Prefect UI and the Python class `JobSpec` have the same fields. Relative paths are
+relative to the file. A misspelt key, a wrong type or a value out of range is reported with its line before anything is done.
 
     name: birds
     kind: object-detection
@@ -22,22 +22,35 @@ done.
     prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
     budget: 200.00
 
-What may change on the way: `budget`, `prices` and `workforce`; with `plan: ground-truth` also `target` and `learner`,
-which a promise fixes before anybody is asked. `roundtruth run` finds the change and keeps it in the job folder
-(`amendments/`). A change of anything else is refused, since the job would no longer be the one that was begun.
+You may change `budget`, `prices` and `workforce` after the job has begun; with `plan: ground-truth` also `target` and
+`learner`, which a promise fixes before anybody is asked. You may also move the project, so that `data` is in another place.
+`roundtruth run` finds the change and keeps it in the job folder (`amendments/`). It refuses any other change, since the job
+would no longer be the one that was begun.
 """
-
-PARTS = [
-    ("The keys", JobSpec),
-    ("`target`", Target),
-    ("`workforce: {backend: simulated, ...}`", Simulated),
-    ("`workforce: {backend: files, ...}`", Files),
-    ("`prices`", Prices),
-]
 
 
 def page() -> str:
-    return HEAD + "".join(f"\n## {title}\n\n{table(model)}" for title, model in PARTS)
+    parts = [("The keys", JobSpec), ("`target`", Target)]
+    parts += [
+        (f"`workforce: {{backend: {name}, ...}}`", workforce.module(name).Settings) for name in workforce.BACKENDS
+    ]
+    parts += [("`prices`", Prices)]
+    return HEAD + "".join(f"\n## {title}\n\n{table(model)}" for title, model in parts) + names()
+
+
+def names() -> str:
+    """What `kind`, `plan` and `data` may be, as registered."""
+    of_kind = [(name, kinds.get(name)) for name in kinds.KINDS]
+    kind = "".join(f"| `{name}` | {one.THING} | {one.QUALITY_NAME} | {one.QUALITY:g} |\n" for name, one in of_kind)
+    of_plan = [(name, plans.get(name)) for name in plans.PLANS]
+    plan = "".join(f"| `{name}` | {one.DESCRIPTION} | `{one.CERTIFICATE}` |\n" for name, one in of_plan)
+    read = [one for one in formats.modules() if hasattr(one, "read")]
+    data = "".join(f"| {one.HELP} | {', '.join(f'`{e}`' for e in one.ENDINGS) or 'anything else'} |\n" for one in read)
+    return (
+        f"\n## `kind`\n\n| kind | a label is a | quality | usual target |\n|---|---|---|---|\n{kind}"
+        f"\n## `plan`\n\n| plan | what it does | certificate |\n|---|---|---|\n{plan}"
+        f"\n## `data`\n\n| data | ends in |\n|---|---|\n{data}"
+    )
 
 
 def table(model) -> str:
@@ -46,7 +59,15 @@ def table(model) -> str:
 
 
 def row(name: str, field) -> str:
-    return f"| `{name}` | {values(field.annotation, field.metadata)} | {default(field)} | {field.description or ''} |\n"
+    registered = (field.json_schema_extra or None) and list_of(field)
+    return f"| `{name}` | {registered or values(field.annotation, field.metadata)} | {default(field)} | {field.description or ''} |\n"
+
+
+def list_of(field) -> str:
+    """The names that a field may have, where they are registered."""
+    schema: dict = {}
+    field.json_schema_extra(schema)
+    return " or ".join(f"`{name}`" for name in schema["enum"])
 
 
 def default(field) -> str:

@@ -1,20 +1,21 @@
-"""A Prefect server of one command's own: in memory, without a UI, gone when the command is, however it ends.
+"""A Prefect server for one command alone: in memory, without a UI, gone when the command is, however that ends.
 
 Prefect's own temporary server outlives a `kill -9` of its parent and keeps its runs in the user's home. This one reads
-a pipe that only its parent holds: at its end, which the kernel brings about, it removes its folder and exits.
+a pipe that only its parent holds. The kernel closes the pipe when the parent ends; the server then removes its folder
+and exits. It makes its tables in one go rather than by Prefect's hundred migrations, which take seconds, and runs none
+of the services that look after schedules, late runs and old events: there are none.
 """
 
 import os
-import socket
+import select
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 SERVER = """
-import os, shutil, sys, threading
+import os, shutil, socket, sys, threading
 def end():
     sys.stdin.buffer.read()
     shutil.rmtree(os.environ["PREFECT_HOME"], ignore_errors=True)
@@ -22,64 +23,88 @@ def end():
 threading.Thread(target=end, daemon=True).start()
 import uvicorn
 from prefect.server.api.server import create_app
-uvicorn.run(create_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", lifespan="on")
+from prefect.server.database import provide_database_interface
+class Server(uvicorn.Server):
+    async def startup(self, sockets):
+        database = provide_database_interface()
+        for table in database.Base.metadata.tables.values():  # Prefect declares an index of artifacts twice
+            table.indexes.intersection_update({index.name: index for index in table.indexes}.values())
+        async with (await database.engine()).begin() as connection:
+            await connection.run_sync(database.Base.metadata.create_all)
+        await super().startup(sockets)
+        if self.started:
+            print(sockets[0].getsockname()[1], flush=True)
+app = create_app(ephemeral=True, webserver_only=True)
+Server(uvicorn.Config(app, log_level="critical", lifespan="on")).run([socket.create_server(("127.0.0.1", 0))])
 """
+ENVIRONMENT = {
+    "PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///file::memory:?cache=shared&uri=true&check_same_thread=false",
+    "PREFECT_API_DATABASE_MIGRATE_ON_START": "false",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+}
+PATIENCE = 120.0  # seconds until the server answers
 
 
 def settings() -> None:
     """What holds for every use of Prefect from the command line; set before Prefect is imported."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    # what a person must know is said by the command itself; the run's own log goes to the server
+    # the command itself says what a person must know; the run's own log goes to the server
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 
 
-@contextmanager
-def prefect_server() -> Iterator[None]:
-    """The server that the environment or the profile names; else a private one."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+class PrefectServer:
+    """The server that the environment or the profile names; else a private one, from `start` until `close`."""
 
-    if PREFECT_API_URL.value():
-        yield
-        return
-    home = tempfile.mkdtemp(prefix="roundtruth-prefect-")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C is for the command, which still has to tell the server
-        env=os.environ
-        | {
-            "PREFECT_HOME": home,
-            "PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///file::memory:?cache=shared&uri=true&check_same_thread=false",
-            "PREFECT_UI_ENABLED": "false",
-            "PREFECT_SERVER_UI_ENABLED": "false",
-        },
-    )
-    try:
-        answering(url, server)
-        # nobody can read this server's logs, and what is still to be sent when it ends would be an error
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+    def __init__(self):
+        self._process: subprocess.Popen | None = None
+        self._url: str | None = None
+
+    def start(self) -> None:
+        """Start a private server, where one is needed, and do not wait for it: what comes next may take as long."""
+        settings()
+        from prefect.settings import PREFECT_API_URL
+
+        if self._process or PREFECT_API_URL.value():
+            return
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is for the command, which still has to tell the server
+            env=os.environ | ENVIRONMENT | {"PREFECT_HOME": tempfile.mkdtemp(prefix="roundtruth-prefect-")},
+        )
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Flows that run in this context use the server."""
+        self.start()
+        if not self._process:
             yield
-    finally:
-        if server.stdin:
-            server.stdin.close()
-        server.wait()
+            return
+        from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+        self._url = self._url or address(self._process)
+        # nobody can read this server's logs, and what is still to be sent when it ends would be an error
+        with temporary_settings({PREFECT_API_URL: self._url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+            yield
+
+    def close(self) -> None:
+        if self._process:
+            self._process.communicate()  # closes the pipe, and waits
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
 
 
-def answering(url: str, server: subprocess.Popen, patience: float = 120.0) -> None:
-    """Wait until the server answers; RuntimeError where it ends or `patience` (seconds) runs out."""
-    import httpx
-
-    until = time.monotonic() + patience
-    while server.poll() is None and time.monotonic() < until:
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise RuntimeError("Prefect's server did not start")
+def address(process: subprocess.Popen) -> str:
+    """Where the server answers, once it does; RuntimeError where it ends before, or is silent for too long."""
+    assert process.stdout
+    port = process.stdout.readline() if select.select([process.stdout], [], [], PATIENCE)[0] else b""
+    if not port:
+        raise RuntimeError("Prefect's server did not start")
+    return f"http://127.0.0.1:{int(port)}/api"

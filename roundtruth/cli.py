@@ -1,7 +1,7 @@
 """The command line: demo, run, forecast, status, stop, report, export.
 
 Exit codes: 0 done, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the budget,
-5 another run holds the job, 1 a fault.
+5 another run holds the job, 1 a fault. What a command does not need it does not import: `status` answers at once.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,8 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command also where the exception is lost on its way, as in a library's callback, or becomes
-    another one, as where it meets Prefect between two states of a run.
+    """Ctrl-C ends the command even where KeyboardInterrupt is lost on its way, as in a library's callback, or becomes
+    another exception, as it does where it meets Prefect between two states of a run.
     """
     lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
     lost.daemon = True
@@ -67,143 +67,190 @@ def say(line: str, code: int) -> int:
 
 
 class Parser(argparse.ArgumentParser):
+    """`arguments(parser)` adds the arguments once they are needed: what they offer may take time to import."""
+
+    arguments: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, *args, **kwargs):
+        if self.arguments:
+            self.arguments(self)
+        return super().parse_known_args(*args, **kwargs)
+
     def error(self, message: str):
         raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="roundtruth", description="Label a dataset with people and a model together.")
-    verbs = top.add_subparsers(required=True, metavar="VERB")
+    verbs = top.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
 
-    def verb(name: str, what, help: str, *, job: bool = True, asks_json: bool = False) -> argparse.ArgumentParser:
+    def verb(name: str, what: Callable, help: str, arguments: Callable) -> None:
         added = verbs.add_parser(name, help=help, description=help)
         added.set_defaults(verb=what)
-        if job:
-            added.add_argument("job", metavar="JOB.yaml", help="the job file")
-        if asks_json:
-            added.add_argument("--json", action="store_true", help="print JSON, and nothing else")
-        return added
+        added.arguments = arguments
 
-    demo_ = verb("demo", demo, "The main job on embedded data: no account, no network.", job=False)
-    demo_.add_argument("--kind", choices=["object-detection", "image-classification"], default="object-detection")
-    demo_.add_argument("--dir", default="roundtruth-demo", help="where to; default: %(default)s")
-    demo_.add_argument("--compare", action="store_true", help="run the plan ground-truth, too, and compare")
-    verb("run", run, "Run, or go on with, a job until it is done or waits for people.", asks_json=True)
-    verb("forecast", foretell, "What it will cost, before anything is spent.", asks_json=True)
-    verb("status", status, "Rounds, who is waited for, money spent.", asks_json=True)
-    verb("stop", stop, "Ask nobody any more and write the manifest with what there is.")
-    verb("report", report, "Write the page again.")
-    export_ = verb("export", export, "Write the labels in another format.")
-    export_.add_argument("--to", required=True, metavar="FORMAT", help="coco or csv")
-    export_.add_argument("path", metavar="PATH")
+    verb("demo", demo, "Run a whole job on built-in pictures: no account, no network.", demo_arguments)
+    verb("run", run, "Run a job, or go on with it, until it is done or waits for people.", job_and_json)
+    verb("forecast", forecast, "What a job will cost, before anything is spent.", job_and_json)
+    verb("status", status, "The rounds, the people that the job waits for, the money spent.", job_and_json)
+    verb("stop", stop, "Ask nobody any more, and write the manifest with the labels there are.", job_argument)
+    verb("report", report, "Write the report's page again.", job_argument)
+    verb("export", export, "Write the labels in another format.", export_arguments)
     return top
 
 
-def run(args) -> int:
-    return run_file(args.job, args.json)
+def job_argument(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("job", metavar="JOB.yaml", help="the job file")
 
 
-def run_file(path: str | Path, as_json: bool = False, post: bool = False) -> int:
-    """Run the job of a job file as a flow, print how it stands, and give the exit code."""
+def job_and_json(verb: argparse.ArgumentParser) -> None:
+    job_argument(verb)
+    verb.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def export_arguments(verb: argparse.ArgumentParser) -> None:
+    from roundtruth.formats import exports
+
+    job_argument(verb)
+    verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
+    verb.add_argument("path", metavar="PATH", help="the file to write, a path or s3://...")
+
+
+def demo_arguments(verb: argparse.ArgumentParser) -> None:
+    from roundtruth.demo import JOBS
+
+    kinds = {"choices": list(JOBS), "default": next(iter(JOBS)), "metavar": "KIND"}
+    verb.add_argument("--kind", **kinds, help="what to label: %(choices)s; default: %(default)s")
+    verb.add_argument("--dir", default="roundtruth-demo", help="the folder to write to; default: %(default)s")
+    verb.add_argument("--compare", action="store_true", help="run the ground-truth plan, too, and compare the two")
+
+
+@contextmanager
+def job_file(path: str | Path) -> Iterator:
+    """The spec in a job file. A mistake in one of its keys gets the file and the key's line in front."""
     from roundtruth.spec import JobSpec, located
 
     spec = JobSpec.from_file(path)
     try:
-        return labeled(spec, as_json, post)
+        yield spec
     except UserError as mistake:
         raise located(mistake, path) from None
 
 
-def labeled(spec, as_json: bool, post: bool) -> int:
-    from roundtruth.job import Job, begin, hold
+@contextmanager
+def begun_job(path: str | Path) -> Iterator:
+    """The job that a job file has begun."""
+    from roundtruth.job import Job
+
+    with job_file(path) as spec:
+        yield Job(spec.output)
+
+
+def run(args) -> int:
+    from flows.private_server import PrefectServer
+
+    with PrefectServer() as server:
+        return run_file(args.job, server, args.json)
+
+
+def run_file(path: str | Path, server, as_json: bool = False, amazon: bool = False) -> int:
+    """Run the job of a job file until it is done or waits for people, show it, and return the exit code."""
+    from roundtruth.job import Job
+
+    with job_file(path) as spec:
+        summary = settled(spec, server)
+        if summary is None:
+            run_flow(spec, server)
+        job = Job(spec.output)
+        summary = show(job, as_json, amazon, summary)
+    if summary["state"] == "waiting":
+        return WAITING
+    return BUDGET if summary["state"] == "stopped" and not job.stopped else DONE
+
+
+def settled(spec, server) -> dict | None:
+    """Begin the job, or amend it; its summary where nothing else is to be done, so that no server is needed.
+
+    The flow begins the job, too. This comes first to report a mistake in the input before the flow runs, and it takes
+    the time in which a server of this command's own comes up.
+    """
+    from roundtruth.begin import begin, hold
+    from roundtruth.loop import nothing_to_do
+    from roundtruth.storage import open_store
+    from roundtruth.summary import summarize
+    from roundtruth.terminal import bar
 
     with hold(spec, "roundtruth run"), bar("checking pictures") as progress:
-        begin(spec, progress)  # here already: a mistake is told before a server is started
-    state = flow_run(spec)
+        new = not open_store(spec.output).exists("job.json")
+        if new:
+            server.start()
+        job = begin(spec, progress)
+        summary = None if new else summarize(job)
+    return summary if summary and nothing_to_do(job, summary) else None
+
+
+def run_flow(spec, server) -> None:
+    """Run the job's flow in this process. Raises what a person can put right as UserError or Held."""
+    server.start()
+    from flows.labeling_job import labeling_job  # takes about as long as the server does to come up
+
+    with server.in_use():
+        state = labeling_job(spec, return_state=True)
     if state.name == "Mistake":
         raise UserError(state.message)
     if state.name == "HeldElsewhere":
         raise Held(state.message)
     if not state.is_completed():
         state.result()  # a fault: its traceback, and Python's exit code 1
-    job = Job(spec.output)
-    summary = show(job, as_json, post)
-    if summary["state"] == "waiting":
-        return WAITING
-    return BUDGET if summary["state"] == "stopped" and not job.stopped else DONE
 
 
-def flow_run(spec):
-    """The final state of the job's flow, run in this process against the configured server or a private one."""
-    from flows.private_server import prefect_server, settings
+def show(job, as_json: bool, amazon: bool = False, summary: dict | None = None) -> dict:
+    """Print how a job stands; its summary."""
+    from roundtruth.summary import summarize
 
-    settings()
-    with prefect_server():
-        from flows.labeling_job import labeling_job
-
-        return labeling_job(spec, return_state=True)
-
-
-def bar(what: str):
-    from roundtruth.terminal import bar
-
-    return bar(what)
-
-
-def existing(path: str | Path):
-    from roundtruth.job import Job
-    from roundtruth.spec import JobSpec
-
-    return Job(JobSpec.from_file(path).output)
-
-
-def show(job, as_json: bool, post: bool = False) -> dict:
-    summary = job.summary()
+    summary = summary or summarize(job)
     if as_json:
         print(json.dumps(summary))
     else:
         from roundtruth.terminal import print_summary
 
-        print_summary(job, summary, post)
+        print_summary(job, summary, amazon)
     return summary
 
 
-def foretell(args) -> int:
+def forecast(args) -> int:
     from roundtruth import forecast
-    from roundtruth.spec import JobSpec, located
     from roundtruth.terminal import forecast_words
 
-    spec = JobSpec.from_file(args.job)
-    try:
+    with job_file(args.job) as spec:
         found = forecast.of(spec)
-    except UserError as mistake:
-        raise located(mistake, args.job) from None
     print(json.dumps(found) if args.json else forecast_words(found))
     return DONE
 
 
 def status(args) -> int:
-    show(existing(args.job), args.json)
+    with begun_job(args.job) as job:
+        show(job, args.json)
     return DONE
 
 
 def stop(args) -> int:
     from roundtruth import steps
 
-    job = existing(args.job)
-    with job.store.hold("roundtruth stop"):
-        steps.stop(job)
-        steps.deliver(job)
-        steps.tell(job)
-    show(job, False)
+    with begun_job(args.job) as job:
+        with job.store.hold("roundtruth stop"):
+            steps.stop(job)
+            steps.deliver(job)
+            summary, _ = steps.write_report(job)
+        show(job, False, summary=summary)
     return DONE
 
 
 def report(args) -> int:
     from roundtruth import steps
 
-    job = existing(args.job)
-    steps.tell(job)
+    with begun_job(args.job) as job:
+        steps.write_report(job)
     print(f"{job.address}/report/index.html")
     return DONE
 
@@ -211,31 +258,39 @@ def report(args) -> int:
 def export(args) -> int:
     from roundtruth import formats
 
-    formats.export(existing(args.job), args.to, args.path)
+    with begun_job(args.job) as job:
+        formats.export(job, args.to, args.path)
     print(args.path)
     return DONE
 
 
 def demo(args) -> int:
+    from flows.private_server import PrefectServer
     from roundtruth import demo
-    from roundtruth.spec import JobSpec
-    from roundtruth.terminal import print_comparison
+    from roundtruth.job import Job
+    from roundtruth.terminal import bar, print_comparison
 
     folder = Path(args.dir)
-    with bar("making pictures"):
-        files = [demo.write(folder, args.kind)]
-    kind = JobSpec.from_file(files[0]).kind
-    if kind != args.kind:
-        raise UserError(f"{folder}: --dir: holds the demo of {kind}; give another folder")
+    with PrefectServer() as server:  # one for both jobs
+        if not (folder / "job.yaml").exists():
+            server.start()  # it comes up while pictures are made
+        try:
+            with bar("making pictures"):
+                files = [demo.write(folder, args.kind)]
+        except OSError as error:
+            raise UserError(f"{folder}: --dir: no pictures can be written there ({error.strerror})") from None
+        with job_file(files[0]) as spec:
+            if spec.kind != args.kind:
+                raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")
+        if args.compare:
+            files.append(demo.ground_truth(files[0]))
+        codes = [run_file(path, server, amazon=args.kind == demo.AMAZONS) for path in files]
     if args.compare:
-        files.append(demo.ground_truth(files[0]))
-    from flows.private_server import prefect_server, settings
-
-    settings()
-    with prefect_server():  # one for both: what Prefect has still to tell of the first run would find no server
-        codes = [run_file(path, post=kind == "object-detection") for path in files]
-    if args.compare:
-        print_comparison([existing(path) for path in files])
+        jobs = []
+        for path in files:
+            with job_file(path) as spec:
+                jobs.append(Job(spec.output))
+        print_comparison(jobs)
     return max(codes)
 
 

@@ -111,6 +111,8 @@ def _manifests(folder: Path, records: list[dict]) -> None:
     write("truth.manifest", records)
 
 
+AMAZONS = "object-detection"  # the kind of the job in Amazon's article, whose figures stand beside this one's
+
 JOBS = {
     "object-detection": """\
 name: digits in scenes

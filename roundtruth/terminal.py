@@ -1,21 +1,20 @@
-"""What a person sees in a terminal: a bar while it works, a table at the end. Nothing but the table in a pipe."""
+"""What a person sees in a terminal: a bar while a command works, a table at the end. A pipe gets the table alone."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from roundtruth import ledger
-from roundtruth.spec import Prices
+from itertools import zip_longest
 
 
 @contextmanager
-def bar(what: str) -> Iterator:
-    """Yields progress(done, total, note)."""
+def bar(what: str) -> Iterator[Callable]:
+    """Gives progress(done, total, note=""), which moves the bar; without a terminal there is no bar to move."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, note="": None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     shown = Progress(
         TextColumn("{task.description:<22}"),
         BarColumn(),
@@ -24,36 +23,39 @@ def bar(what: str) -> Iterator:
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),
     )
     with shown:
         line = shown.add_task(what, total=None, note="")
         yield lambda done, total, note="": shown.update(line, completed=done, total=total, note=note)
 
 
-# Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling": 1000 pictures of birds
-POST = {"post's\npeople": [10, 190, 200, 200, 8], "post's\nauto": [0, 0, 0, 27, 365]}
+# The figures of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling"
+AMAZON = {"Amazon's\npeople": [10, 190, 200, 200, 8], "Amazon's\nauto": [0, 0, 0, 27, 365]}
 
 
-def console() -> Console:
+def console():
     """Without markup: a name may hold [brackets]."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False, emoji=False)
 
 
-def print_summary(job, summary: dict, post: bool = False) -> None:
-    """The rounds, beside the post's if asked, what was paid and promised, and where the manifest and the page are."""
+def print_summary(job, summary: dict, amazon: bool = False) -> None:
+    """The rounds, the money, the promise, and where the manifest and the page are; `amazon`: with its figures."""
+    from roundtruth.report import words
+
     out, cost, measured, name = console(), summary["cost"], summary["measured"], job.kind.QUALITY_NAME
-    out.print(rounds(summary, post))
+    out.print(rounds(summary, amazon))
     out.print(
         f"{summary['items']} items: {summary['human']} labeled by people, {summary['auto']} by the model, "
         f"{summary['input']} came labeled, {summary['failed']} failed. "
         f"Cost {cost['total']:.2f} instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved."
     )
-    if post:
-        paid = post_costs()[1]
+    if amazon:
+        paid = amazon_costs()[1]
         out.print(
-            f"The post is Amazon's about Ground Truth, 1000 pictures of birds: {paid['total']:.2f} instead of "
-            f"{paid['all_human']:.2f}, {100 * paid['saving']:.1f} % saved, nothing promised."
+            f"Amazon's figures are from its article about Ground Truth, on 1000 pictures of birds: {paid['total']:.2f} "
+            f"instead of {paid['all_human']:.2f}, {100 * paid['saving']:.1f} % saved, nothing promised."
         )
     if measured["auto"] is not None:
         auto, human = measured["auto"], measured["human"]
@@ -61,7 +63,8 @@ def print_summary(job, summary: dict, post: bool = False) -> None:
     if summary["why"]:
         out.print(summary["why"])
     if summary["state"] in ("complete", "stopped"):
-        out.print(f"Promised: {promise(summary, name)}")
+        said, sentence = words.promise(summary, name, summary["target"]["confidence"])
+        out.print(f"{said}: {sentence}".replace(words.SPACE, " "))
     if summary["state"] == "waiting":
         out.print(waiting(job), soft_wrap=True)
     else:
@@ -69,64 +72,56 @@ def print_summary(job, summary: dict, post: bool = False) -> None:
     out.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)
 
 
-def rounds(summary: dict, post: bool) -> Table:
-    rows, seconds = summary["rounds"], [row["seconds"] for row in summary["rounds"]]
-    shown = pd.DataFrame(
-        {
-            "people": [str(row["human"]) for row in rows],
-            "auto": [str(row["auto"]) for row in rows],
-            "objects": [str(row["objects"]) for row in rows],
-            "threshold": ["" if row["threshold"] is None else f"{row['threshold']:.3f}" for row in rows],
-            "cost": [f"{row['cost']:.2f}" for row in rows],
-            "train s": [f"{taken['train']:.0f}" for taken in seconds],
-            "infer s": [f"{taken['infer']:.0f}" for taken in seconds],
-        }
-    )
-    human, cost = sum(row["human"] for row in rows), summary["cost"]["total"]
-    total = {"people": str(human), "auto": str(summary["auto"]), "cost": f"{cost:.2f}"}
-    if post:
-        costs, paid = post_costs()
-        theirs = {name: [str(number) for number in numbers] for name, numbers in POST.items()}
-        theirs["post's\ncost"] = [f"{cost:.2f}" for cost in costs]
-        shown = shown[["people", "auto", "threshold", "cost"]].join(pd.DataFrame(theirs), how="outer").fillna("")
-        total |= {name: str(sum(numbers)) for name, numbers in POST.items()}
-        total["post's\ncost"] = f"{paid['total']:.2f}"
+def rounds(summary: dict, amazon: bool):
+    """The table of the rounds, as text."""
+    from rich.table import Table
+
+    rows, cost = summary["rounds"], summary["cost"]["total"]
+    shown = {
+        "people": [str(row["human"]) for row in rows],
+        "auto": [str(row["auto"]) for row in rows],
+        "objects": [str(row["objects"]) for row in rows],
+        "threshold": ["" if row["threshold"] is None else f"{row['threshold']:.3f}" for row in rows],
+        "cost": [f"{row['cost']:.2f}" for row in rows],
+        "train s": [f"{row['seconds']['train']:.0f}" for row in rows],
+        "infer s": [f"{row['seconds']['infer']:.0f}" for row in rows],
+    }
+    total = {"people": str(sum(row["human"] for row in rows)), "auto": str(summary["auto"]), "cost": f"{cost:.2f}"}
+    if amazon:
+        theirs, their_total = amazon_columns()
+        shown = {name: shown[name] for name in ("people", "auto", "threshold", "cost")} | theirs
+        total |= their_total
     table = Table(title=f"{summary['name']}: {summary['state']}", title_justify="left")
-    for name in ("round", *shown.columns):
+    for name in ("round", *shown):
         table.add_column(name, justify="right")
-    for number, row in enumerate(shown.to_numpy(), 1):
+    for number, row in enumerate(zip_longest(*shown.values(), fillvalue=""), 1):
         table.add_row(str(number), *row)
     table.add_section()
-    table.add_row("all", *(total.get(name, "") for name in shown.columns))
+    table.add_row("all", *(total.get(name, "") for name in shown))
     return table
 
 
-def post_costs() -> tuple[list[float], dict]:
-    """What the post paid in each round, and in all."""
-    human, auto = (pd.Series(numbers) for numbers in POST.values())
-    costs = ledger.bill(human, 5 * human, auto, Prices())
-    totals = ledger.totals(costs, int(human.sum() + auto.sum()), ledger.human_price(Prices(), 5))
-    return costs.sum(axis=1).tolist(), totals
+def amazon_columns() -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Amazon's columns, and their last row."""
+    costs, paid = amazon_costs()
+    columns = {name: [str(number) for number in numbers] for name, numbers in AMAZON.items()}
+    columns["Amazon's\ncost"] = [f"{cost:.2f}" for cost in costs]
+    total = {name: str(sum(numbers)) for name, numbers in AMAZON.items()} | {"Amazon's\ncost": f"{paid['total']:.2f}"}
+    return columns, total
 
 
-def promise(summary: dict, quality_name: str) -> str:
-    """What an ended job promises of its auto labels, in a sentence."""
-    target = summary["target"]
-    if target["holds"]:
-        of = f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name}"
-        return (
-            f"auto labels match people's labels with {of} of at least {target['quality']:g} on average, "
-            f"{100 * target['confidence']:g} % sure."
-        )
-    if not summary["auto"] and target["certificate"] != "none" and summary["state"] == "complete":
-        return "nothing, since no part of the model's labels was proved good enough; people labeled all."
-    if not summary["auto"]:
-        return "nothing, since the model labeled nothing."
-    return "nothing; a threshold that is read off the checked items misses its target in about half of all jobs."
+def amazon_costs() -> tuple[list[float], dict]:
+    """What Amazon paid in each round, and in all."""
+    from roundtruth import ledger
+    from roundtruth.spec import Prices
+
+    human, auto = AMAZON.values()
+    costs = ledger.bill(human, [5 * people for people in human], auto, Prices())
+    return costs.sum(axis=1).tolist(), ledger.totals(costs, sum(human) + sum(auto), ledger.human_price(Prices(), 5))
 
 
 def forecast_words(found: dict) -> str:
-    """A forecast in a sentence or two."""
+    """A forecast in a few sentences."""
     if found["items"] == 0:
         return "There is nothing to label."
     saved = 1 - found["cost"] / found["all_human"] if found["all_human"] else 0
@@ -141,7 +136,12 @@ def forecast_words(found: dict) -> str:
 
 def print_comparison(jobs: list) -> None:
     """Jobs about the same items side by side, one a column."""
-    summaries = [job.summary() for job in jobs]
+    from rich.table import Table
+
+    from roundtruth.report import words
+    from roundtruth.summary import summarize
+
+    summaries, name = [summarize(job) for job in jobs], jobs[0].kind.QUALITY_NAME
     table = Table(title="The same pictures", title_justify="left")
     table.add_column("plan")
     for job in jobs:
@@ -150,13 +150,13 @@ def print_comparison(jobs: list) -> None:
         "people's labels": lambda found: str(found["human"]),
         "auto labels": lambda found: str(found["auto"]),
         "coverage": lambda found: f"{100 * found['auto'] / max(1, found['human'] + found['auto']):.1f} %",
-        f"{jobs[0].kind.QUALITY_NAME} of auto labels": lambda found: quality(found["measured"]["auto"]),
+        f"{name} of auto labels": lambda found: quality(found["measured"]["auto"]),
         "cost": lambda found: f"{found['cost']['total']:.2f}",
         "saving": lambda found: f"{100 * found['cost']['saving']:.1f} %",
-        "promised": promised,
+        "promised": lambda found: words.promised(found, name).replace(words.SPACE, " "),
     }
-    for name, value in rows.items():
-        table.add_row(name, *(value(found) for found in summaries))
+    for row, value in rows.items():
+        table.add_row(row, *(value(found) for found in summaries))
     console().print(table)
 
 
@@ -164,21 +164,10 @@ def quality(measured: float | None) -> str:
     return "-" if measured is None else f"{measured:.3f}"
 
 
-def promised(summary: dict) -> str:
-    target = summary["target"]
-    if not target["holds"]:
-        return "nothing"
-    return f"at least {target['quality']:g}, {100 * target['confidence']:g} % sure"
-
-
 def waiting(job) -> str:
-    from roundtruth.steps import answered
+    from roundtruth import answers, workforce
 
     last = job.last_round()
-    posted = job.store.read_json(job.path(last, "posted.json"))
-    where = (
-        f" Asked in {job.address}/{posted['file']}; answers go to {job.address}/people/answers/"
-        if "file" in posted
-        else ""
-    )
-    return f"Waiting for people: {answered(job, last)} of {len(job.asks(last))} items of round {last} answered.{where}"
+    said = f"Waiting for people: {answers.answered(job, last)} of {len(job.asks(last))} items of round {last} answered."
+    where = getattr(workforce.get(job), "where", None)
+    return f"{said} {where(job.read_json(job.path(last, 'posted.json')))}" if where else said

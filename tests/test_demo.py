@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from roundtruth import demo
+from roundtruth.kinds import object_detection
 
 
 def contents(folder) -> dict[str, str]:
@@ -92,9 +93,8 @@ def test_digits(tmp_path):
 
 
 def test_the_manifests_are_read_as_any_other(scenes):
-    kinds = pytest.importorskip("roundtruth.kinds.object_detection")
     records = lines(scenes / "truth.manifest")
-    labels = kinds.decode(
+    labels = object_detection.decode(
         records, np.arange(1, len(records) + 1), "truth", ["digit"], lambda i: f"truth.manifest: line {i}"
     )
     assert labels["item"].nunique() == 60

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.consolidation import votes
+from roundtruth.curves import Errors
 from roundtruth.kinds import common
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ ONE_PER_ITEM = True
 BINARY = True
 QUALITY = 0.95
 QUALITY_NAME = "accuracy"
+CURVE = Errors()
 LEARNER = "roundtruth.learners.classifier:Classifier"
 
 confidence = common.score

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from roundtruth import boxes, consolidation
 from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
+from roundtruth.curves import Losses
 from roundtruth.kinds import common
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ ONE_PER_ITEM = False
 BINARY = False
 QUALITY = 0.6
 QUALITY_NAME = "mean IoU"
+CURVE = Losses()
 LEARNER = "roundtruth.learners.detector:Detector"
 
 

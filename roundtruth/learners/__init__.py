@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from roundtruth.errors import UserError
-from roundtruth.pictures import Pictures
+
+if TYPE_CHECKING:  # Pillow takes time to import, and whoever only checks a learner needs none
+    from roundtruth.pictures import Pictures
 
 Progress = Callable[..., Any]  # progress(done, total, note="")
 
@@ -24,14 +26,14 @@ class Learner(Protocol):
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None): ...
 
-    def train(self, pictures: Pictures, labels: pd.DataFrame, progress: Progress | None = None) -> None:
+    def train(self, pictures: "Pictures", labels: pd.DataFrame, progress: Progress | None = None) -> None:
         """Learn from `labels`; labels of other items are ignored.
 
         A learner that was loaded is the job's last model. It may go on from there, or begin anew.
         """
         ...
 
-    def predict(self, pictures: Pictures, progress: Progress | None = None) -> pd.DataFrame:
+    def predict(self, pictures: "Pictures", progress: Progress | None = None) -> pd.DataFrame:
         """Columns item, the kind's COLUMNS and score, in [0, 1]; every item has at least one row."""
         ...
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from roundtruth import certified, forecast, kinds, ledger, plan
+from roundtruth import forecast, kinds, ledger, plans
+from roundtruth.plans import certified
 from roundtruth.draw import uniforms
 from roundtruth.report import evidence, words
 
@@ -106,8 +107,8 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
 
 def final(job) -> dict | None:
     """The threshold.json of the certified plan's last look, once it is made."""
-    looked = job.rounds_with("threshold.json") if plan.is_certified(job) else []
-    look = job.threshold(looked[-1]) if looked else None
+    looked = job.rounds_with("threshold.json") if (job.spec.plan == 'certified') else []
+    look = certified._found(job, looked[-1]) if looked else None
     return look if look and look["final"] else None
 
 
@@ -127,15 +128,10 @@ def certificate(job, summary: dict, quality_name: str) -> dict | None:
 
 def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
     """What else could have been done, beside a certified job: rows of the page's table."""
-    if look is None or not plan.is_certified(job):
+    if look is None or not (job.spec.plan == 'certified'):
         return []
-    target = summary["target"]
-    aim = words.goal(target["quality"], kinds.get(job.spec.kind).QUALITY_NAME)
     given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
-    if target["holds"]:
-        given["job"] = f"{aim}, with {100 * target['confidence']:.4g}{words.SPACE}% confidence"
-    else:
-        given["job"] = "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
+    given["job"] = words.promised(summary, kinds.get(job.spec.kind).QUALITY_NAME)
     rows = evidence.ways(job, summary, look).to_dict("records")
     so_far = "" if summary["state"] == "complete" else " so far"
     return [
@@ -312,7 +308,7 @@ def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
 
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
     theta = look.found["threshold"]
-    promised = {"certified": theta} if plan.is_certified(job) else {}
+    promised = {"certified": theta} if (job.spec.plan == 'certified') else {}
     cuts, said = {}, []
     for cut, threshold in (promised | {"naive": look.naive}).items():
         above = look.checked["quality"][look.checked["score"] >= (np.inf if threshold is None else threshold)]
@@ -359,8 +355,7 @@ def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
     """The surest labels of people, the surest and the least sure of the model."""
     from roundtruth.report.gallery import tiles
 
-    kind, items = kinds.get(job.spec.kind), job.items()
-    parts = by_source(labels)
+    kind, parts = job.kind, by_source(labels)
     wanted = [
         ("most-confident-human", "People's surest labels", "human", False, "Where people agreed most."),
         ("most-confident-auto", "The model's surest labels", "auto", False, "Where the model was most confident."),
@@ -373,6 +368,8 @@ def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
         part = parts[source]
         confidence = kind.confidence(part.rename(columns={"confidence": "score"}))
         chosen = confidence.dropna().sort_values(ascending=least, kind="stable").head(GALLERY)
+        items = job.items(["item", "source"]).iloc[chosen.index - 1]
+        items = items.assign(url=job.urls(items))
         galleries.append(Gallery(name, title, source, caption, tiles(chosen, part, items, kind, job.spec.classes)))
     return galleries
 

@@ -108,6 +108,14 @@ def goal(quality: float, quality_name: str) -> str:
     return f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of at least {quality:g}"
 
 
+def promised(summary: dict, quality_name: str) -> str:
+    """What is promised of the auto labels, in the cell of a table."""
+    target = summary["target"]
+    if not target["holds"]:
+        return "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
+    return f"{goal(target['quality'], quality_name)}, with {100 * target['confidence']:.4g}{SPACE}% confidence"
+
+
 def promise(summary: dict, quality_name: str, confidence: float, look: dict | None = None) -> tuple[str, str]:
     """What is promised of the auto labels, and what is not: a few words, and a plain sentence for who pays.
 
@@ -130,15 +138,11 @@ def promise(summary: dict, quality_name: str, confidence: float, look: dict | No
         if target["certificate"] != "none":
             promised = f"label only where the chance that it misses is at most {risk}"
         return "Nothing to promise yet", f"The model has labeled no item so far. It will aim at {aim}, and {promised}."
-    if target["certificate"] == "none":
-        return (
-            "Nothing is promised",
-            f"The threshold was read off the validation items, aiming at {aim}; "
-            "such a threshold promises nothing, and breaks its target in about half of all jobs.",
-        )
-    if target["holds"] is None:
-        return "Not promised yet", f"The aim is {aim}, missed with a chance of at most {risk}; the check is to come."
-    return "Not promised", f"The check did not confirm {aim}: take these auto labels as unproven."
+    return (
+        "Nothing is promised",
+        f"The threshold was read off the validation items, aiming at {aim}; "
+        "such a threshold promises nothing, and breaks its target in about half of all jobs.",
+    )
 
 
 def nothing(look: dict, aim: str) -> str:

@@ -16,8 +16,7 @@ from roundtruth.kinds import object_detection
 from roundtruth.learners import detector
 from roundtruth.learners.detector import Detector
 from roundtruth.learners.weights import recognise
-from tests.learners.made import squares
-from tests.learners.test_weights import original
+from tests.learners.made import original, squares
 
 COLUMNS = ["item", "class_id", "left", "top", "width", "height", "score"]
 

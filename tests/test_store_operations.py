@@ -1,0 +1,42 @@
+"""How often the steps of a job read, list or write in its folder: on S3 each such operation is a request."""
+
+import pytest
+
+from roundtruth import plans, steps
+from roundtruth.begin import begin
+from roundtruth.job import Job
+from roundtruth.summary import summarize
+from tests.jobs import Counted
+
+
+@pytest.mark.parametrize("budget", [None, 40.0], ids=["no budget", "a budget"])
+@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
+def test_no_step_reads_a_file_twice_or_asks_the_folder_often(plan, budget, make):
+    spec = make(120, plan=plan, target={"quality": 0.8}, budget=budget)
+    most: dict[str, int] = {}
+
+    def step(what: str, call, *arguments):
+        with Counted() as counted:
+            result = call(Job(spec.output), *arguments)
+        most[what] = max(most.get(what, 0), counted.found.total())
+        assert counted.found["list"] <= 2
+        assert counted.found["exists"] == 0
+        return result
+
+    begin(spec)
+    step("select", steps.select, 0)
+    while number := step("next round", plans.next_round):
+        for verb in ("dispatch", "wait", "consolidate"):
+            step(verb, getattr(steps, verb), number)
+        if step("trains", plans.trains, number):
+            step("train", steps.train, number)
+            step("infer", steps.infer, number)
+        if step("calibrates", plans.calibrates, number):
+            step("calibrate", steps.calibrate, number)
+            step("autolabel", steps.autolabel, number)
+        step("select", steps.select, number)
+        step("report", steps.write_report)
+    step("deliver", steps.deliver)
+    step("status", summarize)
+    assert Job(spec.output).last_round() >= 3
+    assert max(most.values()) <= 40, most
