@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 
 from roundtruth import formats, kinds, steps
+from roundtruth.curves import Losses
 from roundtruth.errors import UserError
 from roundtruth.kinds import common
 from roundtruth.spec import JobSpec
 from tests.jobs import run_job, write_job, write_lines
 
 NAME, TYPE, ITEM, THING = "rating", "groundtruth/rating", "picture", "rating"
-COLUMNS, CSV, ONE_PER_ITEM, BINARY = {"rating": "float64"}, ["rating"], True, False
+COLUMNS, CSV, ONE_PER_ITEM, BINARY, CURVE = {"rating": "float64"}, ["rating"], True, False, Losses()
 QUALITY, QUALITY_NAME, LEARNER = 0.9, "closeness", f"{__name__}:Brightness"
 
 confidence, objects, check, scaled = common.score, common.one_each, common.possible, common.unscaled
@@ -101,7 +102,7 @@ def test_a_kind_of_ones_own(tmp_path, monkeypatch):
     write_lines(tmp_path / "truth.manifest", truth)
     asked = {"kind": NAME, "classes": ["any"], "plan": "certified", "target": {"quality": 0.8}, "learner": "default"}
     job = run_job(JobSpec.from_file(write_job(tmp_path, **asked)))
-    summary, pictures = steps.tell(job)
+    summary, pictures = steps.write_report(job)
     assert summary["state"] == "complete"
     assert summary["target"]["holds"]
     assert summary["auto"] > 0
@@ -114,5 +115,5 @@ def test_a_kind_of_ones_own(tmp_path, monkeypatch):
     formats.export(job, "csv", str(tmp_path / "out.csv"))
     assert (tmp_path / "out.csv").read_text().splitlines()[1] == f"1,000.png,{written[0]['label']},1.0,human"
     people = {"backend": "simulated", "truth": "truth.manifest", "noise": 1}
-    with pytest.raises(UserError, match="nobody knows how people err on rating; set noise to 0"):
+    with pytest.raises(UserError, match="nobody knows how people err in jobs of rating; set noise: 0"):
         run_job(JobSpec.from_file(write_job(tmp_path, output="erring", workforce=people, **asked)))
