@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import numpy as np
 import pandas as pd
 
+from roundtruth.curves import Curve
 from roundtruth.kinds.common import Where
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Kind(Protocol):
     BINARY: bool  # a label is right or wrong and nothing in between: its quality is 0 or 1
     QUALITY: float  # the target of a job that names none
     QUALITY_NAME: str  # what the mean quality is called: "accuracy"
+    CURVE: Curve  # what its learning curves usually look like, for forecasts
     LEARNER: str  # the default learner, package.module:Name
 
     def consolidate(

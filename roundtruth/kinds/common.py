@@ -130,6 +130,22 @@ def in_order(labels: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataFrame, p
     return labels.iloc[turn], items.iloc[np.unique(place[turn])]
 
 
+def json_labels(
+    labels: pd.DataFrame, values: pa.Array, own: dict, attribute: str, kind: str, job_name: str, created: str
+) -> pd.Series:
+    """What `Kind.encode` gives where each item has one label: `values` are the labels as JSON, `own` are the kind's own
+    fields of the metadata, `kind` is its `type`."""
+    metadata = {
+        "confidence": json_confidence(labels["confidence"]),
+        "job-name": job_name,
+        **own,
+        "human-annotated": json_human(labels["source"]),
+        "creation-date": created,
+        "type": kind,
+    }
+    return json_fields({attribute: values, f"{attribute}-metadata": metadata}, labels["item"])
+
+
 def dumps(value) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 

@@ -72,20 +72,8 @@ def encode(
     labels: pd.DataFrame, items: pd.DataFrame, attribute: str, classes: list[str], job_name: str, created: str
 ) -> pd.Series:
     labels, _ = common.in_order(labels, items)
-    return common.json_fields(
-        {
-            attribute: common.json_each(range(len(classes)), labels["class_id"]),
-            f"{attribute}-metadata": {
-                "confidence": common.json_confidence(labels["confidence"]),
-                "job-name": job_name,
-                "class-name": common.json_each(classes, labels["class_id"]),
-                "human-annotated": common.json_human(labels["source"]),
-                "creation-date": created,
-                "type": TYPE,
-            },
-        },
-        labels["item"],
-    )
+    numbers, names = (common.json_each(values, labels["class_id"]) for values in (range(len(classes)), classes))
+    return common.json_labels(labels, numbers, {"class-name": names}, attribute, TYPE, job_name, created)
 
 
 def read_answers(frame: pd.DataFrame, classes: list[str], where: common.Where) -> pd.DataFrame:

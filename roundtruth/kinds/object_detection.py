@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from roundtruth import boxes, consolidation
 from roundtruth.boxes import SIDES
-from roundtruth.errors import UserError
 from roundtruth.curves import Losses
+from roundtruth.errors import UserError
 from roundtruth.kinds import common
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import forecast, kinds, ledger, plans
-from roundtruth.plans import certified
 from roundtruth.draw import uniforms
+from roundtruth.plans import certified
 from roundtruth.report import evidence, words
 
 GALLERY = 24  # pictures in one
@@ -155,7 +155,7 @@ def strip(summary: dict) -> list[tuple[str, str, int]]:
         ("failed", "failed", failed),
     ]
     left = summary["items"] - sum(part[2] for part in parts)
-    return [part for part in [*parts, ("left", "without a label", left)] if part[2]]
+    return [part for part in [*parts, ("open", "without a label", left)] if part[2]]
 
 
 def charts_of(job, summary: dict, labels: pd.DataFrame, look: evidence.Look | None) -> list[Chart]:
