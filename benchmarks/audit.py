@@ -67,16 +67,15 @@ def audited(kind: str, quality: float, seed: int, truth: pd.DataFrame, learner) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=list(kinds.KINDS), default="image-classification")
+    parser.add_argument("--kind", choices=list(whole_jobs.LEARNERS), default="image-classification")
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--quality", type=float)
     args = parser.parse_args()
     quality = args.quality or kinds.get(args.kind).QUALITY
-    items = 1000 if args.kind == "object-detection" else 1797
     with tempfile.TemporaryDirectory() as folder:
         seeds = range(args.jobs)
-        holdout = whole_jobs.jobs(Path(folder), args.kind, items, quality, 0.0, ["certified"], seeds)["certified"]
-    learner = whole_jobs.Boxes if args.kind == "object-detection" else whole_jobs.Digits
+        holdout = whole_jobs.jobs(Path(folder), args.kind, None, quality, 0.0, ["certified"], seeds)["certified"]
+    learner = whole_jobs.LEARNERS[args.kind]
     truth = learner.truth
     audits = pd.DataFrame([audited(args.kind, quality, seed, truth, learner) for seed in seeds])
     saving = (audits.mean() * (HUMAN - AUTO) / HUMAN).sort_values(ascending=False)

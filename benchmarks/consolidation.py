@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from roundtruth.boxes import SIDES, iou
 from roundtruth.consolidation import boxes, votes
-from roundtruth.consolidation.boxes import SIDES, _clustered, _iou
+from roundtruth.consolidation.boxes import _clustered
 
 BOXES = ["item", "worker", "class_id", *SIDES]
 
@@ -107,7 +108,7 @@ def matches(labels: pd.DataFrame, expert: pd.DataFrame) -> tuple[np.ndarray, np.
     for item, rows in table.groupby("item"):
         a, b = (np.column_stack([x[:, :2], x[:, :2] + x[:, 2:]]) for x in (
             rows[SIDES].to_numpy(), known.get(item, np.zeros((0, 4)))))  # fmt: skip
-        overlap = _iou(a[:, None], b[None])
+        overlap = iou(a[:, None], b[None])
         overlap[overlap < 0.5] = 0
         one, other = linear_sum_assignment(-overlap)
         hit = overlap[one, other] > 0

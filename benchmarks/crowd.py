@@ -14,8 +14,11 @@ import numpy as np
 import pandas as pd
 from consolidation import box_set, f1, label_set, some
 
+from roundtruth.boxes import match
 from roundtruth.consolidation import boxes, votes
-from roundtruth.kinds import image_classification, object_detection
+from roundtruth.kinds import object_detection
+from roundtruth.workforce.crowds import image_classification as class_crowd
+from roundtruth.workforce.crowds import object_detection as box_crowd
 from roundtruth.workforce.simulated import assign
 
 PICTURE = {"picture_width": 1280, "picture_height": 720}  # of all of data/crowd-boxes
@@ -26,7 +29,7 @@ def simulated_boxes(expert: pd.DataFrame, count: int, seed: int) -> pd.DataFrame
     chosen = assign(pd.Series(items.astype(str)), count, seed)
     assigned = pd.DataFrame({"item": items[chosen["place"]], "worker": chosen["worker"]}).assign(**PICTURE)
     assigned["source"] = assigned["item"].astype(str)
-    return object_detection.err(assigned.merge(expert, on="item"), ["pedestrian"], seed, 1.0)
+    return box_crowd.simulate_answers(assigned.merge(expert, on="item"), ["pedestrian"], seed, 1.0)
 
 
 def one_worker(answers: pd.DataFrame, expert: pd.DataFrame) -> dict:
@@ -37,11 +40,12 @@ def one_worker(answers: pd.DataFrame, expert: pd.DataFrame) -> dict:
     wanted = about.merge(expert, on="item").drop(columns=["item", "worker"]).rename(columns={"pair": "item"})
     worker = about.set_index("pair")["worker"].sort_index().to_numpy()
     mine, true = (
-        object_detection._boxes(table, np.arange(len(about)), None) for table in (answers.assign(item=pair), wanted)
+        object_detection.on_pictures(table, np.arange(len(about))) for table in (answers.assign(item=pair), wanted)
     )
-    place, overlap = object_detection._match(mine, true)
+    overlap = match(mine, true)
+    place, overlap = mine.picture[overlap > 0], overlap[overlap > 0]
     table = pd.DataFrame({"worker": worker, "answers": 1})
-    for name, rows in (("drawn", mine["place"]), ("true", true["place"]), ("near", place[overlap >= 0.2])):
+    for name, rows in (("drawn", mine.picture), ("true", true.picture), ("near", place[overlap >= 0.2])):
         table[name] = np.bincount(rows, minlength=len(table))
     table["right"] = np.bincount(place[overlap >= 0.5], minlength=len(table))
     table["iou"] = np.bincount(place[overlap >= 0.5], overlap[overlap >= 0.5], minlength=len(table))
@@ -98,7 +102,7 @@ def simulated_labels(truth: pd.Series, classes: list[str], count: int, seed: int
     assigned = pd.DataFrame(
         {"item": source, "source": source, "worker": chosen["worker"], "class_id": number[chosen["place"]]}
     )
-    answers = image_classification.err(assigned, classes, seed, 1.0)
+    answers = class_crowd.simulate_answers(assigned, classes, seed, 1.0)
     return answers.assign(label=np.array(classes, object)[answers["class_id"]])
 
 

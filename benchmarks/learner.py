@@ -41,7 +41,7 @@ def measure(arguments) -> dict:
     classes = _classes(records)
     items = pd.DataFrame({"item": range(1, len(records) + 1)})
     items["url"] = [str(arguments.truth.parent.resolve() / record["source-ref"]) for record in records]
-    labels = kind.decode(zip(items["item"], records), "truth", classes, lambda i: f"{arguments.truth}: line {i}")
+    labels = kind.decode(records, items["item"].to_numpy(), "truth", classes, lambda i: f"{arguments.truth}: line {i}")
     items[["width", "height", "depth", "failure"]] = check(items)
     items = items[items["failure"].isna()]
     order = np.random.default_rng(arguments.seed).permutation(items["item"].to_numpy())

@@ -30,7 +30,8 @@ from printed import one_line  # noqa: E402
 from whole_jobs import outcome, run  # noqa: E402
 
 from roundtruth import learners, ledger  # noqa: E402
-from roundtruth.job import Job, begin  # noqa: E402
+from roundtruth.begin import begin  # noqa: E402
+from roundtruth.job import Job  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 
 
@@ -69,7 +70,7 @@ class Shared:
 
 def hindsight(job: Job) -> float | None:
     """The saving with the last model and the lowest threshold that keeps the target on all it did not learn from."""
-    looks = [job.threshold(r) for r in job.rounds_with("threshold.json")]
+    looks = [job.look(r) for r in job.rounds_with("threshold.json")]
     truth = job.truth()  # None where recorded answers are replayed
     if truth is None or not looks or looks[-1] is None or "model" not in looks[-1]:
         return None
@@ -140,7 +141,7 @@ def measure(args, folder: Path) -> dict:
                 shutil.rmtree(spec.output)
             job = run(spec, checked)
             row = {"target": quality, "seed": seed} | outcome(job) | {"hindsight": hindsight(job)}
-            rows.append(row | {"looks": [look(job.threshold(r)) for r in job.rounds_with("threshold.json")]})
+            rows.append(row | {"looks": [look(job.look(r)) for r in job.rounds_with("threshold.json")]})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     table = pd.DataFrame(rows)
     return {

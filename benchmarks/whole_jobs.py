@@ -31,10 +31,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from printed import one_line  # noqa: E402
 
 from roundtruth import certified, kinds, loop, workforce  # noqa: E402
+from roundtruth.begin import begin  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
-from roundtruth.job import Job, begin  # noqa: E402
-from roundtruth.kinds.common import normals  # noqa: E402
+from roundtruth.job import Job  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
+from roundtruth.workforce.crowds import normals  # noqa: E402
 
 SIDE = 100  # pixels of a picture with a box
 
@@ -112,6 +113,9 @@ class Boxes:
 
     def load(self, state):
         self.seed, self.learned = state["seed"], state["learned"]
+
+
+LEARNERS = {"image-classification": Digits, "object-detection": Boxes}
 
 
 def read(table: Path | None) -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +240,7 @@ def jobs(
             "plan": name,
             "target": {"quality": quality},
             "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
-            "learner": f"whole_jobs:{'Boxes' if kind == 'object-detection' else 'Digits'}",
+            "learner": f"whole_jobs:{LEARNERS[kind].__name__}",
             "weights": "none",
             "seed": seed,
         }
@@ -252,7 +256,7 @@ def jobs(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=list(kinds.KINDS), default="image-classification")
+    parser.add_argument("--kind", choices=list(LEARNERS), default="image-classification")
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--items", type=int, help="all of the digits or of the table; 1000 boxes")
@@ -273,7 +277,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         seeds = range(args.first, args.first + args.jobs)
         found = jobs(Path(folder), args.kind, args.items, quality, args.noise, args.plans, seeds, args.keep, args.table)
-    items = args.items or len((Boxes if args.kind == "object-detection" else Digits).truth)
+    items = args.items or len(LEARNERS[args.kind].truth)
     line = {
         "kind": args.table.stem if args.table else args.kind,
         "items": items,

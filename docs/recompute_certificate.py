@@ -27,6 +27,9 @@ def main(folder: Path) -> None:
             sys.exit(f"{folder / name} is not there; name the folder of a job whose plan is `certified`")
     job, fixed = (json.loads((folder / name).read_text()) for name in ("job.json", "certificate.json"))
     spec, most, max_loss = job["spec"], sum(map(sum, fixed["looks"])), fixed["max_loss"]
+    if spec["kind"] not in KINDS:
+        sys.exit(f"the kind {spec['kind']} is not one of {', '.join(KINDS)}; add the rule of its quality to KINDS")
+    quality_of, binary = KINDS[spec["kind"]]
     quality, confidence = (spec["target"][name] for name in ("quality", "confidence"))
     check(abs(1 - max_loss - quality) < 1e-9, f"mean quality at least {quality}")
     check(abs(1 - fixed["delta"] - confidence) < 1e-9, f"confidence {confidence}")
@@ -65,21 +68,20 @@ def main(folder: Path) -> None:
     check(set(score.index[below]) == set(role.index[role == "validation"]), "those below the probability were checked")
     labels = tables(folder.glob("rounds/*/labels.parquet"), number)
     labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")]
-    loss = losses(predictions, labels, score.index[below])
+    loss = losses(quality_of, predictions, labels, score.index[below])
     above = loss[score[below] >= look["threshold"]]
     check([len(loss), len(above)] == [look["checked"], look["above"]], f"{len(loss)} checked, {len(above)} above")
     if len(above):
         check(abs(1 - above.mean() - look["quality"]) < 1e-9, f"their mean quality is {1 - above.mean():.4f}")
 
-    classes = spec["kind"] == "image-classification"
-    rule = "walk" if classes and p * len(score) * max_loss <= ERRORS else "coin"
+    rule = "walk" if binary and p * len(score) * max_loss <= ERRORS else "coin"
     check(rule == look["rule"], f"the rule is {rule}")
     pool = score.to_numpy()[below], loss.to_numpy(), score.to_numpy()[~below]
-    pass_ = walk(*pool, max_loss, delta) if rule == "walk" else coin(*pool, max_loss, delta, p, classes)
+    pass_ = walk(*pool, max_loss, delta) if rule == "walk" else coin(*pool, max_loss, delta, p, binary)
     may = pass_ if money else pass_[:1]
     check(look["threshold"] in may, f"the threshold {look['threshold']} passes; the lowest is {[*map(str, pass_[:1])]}")
     passed = predictions[predictions["item"].isin(score.index[~below & (score >= look["threshold"])])]
-    columns = [name for name in ("item", "class_id", "left", "top", "width", "height") if name in passed]
+    columns = [name for name in passed if name != "score"]
     mine, theirs = (table[columns].sort_values(columns).to_numpy() for table in (passed, auto))
     check(np.array_equal(mine, theirs), f"the {passed['item'].nunique()} auto labels are the model's of what passed")
 
@@ -103,12 +105,11 @@ def hashed(seed: int, names: pd.Series) -> np.ndarray:
     return (mix(mix(each ^ first)) >> np.uint64(11)) * 2.0**-53
 
 
-def losses(predictions: pd.DataFrame, labels: pd.DataFrame, items: pd.Index) -> pd.Series:
+def losses(quality_of, predictions: pd.DataFrame, labels: pd.DataFrame, items: pd.Index) -> pd.Series:
     """1 - quality of each item; 1 where nobody answered."""
     said = dict(tuple(labels.groupby("item")))
     seen = dict(tuple(predictions.groupby("item")))
-    quality = class_quality if "left" not in labels else box_quality
-    return pd.Series([1 - quality(seen[item], said[item]) if item in said else 1.0 for item in items], index=items)
+    return pd.Series([1 - quality_of(seen[item], said[item]) if item in said else 1.0 for item in items], index=items)
 
 
 def class_quality(mine: pd.DataFrame, theirs: pd.DataFrame) -> float:
@@ -136,6 +137,10 @@ def iou(a, b) -> float:
     high = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
     both = max(0.0, wide) * max(0.0, high)
     return both / (a.width * a.height + b.width * b.height - both)
+
+
+# a kind of label: the quality of a predicted label, and whether it is 0 or 1 only
+KINDS = {"image-classification": (class_quality, True), "object-detection": (box_quality, False)}
 
 
 def cuts(scores, loss, pool):

@@ -1,4 +1,4 @@
-"""Go on with every job of a folder for which answers came, or that was cut off."""
+"""Go on with every job below a folder that got new answers, or whose run was cut off."""
 
 from itertools import takewhile
 
@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 
-from roundtruth import plan, steps
+from roundtruth import answers, plans
 from roundtruth.job import Job
 from roundtruth.storage import list_url
 
@@ -39,7 +39,7 @@ def advance(jobs: str) -> list[str]:
                 logger.info("%s", holder)
                 continue
             failed = list(takewhile(lambda run: run.state_type == "FAILED", mine))
-            if len(failed) >= FAULTS and plan.state(job) != "waiting":
+            if len(failed) >= FAULTS and plans.state(job) != "waiting":
                 why = failed[0].state.message if failed[0].state else None
                 logger.warning("%s: failed %d times in a row, so run it by hand: %s", address, len(failed), why)
                 continue
@@ -55,10 +55,10 @@ def advance(jobs: str) -> list[str]:
 
 
 def to_do(job: Job) -> bool:
-    state = plan.state(job)
+    state = plans.state(job)
     if state == "waiting":
-        return steps.answers_came(job)
-    return state == "running" or not job.store.exists("output/output.manifest")
+        return answers.came(job)
+    return state == "running" or not job.there("output/output.manifest")
 
 
 def runs() -> list[FlowRun]:

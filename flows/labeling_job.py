@@ -1,13 +1,14 @@
-"""A labeling job: round after round, until all have a label, the money is spent, or people are still to answer."""
+"""A labeling job: round after round, until every item has a label, the money is spent, or people have yet to answer."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.labeling_round import labeling_round
-from roundtruth import ending, plan, steps
+from roundtruth import ending, plans, steps
+from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
-from roundtruth.job import Job, begin, hold
+from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from roundtruth.storage import Lease
 from tasks.deliver import deliver
@@ -29,16 +30,16 @@ def labeling_job(job: JobSpec) -> State:
 
 def labeled(job: str, lease: Lease) -> State:
     if Job(job).stopped:
-        steps.stop(Job(job))  # it may have been killed half way
+        steps.stop(Job(job))  # an earlier run may have been killed half way
     select(job, Job(job).last_round())  # the first batch, or the one that a higher budget allows
-    while round := plan.next_round(Job(job)):
+    while round := plans.next_round(Job(job)):
         lease.check()  # after a long outage of S3 another run may have taken over
         ended = labeling_round(job, round, return_state=True)
         if ended.name == "WaitingForPeople":
             return Completed(name=ended.name, message=ended.message)
         ended.result()  # raises what failed the round
-    steps.late(Job(job))
+    steps.collect_late(Job(job))
     deliver(job)
     report(job)
-    state = plan.state(Job(job))
+    state = plans.state(Job(job))
     return Completed(name=state.capitalize(), message=ending.why(Job(job), state) or None)

@@ -1,10 +1,10 @@
-"""One round: people answer a batch, a model learns from it, labels what it is sure of, asks about the hardest."""
+"""One round: people answer a batch, a model learns from it and labels what it is sure of, people get the hardest next."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from roundtruth import plan
+from roundtruth import plans
 from roundtruth.job import Job
 from tasks.autolabel import autolabel
 from tasks.calibrate import calibrate
@@ -26,10 +26,10 @@ def labeling_round(job: str, round: int) -> State | None:
         report(job)
         return Completed(name="WaitingForPeople", message=f"{answers['answered']} of {answers['asked']} answered")
     consolidate(job, round)
-    if plan.trains(Job(job), round):
+    if plans.trains(Job(job), round):
         train(job, round)
         infer(job, round)
-    if plan.calibrates(Job(job), round):
+    if plans.calibrates(Job(job), round):
         calibrate(job, round)
         autolabel(job, round)
     select(job, round)

@@ -109,10 +109,10 @@ def job_and_json(verb: argparse.ArgumentParser) -> None:
 
 
 def export_arguments(verb: argparse.ArgumentParser) -> None:
-    from roundtruth.formats import EXPORTS
+    from roundtruth.formats import exports
 
     job_argument(verb)
-    verb.add_argument("--to", required=True, choices=list(EXPORTS), help="the format: %(choices)s", metavar="FORMAT")
+    verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
     verb.add_argument("path", metavar="PATH", help="the file to write, a path or s3://...")
 
 
@@ -174,9 +174,10 @@ def settled(spec, server) -> dict | None:
     The flow begins the job, too. This comes first to report a mistake in the input before the flow runs, and it takes
     the time in which a server of this command's own comes up.
     """
-    from roundtruth.job import begin, hold
+    from roundtruth.begin import begin, hold
     from roundtruth.loop import nothing_to_do
     from roundtruth.storage import open_store
+    from roundtruth.summary import summarize
     from roundtruth.terminal import bar
 
     with hold(spec, "roundtruth run"), bar("checking pictures") as progress:
@@ -184,7 +185,7 @@ def settled(spec, server) -> dict | None:
         if new:
             server.start()
         job = begin(spec, progress)
-        summary = None if new else job.summary()
+        summary = None if new else summarize(job)
     return summary if summary and nothing_to_do(job, summary) else None
 
 
@@ -205,7 +206,9 @@ def run_flow(spec, server) -> None:
 
 def show(job, as_json: bool, amazon: bool = False, summary: dict | None = None) -> dict:
     """Print how a job stands; its summary."""
-    summary = summary or job.summary()
+    from roundtruth.summary import summarize
+
+    summary = summary or summarize(job)
     if as_json:
         print(json.dumps(summary))
     else:
@@ -238,7 +241,7 @@ def stop(args) -> int:
         with job.store.hold("roundtruth stop"):
             steps.stop(job)
             steps.deliver(job)
-            summary, _ = steps.tell(job)
+            summary, _ = steps.write_report(job)
         show(job, False, summary=summary)
     return DONE
 
@@ -247,7 +250,7 @@ def report(args) -> int:
     from roundtruth import steps
 
     with begun_job(args.job) as job:
-        steps.tell(job)
+        steps.write_report(job)
     print(f"{job.address}/report/index.html")
     return DONE
 
@@ -281,7 +284,7 @@ def demo(args) -> int:
                 raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")
         if args.compare:
             files.append(demo.ground_truth(files[0]))
-        codes = [run_file(path, server, amazon=args.kind == "object-detection") for path in files]
+        codes = [run_file(path, server, amazon=args.kind == demo.AMAZONS) for path in files]
     if args.compare:
         jobs = []
         for path in files:

@@ -8,6 +8,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from roundtruth.boxes import SIDES, area, corners, intersection
+
 SIDE = 128  # pixels of a scene
 CREATED = "2026-01-01T00:00:00.000000"  # part of the manifest, so the same for everyone
 
@@ -86,15 +88,13 @@ def _scene(glyphs: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray,
         colour = there.mean((0, 1)) + away / (np.linalg.norm(away) + 1e-9) * contrast
         there += (colour - there) * ink[:, :, None] * 0.9
         boxes.append(box)
-    names = ("left", "top", "width", "height")
-    return np.clip(scene, 0, 255).astype("uint8"), [dict(zip(names, map(int, box))) for box in boxes]
+    return np.clip(scene, 0, 255).astype("uint8"), [dict(zip(SIDES, map(int, box))) for box in boxes]
 
 
 def _overlap(a, b) -> float:
-    """The share of the smaller box that the other covers."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(0, width) * max(0, height) / min(a[2] * a[3], b[2] * b[3])
+    """The share of the smaller box that the other covers; boxes are given by their SIDES."""
+    a, b = corners(np.array(a)), corners(np.array(b))
+    return intersection(a, b) / min(area(a), area(b))
 
 
 def _metadata(kind: str) -> dict:
@@ -110,6 +110,8 @@ def _manifests(folder: Path, records: list[dict]) -> None:
     write("input.manifest", [{"source-ref": record["source-ref"]} for record in records])
     write("truth.manifest", records)
 
+
+AMAZONS = "object-detection"  # the kind of the job in Amazon's article, whose figures stand beside this one's
 
 JOBS = {
     "object-detection": """\

@@ -1,6 +1,6 @@
 """Why a job ended as it did, in words, and what would finish it."""
 
-from roundtruth import ledger, plan
+from roundtruth import ledger, plans
 
 
 def to_finish(job, state: str) -> dict | None:
@@ -15,8 +15,8 @@ def to_finish(job, state: str) -> dict | None:
     price = ledger.human_price(prices, job.spec.workforce.answers_per_item)
     found = last_look(job)
     about = None
-    if found and found.get("without_budget") is not None:
-        auto = min(max(found["without_budget"] - len(job.auto_labels()["item"].unique()), 0), items)
+    if found and found.without_budget is not None:
+        auto = min(max(found.without_budget - len(job.auto_labels()["item"].unique()), 0), items)
         about = round(items * price - auto * (price - prices.per_auto_label), 2)
     return {"items": items, "most": round(items * price, 2), "about": about}
 
@@ -46,21 +46,10 @@ def why(job, state: str) -> str:
 
 
 def no_auto_label(job) -> str:
-    """Why a model that was looked at labeled nothing."""
-    prices, found = job.spec.prices, last_look(job)
-    if not plan.is_certified(job):
-        return "The model labeled nothing: no threshold reached the target."
-    if found is None or not found["final"]:
-        return "The model labeled nothing: people had labeled everything before its labels could be shown good enough."
-    if ledger.human_price(prices, job.spec.workforce.answers_per_item) < prices.per_auto_label:
-        return "The model labeled nothing: an auto label costs more than people's."
-    if found.get("needed"):
-        return f"The model labeled nothing: about {found['needed']} more items would have had to be checked."
-    return "The model labeled nothing: it is not good enough for the target, however many items were checked."
+    return plans.of(job).no_auto_label(job)
 
 
 def last_look(job) -> dict | None:
     """The newest threshold.json of the certified plan for which something was checked."""
-    rounds = job.rounds_with("threshold.json") if plan.is_certified(job) else []
-    looks = [job.threshold(round) or {} for round in rounds]
-    return next((found for found in reversed(looks) if found["stage"][1]), None)
+    looks = [job.look(round) for round in job.rounds_with("threshold.json")]
+    return next((found for found in reversed(looks) if found.stage and found.stage[1]), None)

@@ -9,8 +9,10 @@ The forecast is the median end, its range holds the middle 80 %.
 import numpy as np
 import pandas as pd
 
-from roundtruth import certified, ledger
-from roundtruth.job import Job, check, read_records
+from roundtruth import ledger, plans
+from roundtruth.plans import certified
+from roundtruth.begin import survey
+from roundtruth.job import Job
 from roundtruth.kinds import get
 from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store
@@ -44,9 +46,8 @@ def of(spec: JobSpec) -> dict:
     if open_store(spec.output).exists("job.json"):
         job = Job(spec.output)
         return at(job, max(job.rounds_with("closed.json"), default=0))
-    records = read_records(spec)
-    check(records, spec)
-    return ends(spec, sum(spec.attribute not in record for record in records), 0.0)
+    found = survey(spec)
+    return ends(spec, found.items - found.labeled, 0.0)
 
 
 def at(job: Job, round: int) -> dict:
@@ -57,15 +58,14 @@ def at(job: Job, round: int) -> dict:
 def told(job: Job) -> pd.DataFrame:
     """(round, human, auto, cost, low, high) of every forecast the job has written, in order."""
     paths = [(0, "forecast.json"), *((r, job.path(r, "forecast.json")) for r in job.rounds_with("forecast.json"))]
-    rows = [{"round": r, **job.store.read_json(path)} for r, path in paths if r or job.store.exists(path)]
+    rows = [{"round": r, **job.read_json(path)} for r, path in paths if r or job.there(path)]
     columns = ["round", "human", "auto", "cost", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def ends(spec: JobSpec, items: int, spent: float, job: Job | None = None, round: int = 0) -> dict:
     binary = get(spec.kind).BINARY
-    follow = through_looks if spec.plan == "certified" else through_fifths
-    auto, rounds = np.array(follow(spec, items, binary, job, round)).T
+    auto, rounds = plans.get(spec.plan).simulate(spec, get(spec.kind), items, job, round)
     price = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
     cost = auto * spec.prices.per_auto_label + (items - auto) * price
     middle = int(np.median(auto))
@@ -142,14 +142,14 @@ def through_looks(spec: JobSpec, items: int, binary: bool, job: Job | None, roun
         curves = usual(binary, len(spec.classes), items, plan["max_loss"])
         below = flipped(np.array(plan["levels"]), items)
         return [best(plan | {"levels": p}, losses, total, (1, 1), f, binary) for (losses, f), p in zip(curves, below)]
-    found = job.threshold(looked[-1])
+    found = certified._found(job, looked[-1])
     assert found
     if found["final"]:
         rest = items - len(job.roles(looked[-1])) - found["auto"]
         return [(found["auto"], looked[-1] + (rest > 0))]
     losses, total, falls = certified.seen(job, looked[-1])
     plan, stage = certified.fixed(job), tuple(found["stage"])
-    coins = job.store.read_table("coins.parquet")["coin"].to_numpy()
+    coins = job.read_table("coins.parquet")["coin"].to_numpy()
     plan["levels"] = [float(np.mean(coins < level)) for level in plan["levels"]]
     return [best(plan, some, total, stage, f, binary) for some, f in shown(losses, falls)]
 
@@ -168,44 +168,6 @@ def best(plan: dict, losses: np.ndarray, total: int, stage: tuple[int, int], fal
     return auto, sum(look) - 1 + (auto < total)
 
 
-def through_fifths(spec: JobSpec, items: int, binary: bool, job: Job | None, round: int) -> list[tuple[int, int]]:
-    """(auto labels, people's rounds) at the end of each curve, by the ground-truth plan."""
-    from roundtruth import plan
-
-    fifth = max(1, int(plan.SHARE * items + 0.5))
-    done = job.last_round() if job else 0
-    models = [r for r in job.rounds_with("auto.parquet") if r <= round] if job else []
-    auto = sum(job.auto(r)["item"].nunique() for r in models) if job else 0
-    asked = len(job.roles(round)) if job and round else 0
-    learned = asked - fifth if models else fifth
-    curves = usual(binary, len(spec.classes), items, 1 - spec.target.quality)
-    if job and models:
-        checked = job.validation(models[-1])
-        assert checked is not None
-        falling = checked.sort_values("score", ascending=False, kind="stable")["quality"]
-        curves = shown(1 - falling.to_numpy(), certified.LEARNING[binary])
-    start, left = (items ** (2 / 3) if not models else learned), items - max(asked, 2 * fifth) - auto
-    return [
-        fifths(
-            losses * (start / learned) ** (falls if not models else 0), falls, left, auto, learned, fifth, spec, done
-        )
-        for losses, falls in curves
-    ]
-
-
-def fifths(losses, falls, left, auto, learned, fifth, spec: JobSpec, rounds: int) -> tuple[int, int]:
-    max_loss = 1 - spec.target.quality
-    rounds = max(rounds, 3)
-    while left > 0:
-        good = np.flatnonzero(np.cumsum(losses) <= max_loss * np.arange(1, len(losses) + 1))
-        passes = (good[-1] + 1) / len(losses) if len(good) else 0.0
-        auto, left = auto + int(passes * left), left - int(passes * left)
-        asked = min(fifth, left)
-        losses = losses[int(passes * len(losses)) :]
-        losses = losses[: int(np.ceil(len(losses) * (1 - asked / max(left, 1))))]
-        left, rounds = left - asked, rounds + (asked > 0)
-        if not len(losses):
-            break
-        losses = losses * (learned / (learned + asked)) ** falls
-        learned += asked
-    return auto, rounds
+def bootstrap_curves(losses, exponent):
+    curves = shown(losses, exponent)
+    return np.array([c for c, _ in curves]), np.array([e for _, e in curves])

@@ -1,11 +1,12 @@
 """Job: the job folder. What is done is derived from what is there.
 
-    job.json                  the spec as first given, the dataset's fingerprint and size
-    amendments/0001.json      what a person changed on the way
+    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size
+    amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
     items/0001.parquet        the items, in shards
-    certificate.json          what the plan certified fixed before anybody was asked; coins.parquet
-    rounds/001/batch.parquet  who is asked what, and what for
+    input/0001.parquet        the labels that items came with, in the same shards
+    certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
+    rounds/001/batch.parquet  which items people are asked about, and what for
               /posted.json    the backend's handle
               /answers/0001.parquet   what one collection brought
               /closed.json    the batch's end: which answers count
@@ -14,98 +15,146 @@
               /predictions/0001.parquet, done.json
               /threshold.json
               /auto.parquet
+              /seconds/train-12.3     an empty file: the step and the seconds it took
     output/output.manifest, report/
 
-Every file is written once, by `roundtruth.steps`, but for output/, report/ and the lease.
+Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/ and the lease. Opening a
+job lists the folder once; each file is read once, and only the columns that are asked for.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+import posixpath
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from roundtruth import formats, kinds, learners
+from roundtruth import kinds, workforce
 from roundtruth.errors import UserError
-from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, open_store, read_url, resolve
+from roundtruth.look import Look
+from roundtruth.spec import JobSpec, paths_in
+from roundtruth.storage import open_store, resolve
+from roundtruth.tables import no_answers, no_labels
 
-SHARD = 100_000  # items a file
-AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
+ITEM = ["item", "source", "labeled", "width", "height", "depth", "failure"]  # the columns of items but for `record`
 
 Progress = Callable[[int, int, str], None]
 
 
 class Job:
-    """A begun job at an address. Opening reads job.json and the amendments only; what was read once is kept."""
+    """A begun job at an address. What was read once is kept, so open the job anew to see what others wrote since."""
 
     def __init__(self, address: str):
         self.store = open_store(address)
         self.address = self.store.address
-        # what is written once stays: on S3 every look is a request, and a job looks at its batches again and again
-        self._there: set[str] = set()
+        self._files = set(self.store.list())
         self._tables: dict[str, pd.DataFrame] = {}
-        try:
-            self.begun = self.store.read_json("job.json")
-        except FileNotFoundError:
-            raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`") from None
-        given = dict(self.begun["spec"])
-        self.stopped = False
-        for path in self.store.list("amendments/"):
-            change = self.store.read_json(path)
+        self._json: dict[str, dict] = {}
+        self._asked: tuple[int, pd.DataFrame] | None = None  # the table, and the last round when it was made
+        if "job.json" not in self._files:
+            raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`")
+        self.begun = self.read_json("job.json")
+        check_format(self.begun, self.address)
+        given, self.stopped = dict(self.begun["spec"]), False
+        for path in self.listed("amendments/"):
+            change = dict(self.read_json(path))
             self.stopped |= change.pop("stop", False)
             given.update(change)
-        self.spec = JobSpec.model_validate(given)
+        self.spec = read_spec(given, self.address)
         self.kind = kinds.get(self.spec.kind)
 
-    # -- what was asked for
-
-    @cached_property
-    def _items(self) -> pd.DataFrame:
-        return self.store.read_tables("items/")
-
-    def items(self) -> pd.DataFrame:
-        """(item, source, url, record, width, height, depth, failure), one row an item, in input order."""
-        return self._items
-
-    def input_labels(self) -> pd.DataFrame:
-        """The labels that items came with: (item, ..., confidence, source, role, round)."""
-        items = self.items()
-        mine = items[items.labeled]
-        labels = came_with_labels(
-            ((item, json.loads(record)) for item, record in zip(mine["item"], mine["record"])), self.spec
-        )
-        return labels.assign(source="input", role="input", round=0)
-
-    @cached_property
-    def _truth(self) -> pd.DataFrame:
-        from roundtruth.workforce.simulated import truth
-
-        return truth(self)
-
-    def truth(self) -> pd.DataFrame | None:
-        """The truth of the items (item, ...), where the workforce is simulated from one."""
-        return None if getattr(self.spec.workforce, "truth", None) is None else self._truth
-
-    # -- what each round wrote
+    # -- files
 
     def path(self, round: int, name: str) -> str:
         return f"rounds/{round:03d}/{name}"
 
     def has(self, round: int, name: str) -> bool:
-        path = self.path(round, name)
-        if path not in self._there and self.store.exists(path):
-            self._there.add(path)
-        return path in self._there
+        return self.path(round, name) in self._files
 
-    def _table(self, path: str) -> pd.DataFrame:
-        if path not in self._tables:
-            self._tables[path] = self.store.read_table(path)
-        return self._tables[path].copy(deep=False)
+    def there(self, path: str) -> bool:
+        return path in self._files
+
+    def listed(self, prefix: str) -> list[str]:
+        """The files whose path begins with `prefix`, sorted."""
+        return sorted(path for path in self._files if path.startswith(prefix))
+
+    def read_json(self, path: str) -> dict:
+        if path not in self._json:
+            self._json[path] = self.store.read_json(path)
+        return self._json[path]
+
+    def read_table(self, path: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        return self.read_tables([path], columns)
+
+    def read_tables(self, paths: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of some files, in their order. A file is read once, unless more of its columns are wanted later."""
+
+        def one(path: str) -> pd.DataFrame:
+            known = self._tables.get(path)
+            if known is None or (columns is not None and not set(columns) <= set(known.columns)):
+                known = self._tables[path] = self.store.read_table(path, columns)
+            return known if columns is None else known[list(columns)]
+
+        if len(paths) == 1:
+            return one(paths[0]).copy(deep=False)
+        with ThreadPoolExecutor(8) as threads:
+            return pd.concat(threads.map(one, paths), ignore_index=True)
+
+    def write_json(self, path: str, value) -> None:
+        self.store.write_json(path, value)
+        self._files.add(path)
+
+    def write_table(self, path: str, table: pd.DataFrame) -> None:
+        self.store.write_table(path, table)
+        self._files.add(path)
+
+    def write_once(self, path: str, data: bytes) -> None:
+        self.store.write_once(path, data)
+        self._files.add(path)
+
+    # -- what was asked for
+
+    def items(self, columns: Sequence[str] = ITEM) -> pd.DataFrame:
+        """One row an item, in input order: (item, source, labeled, width, height, depth, failure), or these `columns`.
+
+        `record`, the item's line of the manifest, is there for those who ask for it.
+        """
+        return self.read_tables(self.listed("items/"), columns)
+
+    def urls(self, items: pd.DataFrame) -> list[str]:
+        """Where the pictures of some rows of `items` are."""
+        base = self.data_folder
+        return [resolve(source, base) for source in items["source"]]
+
+    @cached_property
+    def data_folder(self) -> str:
+        from roundtruth import formats
+
+        return formats.base(self.spec.data)
+
+    def input_labels(self) -> pd.DataFrame:
+        """The labels that items came with: (item, ..., confidence, source, role, round)."""
+        paths = self.listed("input/")
+        if not paths:
+            return no_labels(self.kind)
+        return self.read_tables(paths).assign(source="input", role="input", round=0)
+
+    def truth(self) -> pd.DataFrame | None:
+        """The true labels of the items (item, ...), where the workforce knows them."""
+        return self._truth
+
+    @cached_property
+    def _truth(self) -> pd.DataFrame | None:
+        known = getattr(workforce.get(self), "truth", None)
+        return known() if known else None
+
+    # -- what each round wrote
+
+    def rounds_with(self, name: str) -> list[int]:
+        return [round for round in range(1, self.last_round() + 1) if self.has(round, name)]
 
     def last_round(self) -> int:
         """The newest round that has a batch; 0 before the first."""
@@ -115,53 +164,54 @@ class Job:
         return round
 
     def batch(self, round: int) -> pd.DataFrame:
-        return self._table(self.path(round, "batch.parquet"))
+        return self.read_table(self.path(round, "batch.parquet"))
 
     def answers(self, round: int, counted: bool = False) -> pd.DataFrame:
-        """The answers to a round's batch; where a worker corrected one before the close, the newest.
+        """The answers to a round's batch. Where a worker changed an answer before the close, the newest one.
 
         `counted`: only those that came before the batch was closed.
         """
-        prefix = self.path(round, "answers/")
-        files = self.store.list(prefix)
+        files = self.listed(self.path(round, "answers/"))
         if counted:
-            files = files[: self.store.read_json(self.path(round, "closed.json"))["files"]]
-        parts = [self._table(file).assign(file=i) for i, file in enumerate(files)]
+            files = files[: self.read_json(self.path(round, "closed.json"))["files"]]
+        parts = [self.read_table(file).assign(file=number) for number, file in enumerate(files)]
         if not parts:
             return no_answers(self.kind)
+        if len(parts) == 1:
+            return parts[0].drop(columns="file")
         answers = pd.concat(parts, ignore_index=True)
         newest = answers.groupby(["item", "worker"])["file"].transform("max")
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)
 
     def labels(self, round: int) -> pd.DataFrame:
-        return self._table(self.path(round, "labels.parquet"))
+        return self.read_table(self.path(round, "labels.parquet"))
 
     def predictions(self, round: int) -> pd.DataFrame:
-        return self.store.read_tables(self.path(round, "predictions/"))
+        shards = [path for path in self.listed(self.path(round, "predictions/")) if path.endswith(".parquet")]
+        return self.read_tables(shards)
 
-    def threshold(self, round: int) -> dict | None:
+    def look(self, round: int) -> Look | None:
+        """What the round's model was found to be good for; None where nobody looked."""
         path = self.path(round, "threshold.json")
-        return self.store.read_json(path) if self.store.exists(path) else None
+        return Look.from_json(self.read_json(path)) if self.there(path) else None
 
     def auto(self, round: int) -> pd.DataFrame:
-        return self._table(self.path(round, "auto.parquet"))
+        return self.read_table(self.path(round, "auto.parquet"))
 
     def seconds(self, round: int) -> dict[str, float]:
-        """Wall seconds of the steps of a round that did something."""
-        prefix = self.path(round, "seconds/")
-        return {
-            path[len(prefix) : -len(".json")]: self.store.read_json(path)["seconds"] for path in self.store.list(prefix)
-        }
+        """The wall seconds of the steps of a round that did something."""
+        names = (PurePosixPath(path).name for path in self.listed(self.path(round, "seconds/")))
+        return {step: float(seconds) for step, _, seconds in (name.rpartition("-") for name in names)}
 
     # -- what the rounds add up to
 
-    def rounds_with(self, name: str) -> list[int]:
-        return [r for r in range(1, self.last_round() + 1) if self.has(r, name)]
-
     def asked(self) -> pd.DataFrame:
-        """Every item that was put in a batch: (item, role, round)."""
-        parts = [self.batch(r).assign(round=r) for r in range(1, self.last_round() + 1)]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"item": [], "role": [], "round": []})
+        """Every item that was put in a batch: (item, role, round), in the order of the rounds."""
+        last = self.last_round()
+        if self._asked is None or self._asked[0] != last:
+            parts = [self.batch(r).assign(round=r) for r in range(1, last + 1)]
+            self._asked = last, pd.concat(parts, ignore_index=True) if parts else NOBODY_ASKED
+        return self._asked[1].copy(deep=False)
 
     def roles(self, until: int) -> pd.DataFrame:
         """The newest row of each item of `asked` up to a round."""
@@ -169,58 +219,85 @@ class Job:
         return asked[asked["round"] <= until].drop_duplicates("item", keep="last")
 
     def asks(self, round: int) -> pd.DataFrame:
-        """The part of a round's batch that people are asked about: what was not answered in an earlier one."""
+        """The part of a round's batch that people are asked about: what no earlier batch held."""
         asked, batch = self.asked(), self.batch(round)
         return batch[~batch["item"].isin(asked["item"][asked["round"] < round])].reset_index(drop=True)
 
     def human_labels(self, until: int | None = None) -> pd.DataFrame:
-        """People's labels, the newest word on each item (up to a round); `round` is the one that asked about it."""
+        """People's labels, the newest on each item (up to a round). `round` is the one that asked about the item."""
         rounds = [r for r in self.rounds_with("labels.parquet") if until is None or r <= until]
-        labels = self._rows([self.labels(r) for r in rounds])
-        labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")]
-        first = self.asked().drop_duplicates("item").set_index("item")["round"]
-        return labels.assign(round=labels["item"].map(first).astype("int64")).reset_index(drop=True)
+        labels = self.rows([self.labels(r) for r in rounds])
+        newest = self.per_item(0)
+        np.maximum.at(newest, labels["item"].to_numpy(), labels["round"].to_numpy())
+        labels = labels[labels["round"].to_numpy() == newest[labels["item"].to_numpy()]]
+        first, asked = self.per_item(0), self.asked()
+        first[asked["item"].to_numpy()[::-1]] = asked["round"].to_numpy()[::-1]
+        return labels.assign(round=first[labels["item"].to_numpy()]).reset_index(drop=True)
 
     def auto_labels(self) -> pd.DataFrame:
-        """The model's labels. By the plan certified those of the last look, until people are asked for another one."""
-        rounds = self.rounds_with("auto.parquet")
-        if self.spec.plan == "certified":
-            asked = self.asked()
-            last = asked["round"][asked["role"] != "rest"].max()
-            rounds = [r for r in rounds[-1:] if not last > r]
-        return self._rows([self.auto(r) for r in rounds])
+        """The model's labels. Those of a provisional look stand until people are asked for another look."""
+        return self.rows([self.auto(r) for r in self.rounds_with("auto.parquet") if self._stands(r)])
+
+    def _stands(self, round: int) -> bool:
+        look = self.look(round)
+        if look is None or not look.provisional:
+            return True
+        asked = self.asked()
+        return not (asked["round"].gt(round) & asked["role"].ne("rest")).any()
 
     def outcome(self) -> pd.DataFrame:
-        """The labels so far: (item, ..., confidence, source, role, round)."""
-        return self._rows([self.input_labels(), self.human_labels(), self.auto_labels()])
+        """The labels so far, the newest word on each item: (item, ..., confidence, source, role, round)."""
+        people, machine = self.human_labels(), self.auto_labels()
+        if len(people) and len(machine):
+            machine = machine[~self.mask(people["item"])[machine["item"].to_numpy()]]
+        return self.rows([self.input_labels(), people, machine])
 
-    def _rows(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    def rows(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else no_labels(self.kind)
 
+    def askable(self) -> np.ndarray:
+        """The items that are to be labeled: neither came they with a label, nor is their picture broken."""
+        items = self.items(["labeled", "failure"])
+        return np.flatnonzero(~(items["labeled"] | items["failure"].notna()).to_numpy(bool)) + 1
+
     def pool(self) -> np.ndarray:
-        """The items nobody has labeled and nobody was asked about, in input order."""
-        items = self.items()
-        taken = np.concatenate([self.asked()["item"], self.auto_labels()["item"], items["item"][items.labeled]])
-        return items["item"][items.failure.isna() & ~items["item"].isin(taken)].to_numpy()
+        """The items that nobody has labeled and nobody was asked about, in input order."""
+        items = self.items(["labeled", "failure"])
+        free = ~(items["labeled"] | items["failure"].notna()).to_numpy(bool)
+        taken = self.mask(self.asked()["item"]) | self.mask(self.auto_labels()["item"])
+        return np.flatnonzero(free & ~taken[1:]) + 1
+
+    def unlabeled(self) -> np.ndarray:
+        """The items without a label so far, in input order."""
+        have = self.mask(self.human_labels()["item"]) | self.mask(self.auto_labels()["item"])
+        return np.flatnonzero(~(have[1:] | self.items(["labeled"])["labeled"].to_numpy(bool))) + 1
 
     def failures(self) -> pd.Series:
         """Why an item has no label, by item: only those without one."""
-        items = self.items().set_index("item")
-        reason = pd.Series(
-            f"the job was stopped before this item was labeled; it goes on with a higher budget: {self.spec.name}"
-            if not self.stopped
-            else "the job was stopped before this item was labeled",
-            index=items.index,
-        )
-        reason[reason.index.isin(self.asked()["item"])] = "nobody answered"
-        reason[items.failure.notna()] = items.failure.dropna()
-        return reason[~reason.index.isin(self.outcome()["item"])]
+        left = self.unlabeled()
+        stopped = "the job was stopped before this item was labeled"
+        if not self.stopped:
+            stopped += f"; it goes on with a higher budget: {self.spec.name}"
+        reason = pd.Series(stopped, index=left, dtype="str")
+        reason[self.mask(self.asked()["item"])[left]] = "nobody answered"
+        failure = self.items(["failure"])["failure"].iloc[left - 1].set_axis(left)
+        return failure.fillna(reason).astype("str")
+
+    def mask(self, items) -> np.ndarray:
+        """(number of items + 1,): whether an item, which counts from 1, is one of `items`."""
+        found = self.per_item(False)
+        found[np.asarray(items, dtype="int64")] = True
+        return found
+
+    def per_item(self, value) -> np.ndarray:
+        """(number of items + 1,): room for one value an item, at the item's number, which counts from 1."""
+        return np.full(self.begun["items"] + 1, value)
 
     def workers(self) -> pd.DataFrame | None:
         """(worker, answers, skill) as the newest consolidation saw them."""
         rounds = self.rounds_with("workers.parquet")
-        return self.store.read_table(self.path(rounds[-1], "workers.parquet")) if rounds else None
+        return self.read_table(self.path(rounds[-1], "workers.parquet")) if rounds else None
 
     def model_round(self, round: int) -> int:
         """The round of the newest model there was in a round: the one that its threshold is for."""
@@ -232,7 +309,7 @@ class Job:
         if not models or not (self.has(round, "threshold.json") or models[-1] == round):
             return None
         people = self.human_labels(until=round)
-        people = people[people.role.isin(("probe", "validation"))]
+        people = people[people["role"].isin(("probe", "validation"))]
         predictions = self.predictions(models[-1])
         predictions = predictions[predictions["item"].isin(people["item"])]
         quality = self.kind.quality(predictions, people)
@@ -242,219 +319,84 @@ class Job:
     def weights_origin(self) -> str | None:
         """Where the pretrained weights are from, or why there are none; None before a model was trained."""
         path = "weights/origin.json"
-        return self.store.read_json(path)["origin"] if self.store.exists(path) else None
-
-    def summary(self) -> dict:
-        from roundtruth import ledger
-
-        return ledger.summary(self)
+        return self.read_json(path)["origin"] if self.there(path) else None
 
 
-def no_answers(kind) -> pd.DataFrame:
-    columns = {name: np.array([], dtype="int64" if name == "class_id" else "float64") for name in kind.COLUMNS}
-    return pd.DataFrame(
-        {
-            "item": np.array([], dtype="int64"),
-            "worker": pd.array([], dtype="str"),
-            **columns,
-            "submitted_at": pd.DatetimeIndex([], dtype="datetime64[us, UTC]"),
-            "seconds": np.array([], dtype="float64"),
-            "batch": np.array([], dtype="int64"),
-        }
+NOBODY_ASKED = pd.DataFrame(
+    {"item": np.array([], "int64"), "role": pd.array([], "str"), "round": np.array([], "int64")}
+)
+
+
+def check_format(begun: dict, address: str) -> None:
+    """Refuse a folder that another version of roundtruth laid out."""
+    found = begun.get("format")
+    if found == FORMAT:
+        return
+    if found is None or (isinstance(found, int) and found < FORMAT):
+        raise UserError(
+            f"{address}: an older roundtruth made this job folder, and this version cannot read it; "
+            "go on with the version that began the job, or give a new job a folder of its own (`output`)"
+        )
+    raise UserError(
+        f"{address}: job.json has the format {found!r}, and this version of roundtruth knows {FORMAT}; install a newer one"
     )
 
 
-def no_labels(kind) -> pd.DataFrame:
-    table = no_answers(kind)[["item", *kind.COLUMNS]]
-    return table.assign(
-        confidence=np.array([], dtype="float64"),
-        source=pd.array([], dtype="str"),
-        role=pd.array([], dtype="str"),
-        round=np.array([], dtype="int64"),
-    )
+def read_spec(given: dict, address: str) -> JobSpec:
+    """The spec of a job folder at `address`."""
+    from pydantic import ValidationError
 
-
-@contextmanager
-def blame(key: str) -> Iterator[None]:
-    """A mistake that names no line of a file is one in this key of the job file."""
     try:
-        yield
-    except UserError as mistake:
-        raise mistake if ": line " in str(mistake) else UserError(f"{key}: {mistake}") from None
-
-
-@contextmanager
-def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
-    """The lease of the folder; Held where another run has it, and by its `check()` once it was lost to another."""
-    with ExitStack() as stack:
-        with blame("output"):
-            lease = stack.enter_context(open_store(spec.output).hold(what))
-        yield lease
-
-
-def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
-    """Begin a job, or go on with the one in the folder; what a person changed in its job file is amended.
-
-    The caller holds the job's lease. Nothing is written before all of the dataset has been read without a mistake.
-    """
-    store = open_store(spec.output)
-    records = None
-    if store.exists("job.json"):
-        amend(spec, store)
-    else:
-        records = read_records(spec)
-        check(records, spec)
-        check_model(spec)
-        begun = {
-            "spec": spec.model_dump(mode="json"),
-            "fingerprint": fingerprint(spec),
-            "items": len(records),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        with blame("output"):
-            store.write_json("job.json", begun)
-    job = Job(spec.output)
-    shards = -(-job.begun["items"] // SHARD)
-    missing = [i for i in range(1, shards + 1) if not store.exists(f"items/{i:04d}.parquet")]
-    if missing:
-        records = records or read_records(spec)
-        for i in missing:
-            table = ingest(records[(i - 1) * SHARD : i * SHARD], (i - 1) * SHARD + 1, job, progress)
-            store.write_table(f"items/{i:04d}.parquet", table)
-    return job
-
-
-def amend(spec: JobSpec, store) -> None:
-    job = Job(spec.output)
-    before, now = job.spec.model_dump(mode="json"), spec.model_dump(mode="json")
-    changed = [key for key in now if now[key] != before[key]]
-    certified = spec.plan == "certified"  # what was answered so far must not decide what is promised, or by which model
-    fixed = [key for key in changed if key not in AMENDABLE or (certified and key in ("target", "learner"))]
-    if fixed:
-        key = fixed[0]
+        return JobSpec.model_validate(anchored(given, address))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "spec"
         raise UserError(
-            f"{key}: the job in {spec.output} has {before[key]!r}, the job file says {now[key]!r}; "
-            "put it back, or give the new job a folder of its own"
-        )
-    if fingerprint(spec) != job.begun["fingerprint"]:
-        raise UserError(
-            f"data: {spec.data} changed since the job began; "
-            "put it back, or give the new dataset a job folder of its own"
-        )
-    if "learner" in changed:
-        check_model(spec)
-    if changed:
-        number = len(store.list("amendments/")) + 1
-        store.write_json(f"amendments/{number:04d}.json", {key: now[key] for key in changed})
+            f"{address}: job.json: {key}: {first['msg']}; this version of roundtruth cannot read the job: "
+            "go on with the version that began it"
+        ) from None
 
 
-def read_records(spec: JobSpec) -> list[dict]:
-    with blame("data"):
-        records = list(formats.read(spec.data, spec.kind, spec.classes, spec.attribute))
-    if spec.output.startswith(spec.data.rstrip("/") + "/"):  # the job folder lies in a folder of pictures
-        inside = spec.output.removeprefix(spec.data.rstrip("/") + "/").rstrip("/") + "/"
-        records = [record for record in records if not source(record).startswith(inside)]
-    return records
+def portable(given: dict, address: str) -> dict:
+    """A spec as it is kept in the folder: paths beside the job folder are relative to it, so that a project (job file,
+    data and job folder side by side) can be copied or moved."""
+    return with_paths(given, lambda path: _relative(path, address)) | {"output": "."}
 
 
-def source(record: dict) -> str:
-    return record["source-ref"] if "source-ref" in record else record["source"]
+def anchored(given: dict, address: str) -> dict:
+    """The inverse of `portable`."""
+
+    def absolute(path: str) -> str:
+        return path if "://" in path or path.startswith("/") else _joined(address, path)
+
+    return with_paths(given, absolute) | {"output": address}
 
 
-def where(spec: JobSpec, item: int) -> str:
-    """The place of an item in the dataset, for a message."""
-    unit = "line" if spec.data.lower().endswith((*formats.MANIFESTS, ".json")) else "item"
-    return f"{spec.data}: {unit} {item}"
+def with_paths(given: dict, change: Callable[[str], str]) -> dict:
+    """A copy of a spec's plain values in which `change` was made to every path but `output`."""
+    changed = {key: dict(value) if isinstance(value, dict) else value for key, value in given.items()}
+    for *above, key in (dotted.split(".") for dotted in paths_in(given) if dotted != "output"):
+        part = changed
+        for name in above:
+            part = part.get(name) or {}
+        if isinstance(part.get(key), str) and (key, part[key]) != ("weights", "none"):
+            part[key] = change(part[key])
+    return changed
 
 
-def check(records: list[dict], spec: JobSpec) -> None:
-    """UserError where an item is there twice, lies out of reach, or came with a label that cannot be."""
-    sources = pd.Series([source(record) for record in records], dtype="str")
-    again = sources.duplicated()
-    if again.any():
-        later = int(np.argmax(again))
-        first = int(np.argmax(sources == sources[later]))
-        raise UserError(
-            f"{where(spec, later + 1)}: source-ref: {sources[later]} is on line {first + 1} already; take one out"
-        )
-    reach(sources, 1, spec)
-    came_with_labels(((i, record) for i, record in enumerate(records, 1) if spec.attribute in record), spec)
+def _relative(path: str, address: str) -> str:
+    """`path` from the job folder, where it lies below the folder two levels above it, which holds the project."""
+    (scheme, place), (own_scheme, folder) = _parts(path), _parts(address)
+    project = posixpath.dirname(posixpath.dirname(folder))
+    inside = scheme == own_scheme and project.strip("/") and place.startswith(project.rstrip("/") + "/")
+    return posixpath.relpath(place, folder) if inside else path
 
 
-def check_model(spec: JobSpec) -> None:
-    """A learner or weights that cannot be used are told before people are asked, and paid."""
-    if spec.pool is not None:
-        return  # they need only be there
-    if spec.learner != "default":
-        learners.load(spec.learner, kinds.get(spec.kind))
-    if spec.weights not in (None, "none"):
-        from roundtruth.learners import weights
-
-        weights.read(spec.weights)
+def _joined(address: str, path: str) -> str:
+    scheme, folder = _parts(address)
+    return scheme + posixpath.normpath(posixpath.join(folder, path))
 
 
-def reach(sources: Iterable[str], first: int, spec: JobSpec) -> list[str]:
-    """Where the sources are."""
-    base, urls = formats.base(spec.data), []
-    for item, one in enumerate(sources, first):
-        try:
-            urls.append(resolve(one, base))
-        except UserError as mistake:
-            raise UserError(f"{where(spec, item)}: source-ref: {mistake}") from None
-    return urls
-
-
-def came_with_labels(records: Iterable[tuple[int, dict]], spec: JobSpec) -> pd.DataFrame:
-    return kinds.get(spec.kind).decode(records, spec.attribute, spec.classes, lambda item: where(spec, item))
-
-
-def fingerprint(spec: JobSpec) -> str:
-    """Of the bytes of a file, or of the names of a folder's pictures."""
-    with blame("data"):
-        if formats.base(spec.data) == spec.data.rstrip("/"):
-            content = "\n".join(source(record) for record in read_records(spec)).encode("utf-8", "surrogateescape")
-        else:
-            content = read_url(spec.data)
-    return hashlib.sha256(content).hexdigest()
-
-
-def ingest(records: list[dict], first: int, job: Job, progress: Progress | None) -> pd.DataFrame:
-    from roundtruth import pictures
-
-    spec = job.spec
-    items = pd.DataFrame(
-        {
-            "item": np.arange(first, first + len(records)),
-            "source": [source(record) for record in records],
-            "record": [json.dumps(record, separators=(",", ":")) for record in records],
-            "labeled": [spec.attribute in record for record in records],
-        }
-    )
-    items["url"] = reach(items["source"], first, spec)
-    facts = pictures.check(items, progress)
-    return items.assign(**{name: facts[name].to_numpy() for name in ("width", "height", "depth", "failure")})
-
-
-def deliverable(job: Job, created: str):
-    """The records of the output manifest, in input order: the input's fields and the label, or why there is none."""
-    spec, items, failures = job.spec, job.items(), job.failures()
-    labels = pd.concat([job.human_labels(), job.auto_labels()], ignore_index=True)
-    for start in range(0, len(items), SHARD):
-        shard = items.iloc[start : start + SHARD]
-        mine = labels[labels["item"].isin(shard["item"])]
-        labeled = shard[shard["item"].isin(mine["item"])]
-        encoded = job.kind.encode(mine, labeled, spec.attribute, spec.classes, spec.name, created)
-        of_item = dict(zip(labeled["item"], encoded))
-        for item, record in zip(shard["item"], shard["record"]):
-            record = json.loads(record)
-            if item in of_item:
-                record.update(of_item[item])
-            elif item in failures.index:
-                record[f"{spec.attribute}-metadata"] = {
-                    "failure-reason": failures[item],
-                    "type": job.kind.TYPE,
-                    "human-annotated": "no",
-                    "creation-date": created,
-                    "job-name": spec.name,
-                }
-            yield record
+def _parts(address: str) -> tuple[str, str]:
+    """("s3:/", "/bucket/key") or ("", "/path")."""
+    return ("s3:/", address.removeprefix("s3:/")) if address.startswith("s3://") else ("", address)

@@ -1,16 +1,20 @@
 """What was paid, for what, and what it saved."""
 
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from roundtruth.spec import JobSpec, Prices
+if TYPE_CHECKING:
+    from roundtruth.spec import JobSpec, Prices
 
 
-def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
+def bill(human, answers, auto, prices: "Prices") -> pd.DataFrame:
     """The cost of each round: (human, auto), money.
 
-    human, answers, auto: items people labeled, the answers they gave and items the model labeled, one a round.
+    human, answers, auto: the items that people labeled, the answers they gave and the items that the model labeled; one
+    number a round each.
     """
     human, answers, auto = (pd.Series(column, dtype="int64") for column in (human, answers, auto))
     return pd.DataFrame(
@@ -21,18 +25,18 @@ def bill(human, answers, auto, prices: Prices) -> pd.DataFrame:
     )
 
 
-def human_price(prices: Prices, answers_per_item: int) -> float:
+def human_price(prices: "Prices", answers_per_item: int) -> float:
     """What one item costs that people label."""
     return round(prices.per_item + answers_per_item * prices.per_answer, 6)
 
 
-def auto_pays(spec: JobSpec) -> bool:
+def auto_pays(spec: "JobSpec") -> bool:
     """Whether an auto label costs no more than people's label of an item."""
     return spec.prices.per_auto_label <= human_price(spec.prices, spec.workforce.answers_per_item)
 
 
 def totals(costs: pd.DataFrame, labeled: int, price: float) -> dict:
-    """The sums of `bill`, beside what people alone would have cost at `price` for each of the `labeled` items."""
+    """The sums of `bill`, and what people alone would have cost at `price` for each of the `labeled` items."""
     human, auto, alone = costs["human"].sum(), costs["auto"].sum(), labeled * price
     return {
         "human": round(human, 2),
@@ -44,39 +48,32 @@ def totals(costs: pd.DataFrame, labeled: int, price: float) -> dict:
 
 
 def rounds(job) -> pd.DataFrame:
-    """(round, human, answers, auto, objects, threshold, seconds), as `summary` lists them.
+    """(round, human, answers, auto), one row a round.
 
-    A row holds people's batch of that round and the auto labels of the model that was trained on the batches before it.
+    A row holds people's batch of that round, and the auto labels of the model that was trained on the batches before it.
+    So a last round may hold auto labels alone.
     """
-    people, machine = job.human_labels(), job.auto_labels()
-    rows = []
-    for r in range(1, job.last_round() + 2):
-        human = people[people["round"] == r]
-        auto = machine[machine["round"] == r - 1]
-        answers = job.answers(r) if r <= job.last_round() else None
-        before, now = job.seconds(r - 1), job.seconds(r)
-        threshold = job.threshold(r - 1)
-        rows.append(
-            {
-                "round": r,
-                "human": human["item"].nunique(),
-                "answers": 0 if answers is None else len(answers[["item", "worker"]].drop_duplicates()),
-                "auto": auto["item"].nunique(),
-                "objects": int(job.kind.objects(human).sum() + job.kind.objects(auto).sum()),
-                "threshold": threshold["threshold"] if threshold else None,
-                "seconds": {
-                    "train": round(before.get("train", 0.0), 2),
-                    "infer": round(before.get("infer", 0.0), 2),
-                    "other": round(
-                        sum(before.get(step, 0.0) for step in ("calibrate", "autolabel", "select"))
-                        + sum(now.get(step, 0.0) for step in ("dispatch", "wait", "consolidate")),
-                        2,
-                    ),
-                },
-            }
-        )
-    table = pd.DataFrame(rows)
-    return table if table.iloc[-1]["auto"] else table.iloc[:-1]
+    last = job.last_round()
+    human, auto = job.human_labels(), job.auto_labels()
+    table = pd.DataFrame(
+        {
+            "round": np.arange(1, last + 2),
+            "human": per_round(human, last + 1),
+            "answers": [answers_to(job, r) for r in range(1, last + 1)] + [0],
+            "auto": np.append(0, per_round(auto, last)),
+        }
+    )
+    return table if table["auto"].iloc[-1] else table.iloc[:-1]
+
+
+def per_round(labels: pd.DataFrame, last: int) -> np.ndarray:
+    """How many items of each round, from 1 to `last`, have labels."""
+    return np.bincount(labels[["item", "round"]].drop_duplicates()["round"], minlength=last + 1)[1 : last + 1]
+
+
+def answers_to(job, round: int) -> int:
+    """How many answers people gave to a round's batch; one may have several rows."""
+    return len(job.answers(round)[["item", "worker"]].drop_duplicates())
 
 
 def spent(job) -> float:
@@ -85,81 +82,15 @@ def spent(job) -> float:
     return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices).to_numpy().sum())
 
 
-def affordable(job, human: bool, asked: float = 0) -> int | None:
+def affordable(spec: "JobSpec", spent: float, human: bool, asked: float = 0) -> int | None:
     """How many more items people (or the model) may label within the budget; None is any number.
 
-    asked: about so many items people are asked before.
+    spent: money spent so far. asked: about how many items people will be asked before.
     """
-    spec = job.spec
     if spec.budget is None:
         return None
     people = human_price(spec.prices, spec.workforce.answers_per_item)
-    price, left = people if human else spec.prices.per_auto_label, spec.budget - spent(job) - asked * people
+    price, left = people if human else spec.prices.per_auto_label, spec.budget - spent - asked * people
     if left < -1e-9 * people:
         return 0
     return max(0, math.floor(left / price + 1e-9)) if price else None
-
-
-def summary(job) -> dict:
-    """report/summary.json."""
-    from roundtruth import ending, plan
-
-    spec, table, items = job.spec, rounds(job), job.items()
-    costs = bill(table["human"], table["answers"], table["auto"], spec.prices)
-    human, auto = int(table["human"].sum()), int(table["auto"].sum())
-    state = plan.state(job)
-    target = spec.target
-    return {
-        "name": spec.name,
-        "kind": spec.kind,
-        "state": state,
-        "items": len(items),
-        "human": human,
-        "auto": auto,
-        "input": int(items.labeled.sum()),
-        "failed": failed(job, state),
-        "answers": int(table["answers"].sum()),
-        "cost": totals(costs, human + auto, human_price(spec.prices, spec.workforce.answers_per_item)),
-        "target": {
-            "quality": target.quality,
-            "confidence": target.confidence,
-            "certificate": target.certificate,
-            "holds": True if plan.promised(job) else None,
-        },
-        "why": ending.why(job, state),
-        "to_finish": ending.to_finish(job, state),
-        "measured": measured(job),
-        "weights": job.weights_origin(),
-        "rounds": [
-            {
-                "round": int(row["round"]),
-                "human": int(row["human"]),
-                "auto": int(row["auto"]),
-                "objects": int(row["objects"]),
-                "cost": round(float(cost), 2),
-                "threshold": None if pd.isna(row["threshold"]) else float(row["threshold"]),
-                "seconds": row["seconds"],
-            }
-            for row, cost in zip(table.to_dict("records"), costs.sum(axis=1))
-        ],
-    }
-
-
-def failed(job, state: str) -> int:
-    """Items without a label that will get none; until the job has ended those that nobody can label."""
-    if state in ("complete", "stopped"):
-        return len(job.failures())
-    items = job.items()
-    return int((items.failure.notna() & ~items.labeled).sum())
-
-
-def measured(job) -> dict:
-    """Mean quality of people's labels and of auto labels against the truth, where there is one."""
-    truth = job.truth()
-    if truth is None:
-        return {"human": None, "auto": None}
-
-    def mean(labels: pd.DataFrame) -> float | None:
-        return round(float(job.kind.quality(labels, truth).mean()), 4) if len(labels) else None
-
-    return {"human": mean(job.human_labels()), "auto": mean(job.auto_labels())}

@@ -1,7 +1,8 @@
 """The rounds of a job in this process, without Prefect: what `flows` runs, for Python, tests and benchmarks."""
 
-from roundtruth import plan, steps
-from roundtruth.job import Job, Progress, begin, hold
+from roundtruth import answers, plans, steps
+from roundtruth.begin import begin, hold
+from roundtruth.job import Job, Progress
 from roundtruth.spec import JobSpec
 
 
@@ -14,7 +15,7 @@ def run(spec: JobSpec, progress: Progress | None = None) -> Job:
     with hold(spec, f"the job {spec.name}") as lease:
         rounds(begin(spec, progress).address, progress, lease.check)
         job = Job(spec.output)
-        steps.tell(job)
+        steps.write_report(job)
     return job
 
 
@@ -26,11 +27,11 @@ def rounds(address: str, progress: Progress | None = None, check=lambda: None) -
     if Job(address).stopped:
         steps.stop(Job(address))  # an earlier run may have been killed half way
     steps.select(Job(address), Job(address).last_round())  # the first batch, or the one that a higher budget allows
-    while round := plan.next_round(Job(address)):
+    while round := plans.next_round(Job(address)):
         check()
         if not one_round(address, round, progress):
             return False
-    steps.late(Job(address))
+    steps.collect_late(Job(address))
     steps.deliver(Job(address))
     return True
 
@@ -41,10 +42,10 @@ def one_round(address: str, round: int, progress: Progress | None = None) -> boo
     if not steps.wait(Job(address), round)["done"]:
         return False
     steps.consolidate(Job(address), round)
-    if plan.trains(Job(address), round):
+    if plans.trains(Job(address), round):
         steps.train(Job(address), round, progress)
         steps.infer(Job(address), round, progress)
-    if plan.calibrates(Job(address), round):
+    if plans.calibrates(Job(address), round):
         steps.calibrate(Job(address), round)
         steps.autolabel(Job(address), round)
     steps.select(Job(address), round)
@@ -58,8 +59,8 @@ def nothing_to_do(job: Job, summary: dict) -> bool:
     if summary["state"] == "running" or not reported(job, summary):
         return False
     if summary["state"] == "waiting":
-        return not steps.answers_came(job)
-    return job.store.exists("output/output.manifest") and not steps.late_came(job)
+        return not answers.came(job)
+    return job.there("output/output.manifest") and not len(answers.news(job)[0])
 
 
 def reported(job: Job, summary: dict) -> bool:

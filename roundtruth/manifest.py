@@ -1,49 +1,71 @@
-"""Ground Truth's augmented manifests: JSON lines, one an item.
+"""Ground Truth's augmented manifests: JSON lines, one item a line.
 
-A record is the line's JSON object as it stands, so that every field of it, known or not, comes back when it is written.
+A record is the line's JSON object as it stands. Every field, known or not, is written back unchanged.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from roundtruth.errors import UserError
 from roundtruth.storage import open_url, write_url
 
+SHARD = 100_000  # lines read at a time
+
 
 def read(path: str) -> Iterator[dict]:
-    """The records of the manifest at a local path or s3:// url, one a line, in a stream.
+    """The records of the manifest at a local path or s3:// url, one a line, as a stream.
 
-    Raises UserError, naming file and line, for a line that is no JSON object (UTF-8, every key once, only numbers that
-    JSON has), names no item (`source-ref` or `source`), or is blank before the end; for a file without records; and
-    for one that cannot be read.
+    Raises UserError, which names file and line, for a line that is not a JSON object (UTF-8, no key twice, only numbers
+    that JSON has), that names no item (`source-ref` or `source`), or that is blank before the end; for a file without
+    records; and for a file that cannot be read.
     """
+    return chain.from_iterable(records for _, records in read_shards(path))
+
+
+def read_shards(path: str) -> Iterator[tuple[list[str], list[dict]]]:
+    """The same as (lines, records), at most SHARD at a time. A line is its text without the white space around it."""
     blank = 0  # the number of the first of the blank lines read last
     number = 0
+    lines: list[str] = []
+    records: list[dict] = []
     try:
         with open_url(str(path)) as file:
-            for number, text in enumerate(file, start=1):
-                if not text.strip():
+            for number, data in enumerate(file, start=1):
+                if not data.strip():
                     blank = blank or number
                     continue
                 if blank:
-                    raise UserError(f"{path}: line {blank}: blank; every line but the last is an item")
-                yield _record(text, f"{path}: line {number}")
+                    raise UserError(f"{path}: line {blank}: blank; only the last lines may be")
+                text, record = _parsed(data, path, number)
+                lines.append(text)
+                records.append(record)
+                if len(lines) == SHARD:
+                    yield lines, records
+                    lines, records = [], []
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     if number == 0 or blank == 1:
-        raise UserError(f"{path}: empty; a manifest has a line an item")
+        raise UserError(f"{path}: empty; a manifest has one line for each item")
+    if lines:
+        yield lines, records
 
 
 def write(path: str, records: Iterable[dict]) -> None:
-    """Writes the records, one a line, to a local path or s3:// url: wholly or, after an error, not at all.
+    """Write the records, one a line, to a local path or s3:// url: all of them or, after an error, none.
 
     Raises UserError where the path cannot be written, ValueError for a number that JSON does not have (NaN, Infinity).
     """
+    write_lines(path, ([line(record)] for record in records))
+
+
+def write_lines(path: str, shards: Iterable[Iterable[str]]) -> None:
+    """Write lines that come in shards, as `write` does."""
     with write_url(str(path)) as file:
-        for record in records:
-            file.write(line(record).encode() + b"\n")
+        for lines in shards:
+            file.write("".join([f"{text}\n" for text in lines]).encode())
 
 
 def line(record: dict) -> str:
@@ -51,30 +73,31 @@ def line(record: dict) -> str:
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
 
 
-def _record(text: bytes, where: str) -> dict:
-    try:
-        record = json.loads(
-            text.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite
-        )
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}: not UTF-8 ({error.reason} at byte {error.start + 1})") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error.msg} at column {error.colno})") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: {error}") from None
-    if not isinstance(record, dict):
-        raise UserError(f"{where}: not a JSON object")
-    source = record.get("source-ref", record.get("source"))
-    if not isinstance(source, str) or not source:
-        raise UserError(f"{where}: no source-ref (or source) that names the item")
-    if not is_text(source):
-        raise UserError(f"{where}: source-ref (or source): no text: it has half of a character (a lone surrogate)")
-    return record
-
-
 def is_text(name: str) -> bool:
     """Whether UTF-8 can hold it: a string from JSON, or the name of a file, need not be text."""
     return name.isascii() or name.encode(errors="ignore").decode() == name
+
+
+def _parsed(data: bytes, path: str, number: int) -> tuple[str, dict]:
+    try:
+        text = data.decode("utf-8-sig").strip()
+        record = _DECODER.decode(text)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: line {number}: not UTF-8 ({error.reason} at byte {error.start + 1})") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: line {number}: not JSON ({error.msg} at column {error.colno})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: line {number}: {error}") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{path}: line {number}: not a JSON object")
+    source = record.get("source-ref", record.get("source"))
+    if not isinstance(source, str) or not source:
+        raise UserError(f"{path}: line {number}: no source-ref (or source) that names the item")
+    if not is_text(source):
+        raise UserError(
+            f"{path}: line {number}: source-ref (or source): no text: it has half of a character (a lone surrogate)"
+        )
+    return text, record
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict:
@@ -95,3 +118,6 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(f"{text} is too large a number")
     return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)

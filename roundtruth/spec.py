@@ -1,33 +1,17 @@
 """JobSpec: one model is the YAML file, the form in the Prefect UI and the Python API."""
 
 import difflib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError, core_schema
 
-from roundtruth import kinds
+from roundtruth import kinds, plans, workforce
 from roundtruth.errors import UserError
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Number = Annotated[float, Field(strict=True)]  # neither `yes` nor "1" is a number
-Whole = Annotated[int, Field(strict=True)]
-
-
-def check_address(value: str) -> str:
-    if "://" in value and not value.startswith("s3://"):
-        raise ValueError(f"{value} is neither a path nor s3://...; nothing else is read")
-    if not (value.startswith("s3://") or Path(value).is_absolute()):
-        raise ValueError(f"{value} is relative, and there is no job file it could be relative to; give the whole path")
-    return value
-
-
-Address = Annotated[str, Field(min_length=1), AfterValidator(check_address)]
+from roundtruth.settings import Address, Number, Strict, Whole
 
 
 class Target(Strict):
@@ -35,45 +19,17 @@ class Target(Strict):
 
     quality: Annotated[Number, Field(gt=0, le=1)] | None = Field(
         None,
-        description="The mean quality auto labels must have against people's labels: accuracy for classes, mean IoU a "
-        "picture for boxes. Without it 0.95 for classes and 0.6 for boxes.",
+        description="The mean quality that auto labels must have against people's labels. Without it what is usual for "
+        "the kind.",
     )
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
         0.95, description="How sure the promise about quality is to be."
     )
     certificate: Literal["holdout", "none"] | None = Field(
         None,
-        description="How the promise is proved: `holdout` by items drawn by chance that no model learns from, `none` "
-        "promises nothing. Without it `holdout` with the plan certified, `none` with ground-truth.",
+        description="How the promise is proved: `holdout` by items drawn at random that no model learns from; `none` "
+        "promises nothing. Without it the plan's own: `holdout` for certified, `none` for ground-truth.",
     )
-
-
-class Simulated(Strict):
-    """People who are simulated from a truth that is known, or whose answers were recorded."""
-
-    backend: Literal["simulated"] = Field("simulated", description="People who are simulated.")
-    truth: Address | None = Field(None, description="A manifest with the true label of every item.")
-    answers: Address | None = Field(
-        None, description="Recorded answers to replay, a CSV: item, worker, label; or the box columns."
-    )
-    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(5, description="How many people answer each item.")
-    noise: Annotated[Number, Field(ge=0, le=3)] = Field(
-        1.0, description="0 answers with the truth, 1 errs as a real crowd does."
-    )
-    delay: Annotated[Number, Field(ge=0)] = Field(0.0, description="Seconds until a batch is answered in full.")
-
-    @model_validator(mode="after")
-    def one_source(self):
-        if (self.truth is None) == (self.answers is None):
-            raise ValueError("give either truth (a manifest) or answers (a CSV)")
-        return self
-
-
-class Files(Strict):
-    """People who answer by CSV files in the job folder."""
-
-    backend: Literal["files"] = Field("files", description="People who answer by CSV.")
-    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(3, description="How many people answer each item.")
 
 
 class Prices(Strict):
@@ -84,13 +40,59 @@ class Prices(Strict):
     per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
 
 
-def choice(schema: dict[str, Any]) -> None:
-    """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
-    schema.pop("discriminator")
-    schema["anyOf"] = schema.pop("oneOf")
+class AnyWorkforce:
+    """The settings of any registered backend: `backend` names it, and the backend's module says the rest."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler):
+        return core_schema.no_info_plain_validator_function(
+            cls.check, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.model_dump())
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema, handler):
+        """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
+        models = [workforce.module(name).Settings for name in workforce.BACKENDS]
+        return {"anyOf": [handler(model.__pydantic_core_schema__) for model in models]}
+
+    @classmethod
+    def check(cls, value: Any) -> Strict:
+        if isinstance(value, Strict):
+            value = value.model_dump()
+        name = value.get("backend") if isinstance(value, dict) else None
+        if not isinstance(name, str) or name not in workforce.BACKENDS:
+            raise ValueError(f"name a backend that is there: {' or '.join(workforce.BACKENDS)}")
+        try:
+            return workforce.module(name).Settings.model_validate(value)
+        except ValidationError as error:  # pydantic keeps the places of mistakes only where it made the schema itself
+            found = error.errors(include_url=False, include_context=False)
+            raise PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found}) from None
 
 
-PATHS = ("data", "output", "weights", "workforce.truth", "workforce.answers")
+def known(names: Iterable[str], what: str) -> Callable[[str], str]:
+    """A check that a value is one of the registered names, which may grow."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            near = difflib.get_close_matches(value, list(names), n=1)
+            hint = f"; do you mean {near[0]}?" if near else ""
+            raise ValueError(f"there is no {what} {value!r}{hint}; there are {', '.join(names)}")
+        return value
+
+    return check
+
+
+def listed(names: Iterable[str]) -> Callable[[dict], None]:
+    """The registered names as a list in the form."""
+    return lambda schema: schema.update(enum=list(names))
+
+
+def paths_in(given: dict) -> list[str]:
+    """The dotted keys of a job file that hold paths."""
+    part = given.get("workforce")
+    name = part.get("backend") if isinstance(part, dict) else None
+    more = workforce.module(name).PATHS if isinstance(name, str) and name in workforce.BACKENDS else ()
+    return ["data", "output", "weights", *(f"workforce.{key}" for key in more)]
 
 
 class JobSpec(Strict):
@@ -99,8 +101,10 @@ class JobSpec(Strict):
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         description="The job's name.", coerce_numbers_to_str=True
     )
-    kind: Literal["object-detection", "image-classification"] = Field(description="What a label is.")
-    data: Address = Field(description="What to label: a manifest, a folder of pictures, a COCO file or a CSV.")
+    kind: Annotated[str, AfterValidator(known(kinds.KINDS, "kind"))] = Field(
+        description="What a label is.", json_schema_extra=listed(kinds.KINDS)
+    )
+    data: Address = Field(description="What to label, on disk or s3://..., in one of the formats that are read.")
     classes: Annotated[list[Annotated[str, Field(coerce_numbers_to_str=True)]], Field(min_length=1)] = Field(
         description="The classes, in the order of their ids."
     )
@@ -108,15 +112,14 @@ class JobSpec(Strict):
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "label", description="The label attribute's name in the manifest."
     )
-    plan: Literal["certified", "ground-truth"] = Field(
+    plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
         "certified",
         description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "
         "Amazon's procedure and promises nothing.",
+        json_schema_extra=listed(plans.PLANS),
     )
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
-    workforce: Annotated[Simulated | Files, Field(discriminator="backend")] = Field(
-        description="Who answers.", json_schema_extra=choice
-    )
+    workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
     budget: Annotated[Number, Field(gt=0)] | None = Field(None, description="The most the job may cost; a hard cap.")
     learner: str = Field("default", description="`default`, or package.module:Name of your own.")
@@ -146,22 +149,19 @@ class JobSpec(Strict):
 
     @model_validator(mode="after")
     def complete(self):
-        fitting = "holdout" if self.plan == "certified" else "none"
+        plan, kind = plans.get(self.plan), kinds.get(self.kind)
         target = self.target.model_copy(
             update={
-                "quality": kinds.get(self.kind).QUALITY if self.target.quality is None else self.target.quality,
-                "certificate": self.target.certificate or fitting,
+                "quality": kind.QUALITY if self.target.quality is None else self.target.quality,
+                "certificate": self.target.certificate or plan.CERTIFICATE,
             }
         )
-        if target.certificate != fitting:
+        if target.certificate != plan.CERTIFICATE:
             raise ValueError(
-                f"the plan {self.plan} has the certificate {fitting}, not {target.certificate}; "
+                f"the plan {self.plan} has the certificate {plan.CERTIFICATE}, not {target.certificate}; "
                 "take target.certificate out, or choose the other plan"
             )
-        if self.plan == "certified" and target.quality == 1:
-            raise ValueError(
-                "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
-            )
+        plan.check_target(target)
         object.__setattr__(self, "target", target)
         return self
 
@@ -174,7 +174,7 @@ class JobSpec(Strict):
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
         given, lines = parse(text, path)
-        for dotted in PATHS:
+        for dotted in paths_in(given):
             absolute(given, dotted.split("."), path.resolve().parent)
         try:
             return cls.model_validate(given)
@@ -235,9 +235,9 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
 def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
     """The first mistake as one line: file, line, field, what to do."""
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key is also a missing one
+    first = min(mistakes(error), key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key is also a missing one
     at: tuple = ()
-    for part in first["loc"]:  # a union puts its tag into the location (workforce, simulated, noise): left out
+    for part in first["loc"]:
         if (*at, part) in lines:
             at = (*at, part)
     field = (*at, first["loc"][-1]) if first["type"] == "missing" else at
@@ -246,16 +246,23 @@ def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
         message = f"there is no such key{hint(at)}"
     elif first["type"] == "missing":
         message = "this key is missing; add it"
-    elif first["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        message = "name a backend that is there: simulated or files"
     elif first["type"] != "value_error":
         message = f"{message}, not {str(first['input'])[:60]!r}"
     return f"{path}: line {lines[at]}: {'.'.join(str(part) for part in field) or 'job'}: {message}"
 
 
+def mistakes(error: ValidationError) -> list[dict]:
+    """All mistakes, those inside of `workforce` each with its own place."""
+    found = []
+    for one in error.errors():
+        inside = one["ctx"]["errors"] if one["type"] == "part" else [one | {"loc": ()}]
+        found += [mistake | {"loc": (*one["loc"], *mistake["loc"])} for mistake in inside]
+    return found
+
+
 def hint(at: tuple) -> str:
     """What the misspelt key at `at` was to be."""
-    keys = {path: [key for model in models for key in model.model_fields] for path, models in MODELS.items()}
+    keys = {path: [key for model in some for key in model.model_fields] for path, some in models().items()}
     near = difflib.get_close_matches(str(at[-1]), keys.get(at[:-1], []), n=1)
     if near:
         return f"; do you mean {near[0]}?"
@@ -265,7 +272,10 @@ def hint(at: tuple) -> str:
     return "; take it out"
 
 
-MODELS = {(): (JobSpec,), ("target",): (Target,), ("workforce",): (Simulated, Files), ("prices",): (Prices,)}
+def models() -> dict[tuple, list[type[Strict]]]:
+    """What may stand in each part of a job file."""
+    people = [workforce.module(name).Settings for name in workforce.BACKENDS]
+    return {(): [JobSpec], ("target",): [Target], ("workforce",): people, ("prices",): [Prices]}
 
 
 def located(mistake: UserError, path: str | Path) -> UserError:

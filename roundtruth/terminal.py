@@ -139,8 +139,9 @@ def print_comparison(jobs: list) -> None:
     from rich.table import Table
 
     from roundtruth.report import words
+    from roundtruth.summary import summarize
 
-    summaries, name = [job.summary() for job in jobs], jobs[0].kind.QUALITY_NAME
+    summaries, name = [summarize(job) for job in jobs], jobs[0].kind.QUALITY_NAME
     table = Table(title="The same pictures", title_justify="left")
     table.add_column("plan")
     for job in jobs:
@@ -164,13 +165,9 @@ def quality(measured: float | None) -> str:
 
 
 def waiting(job) -> str:
-    from roundtruth.steps import answered
+    from roundtruth import answers, workforce
 
     last = job.last_round()
-    posted = job.store.read_json(job.path(last, "posted.json"))
-    where = (
-        f" Asked in {job.address}/{posted['file']}; answers go to {job.address}/people/answers/"
-        if "file" in posted
-        else ""
-    )
-    return f"Waiting for people: {answered(job, last)} of {len(job.asks(last))} items of round {last} answered.{where}"
+    said = f"Waiting for people: {answers.answered(job, last)} of {len(job.asks(last))} items of round {last} answered."
+    where = getattr(workforce.get(job), "where", None)
+    return f"{said} {where(job.read_json(job.path(last, 'posted.json')))}" if where else said

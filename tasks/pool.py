@@ -33,11 +33,11 @@ def run_on_pool(step: str, job: Job, round: int, result: str) -> None:
     A run is known by its key, which carries the attempt: a parent that was killed meets its run again; one that ended
     without a result is followed by another. RuntimeError when TRIES runs have failed, UserError for a user's mistake.
     """
-    pool, what = job.spec.pool, f"{step} of round {round}"
+    pool, what, path = job.spec.pool, f"{step} of round {round}", job.path(round, result)
     with get_client(sync_client=True) as server, bar(f"round {round}: {step}, pool {pool}") as drawn:
         deployment, failed = find(server, pool), 0
         for attempt in count(1):
-            if job.has(round, result):
+            if job.store.exists(path):  # another process writes it
                 return
             key = f"{job.address} {round} {step} {attempt}"
             run = known(server, key)
@@ -58,7 +58,7 @@ def run_on_pool(step: str, job: Job, round: int, result: str) -> None:
                 raise UserError(end.message)
             if end.is_cancelled():
                 raise RuntimeError(f"{what} was cancelled on pool {pool}; run the job again to go on")
-            if end.is_completed() and not job.has(round, result):
+            if end.is_completed() and not job.store.exists(path):
                 raise UserError(
                     f"output: {job.address}: {what} ended on pool {pool}, but its result is not here: "
                     "the pool's workers must see the same folder; put the job on S3 or on a disk they share"

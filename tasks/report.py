@@ -11,7 +11,7 @@ from tasks import VERB, key
 def report(job: str) -> None:
     """The page a person reads is written, and its pictures and rounds are shown in the UI."""
     opened = Job(job)
-    summary, drawn = steps.tell(opened)
+    summary, drawn = steps.write_report(opened)
     rounds = [{name: value for name, value in row.items() if name != "seconds"} for row in summary["rounds"]]
     create_table_artifact(rounds, key=key(opened, "rounds"), description=headline(summary))
     # an image artifact shows its whole address as text; a picture inside markdown looks right

@@ -3,8 +3,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # jobs name their learner fast_learner:Logistic
+
+# How long an example takes depends on what else the machine does. Under CI Hypothesis loads a profile of its own, which
+# stays the parent: every run has the same examples.
+settings.register_profile("roundtruth", settings(deadline=None))
+settings.load_profile("roundtruth")
 
 
 @pytest.fixture
@@ -36,8 +42,12 @@ def prefect_server():
     os.environ["DO_NOT_TRACK"] = "1"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    # a run that sends heartbeats waits up to a second for them to stop, and here nobody looks at them
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
         yield PREFECT_API_URL.value()

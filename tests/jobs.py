@@ -2,35 +2,89 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import yaml
 from PIL import Image
 
+from roundtruth.summary import summarize
+
+BOXES = ["class_id", "left", "top", "width", "height"]
+COLOURS = ["red", "green", "blue"]  # the classes of `boxes`
 CREATED = "2026-01-01T00:00:00.000000"
 
 
-def digits(folder: Path, n: int) -> None:
-    """Pictures of handwritten digits, input.manifest and truth.manifest."""
+def digits(folder: Path, n: int, name: str = "{:04d}.png", classes: Sequence[str] = "0123456789") -> pd.DataFrame:
+    """Pictures of handwritten digits, input.manifest and truth.manifest; the truth, (item, class_id)."""
     from sklearn.datasets import load_digits
 
     found = load_digits()
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     lines, truth = [], []
     for i in range(n):
-        source = f"images/{i + 1:04d}.png"
+        source = f"images/{name.format(i + 1)}"
+        (folder / source).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((found.images[i] * 15).astype("uint8")).save(folder / source)
         lines.append({"source-ref": source})
-        truth.append(lines[-1] | classified("truth", int(found.target[i])))
+        truth.append(lines[-1] | classified("truth", int(found.target[i]), classes))
     write_lines(folder / "input.manifest", lines)
     write_lines(folder / "truth.manifest", truth)
+    return pd.DataFrame({"item": np.arange(1, n + 1), "class_id": found.target[:n]})
 
 
-def classified(attribute: str, number: int) -> dict:
+def same_picture(folder: Path, n: int) -> None:
+    """A dataset of n items that all show a one."""
+    digits(folder, 2)
+    lines = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, n + 1)]
+    for line in lines[2:]:
+        (folder / line["source-ref"]).hardlink_to(folder / "images/0002.png")
+    write_lines(folder / "input.manifest", lines)
+    write_lines(folder / "truth.manifest", [line | classified("truth", 1) for line in lines])
+
+
+def boxes(folder: Path, n: int, name: str = "{:04d}.png", classes: Sequence[str] = COLOURS) -> pd.DataFrame:
+    """Dark pictures, each with at most one bright box a colour, input.manifest and truth.manifest.
+
+    Returns the true boxes: (item, class_id, left, top, width, height).
+    """
+    chance = np.random.default_rng(0)
+    rows, lines, truth = [], [], []
+    for item in range(1, n + 1):
+        picture = np.full((48 + 4 * (item % 3), 48 + 4 * (item % 5), 3), 20, "uint8")
+        drawn = []
+        for colour in np.flatnonzero(chance.random(3) < 0.5):
+            (left, top), (width, height) = chance.integers(0, 24, 2).tolist(), chance.integers(8, 24, 2).tolist()
+            picture[top : top + height, left : left + width, colour] = 250
+            drawn.append(dict(zip(BOXES, (int(colour), left, top, width, height))))
+        rows += [{"item": item, **box} for box in drawn or [dict(zip(BOXES, (-1, 0, 0, 0, 0)))]]
+        source = f"images/{name.format(item)}"
+        (folder / source).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / source)
+        lines.append({"source-ref": source})
+        truth.append(lines[-1] | boxed("truth", drawn, picture.shape, classes))
+    write_lines(folder / "input.manifest", lines)
+    write_lines(folder / "truth.manifest", truth)
+    return pd.DataFrame(rows).astype(dict.fromkeys(BOXES[1:], "float64"))
+
+
+def boxed(attribute: str, drawn: list[dict], shape: tuple, classes: Sequence[str]) -> dict:
+    """What Ground Truth adds to the line of a picture of that shape with those boxes."""
+    size = [{"width": shape[1], "height": shape[0], "depth": shape[2]}]
+    metadata = {
+        "objects": [{"confidence": 1.0}] * len(drawn), "class-map": dict(zip("012", classes)),
+        "type": "groundtruth/object-detection", "human-annotated": "yes", "creation-date": CREATED,
+        "job-name": "truth",
+    }  # fmt: skip
+    return {attribute: {"image_size": size, "annotations": drawn}, f"{attribute}-metadata": metadata}
+
+
+def classified(attribute: str, number: int, classes: Sequence[str] = "0123456789") -> dict:
     """What Ground Truth adds to the line of a picture that shows the digit `number`."""
     metadata = {
-        "class-name": str(number), "confidence": 1.0, "type": "groundtruth/image-classification",
+        "class-name": classes[number], "confidence": 1.0, "type": "groundtruth/image-classification",
         "human-annotated": "yes", "creation-date": CREATED, "job-name": "truth",
     }  # fmt: skip
     return {attribute: number, f"{attribute}-metadata": metadata}
@@ -69,7 +123,8 @@ def go(address: str) -> bool:
 
 def run_job(spec):
     """Begin the job, or go on with it, as far as it comes; without its report, which takes longer than all the rest."""
-    from roundtruth.job import Job, begin
+    from roundtruth.begin import begin
+    from roundtruth.job import Job
 
     begin(spec)
     go(spec.output)
@@ -91,9 +146,70 @@ def cost_of(summary: dict) -> dict:
     return summary | {"rounds": [{k: v for k, v in row.items() if k != "seconds"} for row in summary["rounds"]]}
 
 
-def scripted(monkeypatch, predict) -> str:
-    """A learner for the job file, whose predictions are predict(items trained on, items) -> (class_ids, scores)."""
-    import pandas as pd
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def facts(job) -> dict:
+    """What a job came to: everything but times."""
+    tables = {
+        name: [getattr(job, name)(r) for r in job.rounds_with(file)]
+        for name, file in (
+            ("batch", "batch.parquet"),
+            ("answers", "closed.json"),
+            ("labels", "labels.parquet"),
+            ("predictions", "predictions/done.json"),
+            ("auto", "auto.parquet"),
+        )
+    }
+    tables["answers"] = [answers.drop(columns="submitted_at") for answers in tables["answers"]]
+    texts = {name: [table.to_csv() for table in some] for name, some in tables.items()}
+    return texts | {
+        "threshold": [job.look(r) for r in job.rounds_with("threshold.json")],
+        "output": output(Path(job.address)),
+        "summary": cost_of(summarize(job)),
+    }
+
+
+class Killed(BaseException):
+    pass
+
+
+def to_the_end(spec) -> None:
+    """Begin the job, or go on with it, to its end."""
+    from roundtruth.begin import begin
+
+    begin(spec)
+    assert go(spec.output)
+
+
+def killed_at_every_write(spec, monkeypatch, run) -> list[str]:
+    """`run(spec)`, a whole job, killed after it wrote each of its files once and run again: the files."""
+    from roundtruth.storage import LocalStore
+
+    write_once, written = LocalStore.write_once, []
+
+    def write_and_die(store, path, data):
+        new = not store.exists(path)
+        wrote = write_once(store, path, data)
+        if new:
+            written.append(path)
+            raise Killed
+        return wrote
+
+    with monkeypatch.context() as killing:
+        killing.setattr(LocalStore, "write_once", write_and_die)
+        while True:
+            try:
+                run(spec)
+                return written
+            except Killed:
+                assert len(written) < 500
+
+
+def scripted(monkeypatch, predict, name: str = "Scripted") -> str:
+    """A learner for the job file, whose predictions are predict(items trained on, items): (class_ids, scores), or a
+    whole table."""
 
     class Scripted:
         def __init__(self, classes, seed, weights):
@@ -103,8 +219,10 @@ def scripted(monkeypatch, predict) -> str:
             self.trained = len(pictures)
 
         def predict(self, pictures, progress=None):
-            class_id, score = predict(self.trained, pictures.items)
-            return pd.DataFrame({"item": pictures.items, "class_id": class_id, "score": score})
+            found = predict(self.trained, pictures.items)
+            if isinstance(found, pd.DataFrame):
+                return found
+            return pd.DataFrame({"item": pictures.items, "class_id": found[0], "score": found[1]})
 
         def state(self):
             return {"trained": self.trained}
@@ -113,6 +231,26 @@ def scripted(monkeypatch, predict) -> str:
             self.trained = state["trained"]
 
     module = ModuleType("scripted")
-    module.Scripted = Scripted
+    setattr(module, name, Scripted)
     monkeypatch.setitem(sys.modules, "scripted", module)
-    return "scripted:Scripted"
+    return f"scripted:{name}"
+
+
+def read_records(data: str, kind: str, classes: list[str], attribute: str = "label") -> list[dict]:
+    """The records of a dataset, and a check that its labels are those that the records say."""
+    import numpy as np
+    import pandas as pd
+
+    from roundtruth import formats, kinds
+
+    shards = list(formats.read(data, kinds.get(kind), classes, attribute))
+    records = [json.loads(text) for shard in shards for text in shard.items["record"]]
+    sources = [source for shard in shards for source in shard.items["source"]]
+    assert sources == [record.get("source-ref", record.get("source")) for record in records]
+    labeled = [place for place, record in enumerate(records) if attribute in record]
+    said = kinds.get(kind).decode(
+        [records[place] for place in labeled], np.array(labeled, dtype="int64") + 1, attribute, classes, str
+    )
+    given = pd.concat([shard.labels for shard in shards], ignore_index=True)
+    pd.testing.assert_frame_equal(given.round({"confidence": 4}), said, check_dtype=False)
+    return records

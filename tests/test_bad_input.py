@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from roundtruth.cli import main
+from roundtruth.summary import summarize
 from tests.jobs import classified, digits, output, run_job, write_job, write_lines
 
 BOX = {"class_id": 0, "left": 1, "top": 1, "width": 3, "height": 3}
@@ -250,7 +251,7 @@ def test_one_missing_and_one_broken_picture_fail_alone(make, folder):
     (folder / "images/0007.png").unlink()
     whole = (folder / "images/0011.png").read_bytes()
     (folder / "images/0011.png").write_bytes(whole[: len(whole) // 2])
-    summary = run_job(make(50)).summary()
+    summary = summarize(run_job(make(50)))
     assert (summary["state"], summary["failed"], summary["human"] + summary["auto"]) == ("complete", 2, 48)
     assert summary["cost"]["total"] == pytest.approx(0.26 * summary["human"] + 0.08 * summary["auto"])
     assert summary["cost"]["all_human"] == pytest.approx(0.26 * 48)
@@ -265,7 +266,7 @@ def test_one_missing_and_one_broken_picture_fail_alone(make, folder):
 def test_a_picture_that_is_a_bomb_fails_alone(make, folder):
     make(4)
     Image.new("1", (30_000, 30_000)).save(folder / "images/0002.png")
-    summary = run_job(make(4)).summary()
+    summary = summarize(run_job(make(4)))
     assert (summary["failed"], summary["human"]) == (1, 3)
 
 
@@ -308,7 +309,7 @@ def test_a_class_with_markup_in_it_does_not_run_in_the_report(make, folder):
     lines(folder, A)
     write_lines(folder / "truth.manifest", records)
     job = run_job(make(1, classes=[evil], name=evil))
-    steps.tell(job)
+    steps.write_report(job)
     page = (folder / "job/report/index.html").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page

@@ -270,7 +270,7 @@ def a_pool(seed, total, p, binary):
     return rng, scores, losses, rng.random(total) < p
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pools)
 def test_order_does_not_matter_and_equal_scores_pass_together(pool):
     rng, scores, losses, coins = a_pool(*pool)
@@ -287,7 +287,7 @@ def test_order_does_not_matter_and_equal_scores_pass_together(pool):
         assert c.above == np.sum(scores[coins] >= c.threshold)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pools)
 def test_fewer_losses_never_lower_the_coverage(pool):
     rng, scores, losses, coins = a_pool(*pool)
@@ -296,13 +296,13 @@ def test_fewer_losses_never_lower_the_coverage(pool):
     assert draw(scores, less, coins, **kwargs).coverage >= draw(scores, losses, coins, **kwargs).coverage
 
 
-@settings(max_examples=30, deadline=None)
-@given(pools, st.booleans())
-def test_a_looser_promise_of_the_coin_never_covers_less(pool, wider):
+@settings(max_examples=30)
+@given(pools)
+def test_a_looser_promise_of_the_coin_never_covers_less(pool):
     _, scores, losses, coins = a_pool(*pool[:3], False)
     strict = draw(scores, losses, coins, max_loss=0.1, delta=0.05, drawn=pool[2])
     loose = draw(scores, losses, coins, max_loss=0.25, delta=0.05, drawn=pool[2])
-    assert loose.coverage >= strict.coverage or strict.threshold is None or not wider
+    assert loose.coverage >= strict.coverage
 
 
 # Counted violations

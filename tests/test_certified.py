@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundtruth import certified, ledger, plan, steps
+from roundtruth.begin import begin
 from roundtruth.errors import UserError
-from roundtruth.job import Job, begin
+from roundtruth.job import Job
+from roundtruth.summary import summarize
 from tests.jobs import go, output, run_job, scripted
 from tests.test_steps import facts, files, killed_at_every_write, to_the_end
 
@@ -47,15 +49,15 @@ def test_what_the_coins_and_the_batches_come_to(make):
     first = asked[(asked["round"] == 1) & (asked.role == "train")]["item"]
     assert len(first) == fixed["train"][0]
     last = max(job.rounds_with("threshold.json"))
-    look = job.threshold(last)
+    look = job.look(last)
     roles = job.roles(last).set_index("item")["role"]
     below = set(coins.index[coins < look["drawn"]])
     assert set(roles.index[roles == "validation"]) == below - set(roles.index[roles == "train"])
     assert look["checked"] == (roles == "validation").sum()
-    assert [job.threshold(r)["final"] for r in job.rounds_with("threshold.json")][-1]
-    stages = [tuple(job.threshold(r)["stage"]) for r in job.rounds_with("threshold.json")]
+    assert [job.look(r)["final"] for r in job.rounds_with("threshold.json")][-1]
+    stages = [tuple(job.look(r)["stage"]) for r in job.rounds_with("threshold.json")]
     assert len(set(stages)) == len(stages)
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["state"] == "complete"
     assert summary["target"]["holds"] is (True if summary["auto"] else None)
     assert summary["human"] + summary["auto"] == 300
@@ -86,7 +88,7 @@ def test_items_that_move_from_checking_to_training_are_asked_and_paid_once(make,
     assert sum(len(job.asks(r)) for r in range(1, job.last_round() + 1)) == asked["item"].nunique()
     for r in range(1, job.last_round() + 1):
         assert sorted(job.store.read_json(job.path(r, "posted.json"))["items"]) == job.asks(r)["item"].tolist()
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["human"] == asked["item"].nunique()
     assert summary["answers"] == 5 * summary["human"]
     assert ledger.spent(job) == pytest.approx(0.26 * summary["human"] + 0.08 * summary["auto"])
@@ -95,7 +97,7 @@ def test_items_that_move_from_checking_to_training_are_asked_and_paid_once(make,
     assert set(labels[labels["item"].isin(moved["item"])].role) == {"train"}
     # a round that only checks more trains nothing
     assert [r for r in (1, 2, 3, 4) if job.has(r, "model/model.pt")] == [1, 2, 4]
-    assert job.threshold(3)["model"] == 2
+    assert job.look(3)["model"] == 2
     assert len(output(Path(job.address).parent / "job")) == 400
     # what is checked counts by what was learned from training answers alone
     taught = job.roles(4).query("role == 'train'")["item"]
@@ -135,8 +137,8 @@ def test_models_and_training_sets_do_not_depend_on_what_is_checked(make, tmp_pat
     for r in jobs[0].rounds_with("model/model.pt"):
         for what in (asked_until, taught_until, Job.predictions):
             pd.testing.assert_frame_equal(*(what(job, r) for job in jobs))
-    assert jobs[0].threshold(1)["above"] > 0
-    assert jobs[1].threshold(1)["threshold"] is None
+    assert jobs[0].look(1)["above"] > 0
+    assert jobs[1].look(1)["threshold"] is None
 
 
 def test_every_step_run_twice_changes_nothing(make, tmp_path, monkeypatch):
@@ -194,10 +196,10 @@ def test_a_budget_that_is_raised_goes_on_with_the_same_coins_and_looks(budgets, 
         job = run_job(make(300, budget=budget, **EASY))
         fixed.add((job.store.read("certificate.json"), job.store.read("coins.parquet")))
         assert budget is None or ledger.spent(job) <= budget + 1e-9
-        stages = [tuple(job.threshold(r)["stage"]) for r in job.rounds_with("threshold.json")]
+        stages = [tuple(job.look(r)["stage"]) for r in job.rounds_with("threshold.json")]
         assert len(stages) == len(set(stages))
     assert len(fixed) == 1
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["state"] == "complete"
     assert summary["human"] + summary["auto"] == 300
 
@@ -227,7 +229,7 @@ def sure(monkeypatch, right: bool, classes: int = 10):
 
 
 def test_a_target_that_everything_reaches_is_certified_at_the_first_look(make, monkeypatch):
-    summary = run_job(make(300, learner=sure(monkeypatch, True), **EASY)).summary()
+    summary = summarize(run_job(make(300, learner=sure(monkeypatch, True), **EASY)))
     assert len(summary["rounds"]) == 2
     assert summary["rounds"][1]["human"] == 0
     assert summary["human"] < 100
@@ -237,7 +239,7 @@ def test_a_target_that_everything_reaches_is_certified_at_the_first_look(make, m
 
 def test_a_target_nothing_can_reach_leaves_all_to_people_and_says_so(make, monkeypatch):
     job = run_job(make(300, learner=sure(monkeypatch, False), **EASY))
-    summary = job.summary()
+    summary = summarize(job)
     assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 300, 0)
     assert summary["target"]["holds"] is None
     look = job.threshold(max(job.rounds_with("threshold.json")))
@@ -258,7 +260,7 @@ def test_what_only_a_larger_training_set_teaches_is_waited_for(make, monkeypatch
     spec = {"plan": "certified", "target": {"quality": 0.9}}
     job = run_job(make(400, learner=scripted(monkeypatch, predict), **spec))
     assert job.store.read_json("certificate.json")["train"][2] >= 100
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["auto"] > 150
     assert summary["measured"]["auto"] == 1.0
 
@@ -271,7 +273,7 @@ def test_what_boxes_prove_does_not_depend_on_how_many_items_there_are():
 
 @pytest.mark.parametrize("n", [1, 2, 5, 20])
 def test_few_items(n, make):
-    summary = run_job(make(n, plan="certified")).summary()
+    summary = summarize(run_job(make(n, plan="certified")))
     assert (summary["state"], summary["human"] + summary["auto"]) == ("complete", n)
 
 
@@ -279,7 +281,7 @@ def test_one_class(make, tmp_path):
     from tests.test_plan import same_picture
 
     same_picture(tmp_path, 300)
-    summary = run_job(make(300, classes=["1"], **EASY)).summary()
+    summary = summarize(run_job(make(300, classes=["1"], **EASY)))
     assert summary["auto"] > 150
     assert summary["measured"]["auto"] == 1.0
 
@@ -289,21 +291,21 @@ def test_workers_who_answer_at_random(make, tmp_path):
     chance = np.random.default_rng(0)
     rows = [f"{item},{who},{chance.integers(10)}" for item in range(1, 201) for who in "abc"]
     (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
-    summary = run_job(make(200, workforce={"backend": "simulated", "answers": "answers.csv"}, **EASY)).summary()
+    summary = summarize(run_job(make(200, workforce={"backend": "simulated", "answers": "answers.csv"}, **EASY)))
     assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 200, 0)
 
 
 def test_people_who_answer_nothing(make, tmp_path):
     make(60)
     (tmp_path / "answers.csv").write_text("item,worker,label\n1,ann,0\n")
-    summary = run_job(make(60, workforce={"backend": "simulated", "answers": "answers.csv"}, **EASY)).summary()
+    summary = summarize(run_job(make(60, workforce={"backend": "simulated", "answers": "answers.csv"}, **EASY)))
     assert (summary["state"], summary["auto"], summary["failed"]) == ("complete", 0, 59)
 
 
 @pytest.mark.parametrize("budget", [0.2, 0.26, 5.0, 13.0, 22.0, 26.0, 30.0, 45.0])
 def test_a_budget_is_a_hard_cap(budget, make, monkeypatch):
     job = run_job(make(300, budget=budget, learner=sure(monkeypatch, True), **EASY))
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["cost"]["total"] <= budget + 1e-9
     assert summary["state"] in ("stopped", "complete")
     assert summary["human"] + summary["auto"] + summary["failed"] == 300
@@ -316,5 +318,5 @@ def test_a_budget_is_a_hard_cap(budget, make, monkeypatch):
 
 def test_where_the_model_costs_more_than_people_it_labels_nothing(make, monkeypatch):
     prices = {"per_item": 0.01, "per_answer": 0.0, "per_auto_label": 0.5}
-    summary = run_job(make(200, prices=prices, learner=sure(monkeypatch, True), **EASY)).summary()
+    summary = summarize(run_job(make(200, prices=prices, learner=sure(monkeypatch, True), **EASY)))
     assert (summary["state"], summary["human"]) == ("complete", 200)

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roundtruth.job import Job, begin
+from roundtruth.begin import begin
+from roundtruth.job import Job
 from roundtruth.report import words
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import go, output, run_job, write_lines
 from tests.test_steps import facts, files, killed_at_every_write
 
@@ -93,7 +95,7 @@ def truth(spec, kind) -> pd.DataFrame:
 
 def ended(job: Job) -> dict:
     """The summary; what must be true of any job that ended is checked on the way."""
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["human"] + summary["auto"] + summary["input"] + summary["failed"] == summary["items"]
     assert len(output(Path(job.address).parent / "job")) == summary["items"]
     assert (summary["to_finish"] is None) == (summary["state"] != "stopped")
@@ -107,7 +109,7 @@ def agrees(job: Job) -> None:
     """What the folder holds is what the plan promises, by docs/recompute_certificate.py and by its own terms."""
     if job.store.exists("certificate.json"):
         recompute.main(Path(job.address))  # ends the program where something is wrong
-    looks = [job.threshold(r) for r in job.rounds_with("threshold.json")]
+    looks = [job.look(r) for r in job.rounds_with("threshold.json")]
     stages = [tuple(look["stage"]) for look in looks]
     assert len(set(stages)) == len(stages)
     auto = job.auto_labels()
@@ -160,11 +162,11 @@ def test_what_finishing_costs_at_most_does_finish(dataset):
 def test_a_look_that_the_budget_cut_short_is_followed_by_the_next_one(dataset, tmp_path):
     """Its auto labels are withdrawn when people are asked again; those of the last look alone count."""
     free = run_job(dataset(CLASSES, 300, target={"quality": 0.6}, output=str(tmp_path / "free")))
-    asked, auto = free.summary()["human"], free.summary()["auto"]
+    asked, auto = summarize(free)["human"], summarize(free)["auto"]
     short = round(0.26 * asked + 0.08 * 0.7 * auto, 2)
     job = run_job(dataset(CLASSES, 300, target={"quality": 0.6}, budget=short))
     before, round_ = ended(job), max(job.rounds_with("threshold.json"))
-    look = job.threshold(round_)
+    look = job.look(round_)
     assert before["state"] == "stopped"
     assert look["final"]
     assert 0 < look["auto"] == before["auto"] <= 0.7 * auto
@@ -181,10 +183,10 @@ def test_a_look_that_the_budget_cut_short_is_followed_by_the_next_one(dataset, t
 
     job = run_job(dataset(CLASSES, 300, target={"quality": 0.6}))
     after, last = ended(job), max(job.rounds_with("threshold.json"))
-    assert job.threshold(last)["stage"] == look["later"]
+    assert job.look(last)["stage"] == look["later"]
     fixed = job.store.read_json("certificate.json")
     t, k = look["later"]
-    assert job.threshold(last)["delta"] == fixed["looks"][t - 1][k - 1]
+    assert job.look(last)["delta"] == fixed["looks"][t - 1][k - 1]
     assert after["state"] == "complete"
     assert after["auto"] > before["auto"]
     assert after["target"]["holds"] is True
@@ -222,7 +224,7 @@ def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job
         other = dataset(CLASSES, 300, budget=budget, output=str(tmp_path / "undisturbed"), **given)
         through(other)
     undisturbed = Job(other.output)
-    looks = [undisturbed.threshold(r) for r in undisturbed.rounds_with("threshold.json")]
+    looks = [undisturbed.look(r) for r in undisturbed.rounds_with("threshold.json")]
     assert len(looks) > 1
     assert looks[0]["final"]  # by the budget
     assert looks[0]["auto"] > 0
@@ -259,7 +261,7 @@ def test_a_target_that_everything_reaches(kind, dataset):
     summary = ended(job)
     assert (summary["state"], summary["why"]) == ("complete", "")
     assert summary["auto"] > 200
-    assert len([r for r in job.rounds_with("threshold.json") if job.threshold(r)["stage"][1]]) == 1
+    assert len([r for r in job.rounds_with("threshold.json") if job.look(r)["stage"][1]]) == 1
     assert summary["target"]["holds"] is True
 
 

@@ -11,11 +11,12 @@ import yaml
 
 from flows.private_server import PrefectServer
 from roundtruth import cli, demo, loop
+from roundtruth.begin import hold
 from roundtruth.cli import interruptible, main
-from roundtruth.job import Job, hold
+from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from roundtruth.storage import open_store
-from tests.jobs import cost_of, digits, output, run_job, write_job
+from tests.jobs import COLOURS, boxes, cost_of, digits, output, run_job, write_job
 
 HERE = Path(__file__).parent
 
@@ -229,7 +230,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     assert main(["run", path]) == 0
     undisturbed = run_job(make(60, target={"quality": 0.8}, output="undisturbed"))
     assert output(tmp_path / "job") == output(tmp_path / "undisturbed")
-    assert cost_of(Job(f"{tmp_path}/job").summary()) == cost_of(undisturbed.summary())
+    assert cost_of(summarize(Job(f"{tmp_path}/job"))) == cost_of(summarize(undisturbed))
 
 
 def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
@@ -317,21 +318,17 @@ def living(mark: str) -> list[int]:
 
 
 @pytest.fixture
-def small_demo(monkeypatch):
+def small_demo(monkeypatch, prefect_server):
     """small_demo(kind): 300 items, people who never err, an easy target, a learner that needs no time, no Prefect."""
-    monkeypatch.syspath_prepend(str(HERE.parent / "benchmarks"))
-    import whole_jobs
 
     def made(kind: str) -> None:
-        def write(folder: Path) -> None:
-            folder.mkdir(parents=True)
-            whole_jobs.write(folder, kind, 300)
-
-        boxes = kind == "object-detection"
-        monkeypatch.setattr(demo, "scenes" if boxes else "digits", write)
+        drawn = kind == "object-detection"
+        name, write = ("scenes", boxes) if drawn else ("digits", digits)
+        monkeypatch.setattr(demo, name, lambda folder: write(folder, 300))
         job = yaml.safe_load(demo.JOBS[kind])
-        job |= {"learner": f"whole_jobs:{'Boxes' if boxes else 'Digits'}", "target": {"quality": 0.5 if boxes else 0.8}}
-        job |= {"classes": ["thing"] if boxes else job["classes"], "workforce": job["workforce"] | {"noise": 0}}
+        job |= {"learner": f"fast_learner:{'Boxes' if drawn else 'Logistic'}"}
+        job |= {"target": {"quality": 0.5 if drawn else 0.8}, "workforce": job["workforce"] | {"noise": 0}}
+        job |= {"classes": COLOURS} if drawn else {}
         monkeypatch.setitem(demo.JOBS, kind, yaml.safe_dump(job, sort_keys=False, default_flow_style=None))
         monkeypatch.setattr(cli, "run_flow", straight)
         monkeypatch.setattr(PrefectServer, "start", lambda server: None)
@@ -387,7 +384,7 @@ def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, sma
     assert main(command) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".png") == [
+    assert sorted(path.name for path in folder.iterdir() if path.name != "images") == [
         "input.manifest", "job", "job.yaml", "truth.manifest",
     ]  # fmt: skip
     certified = summary_of(folder / "job")
@@ -464,6 +461,7 @@ def no(*args, **kwargs):
     raise AssertionError("a process was started")
 subprocess.Popen = no
 from roundtruth.cli import main
+from roundtruth.summary import summarize
 try:
     code = main({argv})
 except SystemExit as ended:

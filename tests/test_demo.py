@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from roundtruth import demo
+from roundtruth.kinds import object_detection
 
 
 def contents(folder) -> dict[str, str]:
@@ -92,8 +93,9 @@ def test_digits(tmp_path):
 
 
 def test_the_manifests_are_read_as_any_other(scenes):
-    kinds = pytest.importorskip("roundtruth.kinds.object_detection")
     records = lines(scenes / "truth.manifest")
-    labels = kinds.decode(enumerate(records, 1), "truth", ["digit"], lambda i: f"truth.manifest: line {i}")
+    labels = object_detection.decode(
+        records, np.arange(1, len(records) + 1), "truth", ["digit"], lambda i: f"truth.manifest: line {i}"
+    )
     assert labels["item"].nunique() == 60
     assert len(labels) == sum(len(record["truth"]["annotations"]) for record in records)

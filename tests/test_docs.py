@@ -15,7 +15,7 @@ from roundtruth.pictures import Pictures, check
 from roundtruth.spec import JobSpec
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_job_file_page_is_what_the_spec_says():
@@ -30,6 +30,21 @@ def test_the_job_file_page_is_what_the_spec_says():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+    for target, heading in re.findall(r"\]\(([^):#]*)#([^)]+)\)", page.read_text()):
+        assert heading in headings(page.parent / target if target else page), f"{target}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page as a link names them."""
+    found = re.findall(r"^#+ (.+)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_the_index_lists_every_page():
+    text = (ROOT / "docs/index.md").read_text()
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= set(
+        re.findall(r"\]\(([^)]+)\)", text)
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

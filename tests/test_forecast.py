@@ -7,6 +7,7 @@ import pytest
 
 from roundtruth import cli, forecast
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import run_job
 
 PLANS = ["certified", "ground-truth"]
@@ -72,7 +73,7 @@ def test_more_classes_cost_more(make):
 @pytest.mark.parametrize("plan", PLANS)
 def test_at_the_end_it_is_what_was_paid(plan, make):
     job = run_job(make(300, plan=plan, target={"quality": 0.6}))
-    summary = job.summary()
+    summary = summarize(job)
     found = forecast.of(job.spec)
     whole(found)
     assert found["spent"] == pytest.approx(summary["cost"]["total"])
@@ -87,7 +88,7 @@ def test_where_the_model_costs_more_than_people_they_label_everything(make):
     whole_cost = 300 * 0.26
     assert (told["auto"], told["low"], told["cost"], told["high"]) == (0, *[pytest.approx(whole_cost)] * 3)
     job = run_job(spec)
-    assert (job.last_round(), job.summary()["cost"]["total"]) == (told["rounds"], pytest.approx(whole_cost))
+    assert (job.last_round(), summarize(job)["cost"]["total"]) == (told["rounds"], pytest.approx(whole_cost))
 
 
 def test_each_round_leaves_its_forecast_and_they_are_told_in_order(make):

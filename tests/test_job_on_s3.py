@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from roundtruth.begin import begin
 from roundtruth.errors import UserError
-from roundtruth.job import Job, begin
+from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from roundtruth.storage import list_url, open_store, read_url
+from roundtruth.summary import summarize
 from tests.jobs import cost_of, digits, output, run_job, write_job
 
 pytest_plugins = ["tests.s3"]
@@ -61,7 +63,7 @@ def test_it_comes_to_what_it_comes_to_on_disk(dataset, tmp_path):
     other = locally(tmp_path / "local", shape)
     assert job.items()["url"].tolist() == [f"{shape['data'].rpartition('/')[0]}/{s}" for s in job.items()["source"]]
     assert records(shape["output"]) == output(tmp_path / "local/job")
-    assert cost_of(job.summary()) == cost_of(other.summary())
+    assert cost_of(summarize(job)) == cost_of(summarize(other))
     assert job.store.list("rounds/") == other.store.list("rounds/")
     assert sorted(path.name for path in (tmp_path / "job").iterdir()) == ["job.yaml"]
 
@@ -123,7 +125,7 @@ def test_begun_killed_and_finished_by_another_process_with_an_empty_disk(dataset
     second = start(tmp_path / "second", path)
     out, err = second.communicate()
     assert (second.returncode, err) == (0, "")
-    assert cost_of(json.loads(out)) == cost_of(other.summary())
+    assert cost_of(json.loads(out)) == cost_of(summarize(other))
     assert records(shape["output"]) == output(tmp_path / "local/job")
     # of both nothing is left: only what Prefect and matplotlib keep for themselves in the home, which knows no job
     for disk in ("first", "second"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from roundtruth.job import Job
+from roundtruth.summary import summarize
 from tests.jobs import cost_of, digits, output, run_job, write_job
 
 pytestmark = pytest.mark.slow
@@ -86,7 +87,7 @@ def test_killed_at_ten_moments_the_job_comes_to_the_same(tmp_path):
     no_process_is_left(tmp_path)
     assert list((tmp_path / "tmp").iterdir()) == []
     assert output(tmp_path / "job") == output(tmp_path / "undisturbed")
-    assert cost_of(json.loads(out)) == cost_of(undisturbed.summary())
+    assert cost_of(json.loads(out)) == cost_of(summarize(undisturbed))
     # no answer was lost, and nobody was asked twice
     job = Job(str(tmp_path / "job"))
     assert not job.asked()["item"].duplicated().any()

@@ -6,6 +6,7 @@ import pytest
 from roundtruth import ledger
 from roundtruth.job import Job
 from roundtruth.spec import Prices
+from roundtruth.summary import summarize
 from tests.jobs import run_job
 
 HUMAN, AUTO = [10, 190, 200, 200, 8], [0, 0, 0, 27, 365]
@@ -38,7 +39,7 @@ def test_no_price_saves_nothing():
 
 def test_the_rounds_of_a_job_add_up(make):
     job = run_job(make(100, target={"quality": 0.8}))
-    summary = job.summary()
+    summary = summarize(job)
     rounds, cost = summary["rounds"], summary["cost"]
     assert sum(row["human"] for row in rounds) == summary["human"]
     assert sum(row["auto"] for row in rounds) == summary["auto"] > 0
@@ -57,14 +58,6 @@ def test_the_rounds_of_a_job_add_up(make):
     assert summary["measured"]["human"] == 1.0
 
 
-def test_boxes_are_counted_as_objects():
-    from roundtruth import kinds
-    from roundtruth.job import no_labels
-
-    kind = kinds.get("object-detection")
-    assert kind.objects(no_labels(kind)).sum() == 0
-
-
 def test_what_late_answers_cost_is_counted_once(make, tmp_path):
     make(3)
     spec = make(3, workforce={"backend": "files", "answers_per_item": 1}, prices={"per_answer": 1.0, "per_item": 10.0})
@@ -78,5 +71,5 @@ def test_what_late_answers_cost_is_counted_once(make, tmp_path):
     (people / "b.csv").write_text(f"item,worker,label\n{asked},bob,2\n{asked},ann,3\n")
     for _ in range(2):
         assert ledger.spent(run_job(spec)) == 12.0
-    assert job.summary()["answers"] == 2
+    assert summarize(job)["answers"] == 2
     assert job.labels(1)["class_id"].tolist() == [1]

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from roundtruth import loop, steps
+from roundtruth.begin import hold
 from roundtruth.errors import Held, UserError
-from roundtruth.job import Job, hold
+from roundtruth.job import Job
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import output
 
 FILES = {"backend": "files", "answers_per_item": 1}
@@ -15,7 +17,7 @@ FILES = {"backend": "files", "answers_per_item": 1}
 
 def idle(spec: JobSpec) -> bool:
     job = Job(spec.output)
-    return loop.nothing_to_do(job, job.summary())
+    return loop.nothing_to_do(job, summarize(job))
 
 
 def answer(folder, items, name: str = "1") -> None:
@@ -28,38 +30,38 @@ def test_a_whole_job_in_one_call(make, tmp_path):
     """Its manifest and report are there, progress was reported, and another run has nothing to do."""
     spec, seen = make(30), []
     job = loop.run(spec, lambda done, total, note="": seen.append((done, total)))
-    assert job.summary()["state"] == "complete"
+    assert summarize(job)["state"] == "complete"
     assert len(output(tmp_path / "job")) == 30
-    assert json.loads((tmp_path / "job/report/summary.json").read_text()) == job.summary()
+    assert json.loads((tmp_path / "job/report/summary.json").read_text()) == summarize(job)
     assert (30, 30) in seen
     assert idle(spec)
-    assert loop.run(spec).summary() == job.summary()
+    assert summarize(loop.run(spec)) == summarize(job)
 
 
 def test_a_job_that_waits_has_something_to_do_once_somebody_answered(make, tmp_path):
     spec = make(20, workforce=FILES)
     job = loop.run(spec)
-    assert (job.summary()["state"], idle(spec)) == ("waiting", True)
+    assert (summarize(job)["state"], idle(spec)) == ("waiting", True)
     answer(tmp_path, job.batch(1)["item"][:1])
     assert not idle(spec)
-    assert loop.run(spec).summary()["answers"] == 1
+    assert summarize(loop.run(spec))["answers"] == 1
     assert idle(spec)
     answer(tmp_path, range(1, 21), "2")
     assert not idle(spec)
-    assert loop.run(spec).summary()["state"] == "complete"
+    assert summarize(loop.run(spec))["state"] == "complete"
 
 
 def test_a_late_answer_is_something_to_do(make, tmp_path):
     """It is kept and paid, so the money of a job that has ended changes."""
     spec = make(4, workforce=FILES)
-    while loop.run(spec).summary()["state"] == "waiting":
+    while summarize(loop.run(spec))["state"] == "waiting":
         answer(tmp_path, range(1, 5))
     assert idle(spec)
-    before = Job(spec.output).summary()["answers"]
+    before = summarize(Job(spec.output))["answers"]
     item = Job(spec.output).batch(1)["item"][0]
     (tmp_path / "job/people/answers/late.csv").write_text(f"item,worker,label\n{item},bob,1\n")
     assert not idle(spec)
-    assert loop.run(spec).summary()["answers"] == before + 1
+    assert summarize(loop.run(spec))["answers"] == before + 1
     assert idle(spec)
 
 
@@ -79,20 +81,20 @@ def test_a_report_that_is_older_than_the_job_is_something_to_do(make):
     loop.run(spec)
     steps.stop(Job(spec.output))
     assert not idle(spec)
-    assert loop.run(spec).summary()["state"] == "stopped"
+    assert summarize(loop.run(spec))["state"] == "stopped"
     assert idle(spec)
 
 
 def test_a_higher_budget_is_something_to_do(make):
-    assert loop.run(make(6, budget=0.3)).summary()["state"] == "stopped"
+    assert summarize(loop.run(make(6, budget=0.3)))["state"] == "stopped"
     assert idle(make(6, budget=0.3))
     spec = make(6, budget=100)
     with hold(spec, "a test"):
-        from roundtruth.job import begin
+        from roundtruth.begin import begin
 
         begin(spec)  # which writes the amendment
     assert not idle(spec)
-    assert loop.run(spec).summary()["state"] == "complete"
+    assert summarize(loop.run(spec))["state"] == "complete"
 
 
 def test_another_run_and_a_mistake_are_raised(make, tmp_path):

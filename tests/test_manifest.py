@@ -69,9 +69,7 @@ any_record = st.builds(
 
 
 @given(st.lists(any_record, min_size=1, max_size=5))
-@settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_field_comes_back(tmp_path, records):
     path = str(tmp_path / "any.manifest")
     manifest.write(path, records)

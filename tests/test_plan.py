@@ -5,24 +5,16 @@ import pandas as pd
 import pytest
 
 from roundtruth import plan, steps
-from roundtruth.job import Job, begin
-from tests.jobs import classified, digits, output, run_job, scripted, write_lines
+from roundtruth.begin import begin
+from roundtruth.job import Job
+from roundtruth.summary import summarize
+from tests.jobs import output, run_job, same_picture, scripted, write_lines
 
 
 def batches(job: Job) -> list[tuple[int, str]]:
     """(size, role) of each batch."""
     asked = job.asked()
     return [(len(batch), batch.role.unique().item()) for _, batch in asked.groupby("round")]
-
-
-def same_picture(folder, n: int) -> None:
-    """A dataset of n items that all show a one."""
-    digits(folder, 2)
-    lines = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, n + 1)]
-    for line in lines[2:]:
-        (folder / line["source-ref"]).hardlink_to(folder / "images/0002.png")
-    write_lines(folder / "input.manifest", lines)
-    write_lines(folder / "truth.manifest", [line | classified("truth", 1) for line in lines])
 
 
 def test_a_thousand_items_go_as_in_the_post(tmp_path, make, monkeypatch):
@@ -45,7 +37,7 @@ def test_a_thousand_items_go_as_in_the_post(tmp_path, make, monkeypatch):
 
     assert batches(job) == [(10, "probe"), (190, "validation"), (200, "train"), (200, "train"), (8, "rest")]
     assert not job.asked()["item"].duplicated().any()
-    summary = job.summary()
+    summary = summarize(job)
     assert [row["human"] for row in summary["rounds"]] == [10, 190, 200, 200, 8]
     assert [row["auto"] for row in summary["rounds"]] == [0, 0, 0, 27, 365]
     assert [row["threshold"] for row in summary["rounds"]] == [None, None, None, 0.8, 0.8]
@@ -72,8 +64,8 @@ def test_a_model_that_is_sure_of_nothing_leaves_all_to_people(n, expected, make,
     never_right = scripted(monkeypatch, lambda trained, items: (np.full(len(items), 10), np.full(len(items), 0.5)))
     job = run_job(make(n, learner=never_right, classes=[*"0123456789", "none"]))
     assert batches(job) == expected
-    assert job.summary()["state"] == "complete"
-    assert job.summary()["cost"]["total"] == pytest.approx(0.26 * n)
+    assert summarize(job)["state"] == "complete"
+    assert summarize(job)["cost"]["total"] == pytest.approx(0.26 * n)
 
 
 def test_batches_of_the_digits(tmp_path, make, monkeypatch):
@@ -82,8 +74,8 @@ def test_batches_of_the_digits(tmp_path, make, monkeypatch):
     all_right = scripted(monkeypatch, lambda trained, items: (np.full(len(items), 1), np.full(len(items), 0.5)))
     job = run_job(make(1797, learner=all_right))
     assert batches(job) == [(10, "probe"), (349, "validation"), (359, "train")]
-    assert job.summary()["rounds"][-1]["auto"] == 1797 - 2 * 359
-    assert job.summary()["rounds"][-1]["human"] == 0
+    assert summarize(job)["rounds"][-1]["auto"] == 1797 - 2 * 359
+    assert summarize(job)["rounds"][-1]["human"] == 0
 
 
 def test_the_first_items_are_drawn_at_random_and_by_the_seed(make, tmp_path):
@@ -103,7 +95,7 @@ def test_when_every_picture_fails_nobody_is_asked(make, tmp_path):
     make(3)
     for picture in (tmp_path / "images").iterdir():
         picture.unlink()
-    summary = run_job(make(3)).summary()
+    summary = summarize(run_job(make(3)))
     assert (summary["state"], summary["failed"], summary["rounds"]) == ("complete", 3, [])
     assert summary["cost"] == {"human": 0, "auto": 0, "total": 0, "all_human": 0, "saving": 0}
     assert {record["label-metadata"]["failure-reason"] for record in output(tmp_path / "job")} == {"no file"}
@@ -126,7 +118,7 @@ def test_items_that_come_labeled_are_kept_and_learned_from(make, tmp_path, monke
     assert set(job.asked()["item"]) == set(range(16, 41))
     assert batches(job)[:3] == [(5, "probe"), (5, "train"), (5, "train")]  # a fifth of the 25 that are to be labeled
     assert seen[0] == (15 + 5, 5 + 15)
-    summary = job.summary()
+    summary = summarize(job)
     assert (summary["input"], summary["human"] + summary["auto"], summary["items"]) == (15, 25, 40)
     written = output(tmp_path / "job")
     assert [record["label"] for record in written[:15]] == [7] * 15
@@ -137,7 +129,7 @@ def test_when_all_come_labeled_there_is_nothing_to_do(make, tmp_path):
     make(5)
     text = (tmp_path / "truth.manifest").read_text()
     (tmp_path / "input.manifest").write_text(text)
-    summary = run_job(make(5, attribute="truth")).summary()
+    summary = summarize(run_job(make(5, attribute="truth")))
     assert (summary["state"], summary["input"], summary["human"], summary["rounds"]) == ("complete", 5, 0, [])
     assert (tmp_path / "job/output/output.manifest").read_text() == text.replace('": ', '":').replace(', "', ',"')
 
@@ -149,7 +141,7 @@ def test_no_batch_is_posted_that_could_break_the_budget(budget, make, monkeypatc
     begin(spec)
     steps.select(Job(spec.output), 0)
     job = run_job(spec)
-    summary = job.summary()
+    summary = summarize(job)
     assert summary["cost"]["total"] <= budget + 1e-9
     cheapest = 0.08 if len(job.rounds_with("auto.parquet")) else 0.26
     assert summary["state"] == "complete" or summary["cost"]["total"] > budget - max(cheapest, 0.26)
@@ -169,7 +161,7 @@ def test_a_higher_budget_goes_on_where_the_lower_one_stopped(make, tmp_path):
     asked = job.asked()
     assert asked.role.isin(plan.CHECKED).sum() == 10
     assert not asked["item"].duplicated().any()
-    assert job.summary()["human"] + job.summary()["auto"] == 50
+    assert summarize(job)["human"] + summarize(job)["auto"] == 50
     assert len(job.store.list("amendments/")) == 4
     assert not any("failure-reason" in record["label-metadata"] for record in output(tmp_path / "job"))
 
@@ -194,7 +186,7 @@ def test_without_any_answer_nothing_is_learned_and_every_item_fails(make, tmp_pa
     make(12)
     (tmp_path / "answers.csv").write_text("item,worker,label\n1,ann,0\n")
     job = run_job(make(12, workforce={"backend": "simulated", "answers": "answers.csv"}))
-    summary = job.summary()
+    summary = summarize(job)
     assert (summary["state"], summary["human"], summary["failed"], summary["answers"]) == ("complete", 1, 11, 1)
     assert summary["cost"]["total"] == 0.12  # .08 for the item and one answer
     reasons = {record["label-metadata"].get("failure-reason") for record in output(tmp_path / "job")}

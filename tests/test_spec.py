@@ -76,7 +76,7 @@ def told(path) -> str:
         ("name: birds", "name: birds\nattribute: source-ref", "line 2: attribute: this name has a meaning of its own"),
         ("name: birds", "name: birds\nattribute: a b", "line 2: attribute: "),
         # what there is not
-        ("object-detection", "segmentation", "line 2: kind: Input should be 'object-detection' or "),
+        ("object-detection", "segmentation", "line 2: kind: there is no kind 'segmentation'; there are "),
         ("backend: simulated", "backend: mturk", "line 8: workforce: name a backend that is there: simulated or files"),
         ("  backend: simulated\n", "", "line 8: workforce: name a backend that is there: simulated or files"),
         ("data: input.manifest", "data: https://x/y", "line 3: data: https://x/y is neither a path nor s3://"),

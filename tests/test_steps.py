@@ -6,36 +6,11 @@ import pandas as pd
 import pytest
 
 from roundtruth import plan, steps
-from roundtruth.job import Job, begin
-from roundtruth.storage import LocalStore
-from tests.jobs import cost_of, go, output, run_job
+from roundtruth.job import Job
+from roundtruth.summary import summarize
+from tests.jobs import facts, files, go, killed_at_every_write, run_job, to_the_end
 
 VERBS = (steps.dispatch, steps.consolidate, steps.train, steps.infer, steps.calibrate, steps.autolabel)
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def facts(job: Job) -> dict:
-    """What a job came to: everything but times."""
-    tables = {
-        name: [getattr(job, name)(r) for r in job.rounds_with(file)]
-        for name, file in (
-            ("batch", "batch.parquet"),
-            ("answers", "closed.json"),
-            ("labels", "labels.parquet"),
-            ("predictions", "predictions/done.json"),
-            ("auto", "auto.parquet"),
-        )
-    }
-    tables["answers"] = [answers.drop(columns="submitted_at") for answers in tables["answers"]]
-    texts = {name: [table.to_csv() for table in some] for name, some in tables.items()}
-    return texts | {
-        "threshold": [job.threshold(r) for r in job.rounds_with("threshold.json")],
-        "output": output(Path(job.address)),
-        "summary": cost_of(job.summary()),
-    }
 
 
 def test_every_step_run_twice_changes_nothing(make, tmp_path):
@@ -52,37 +27,6 @@ def test_every_step_run_twice_changes_nothing(make, tmp_path):
     assert before.pop("output/output.manifest") != b""
     assert {path: data for path, data in after.items() if path in before} == before
     assert after.keys() - before.keys() == {"output/output.manifest"}
-
-
-class Killed(BaseException):
-    pass
-
-
-def to_the_end(spec) -> None:
-    begin(spec)
-    assert go(spec.output)
-
-
-def killed_at_every_write(spec, monkeypatch, run) -> list[str]:
-    """`run(spec)`, a whole job, killed after it wrote each of its files once and run again: the files."""
-    write_once, written = LocalStore.write_once, []
-
-    def write_and_die(store, path, data):
-        new = not store.exists(path)
-        wrote = write_once(store, path, data)
-        if new:
-            written.append(path)
-            raise Killed
-        return wrote
-
-    with monkeypatch.context() as killing:
-        killing.setattr(LocalStore, "write_once", write_and_die)
-        while True:
-            try:
-                run(spec)
-                return written
-            except Killed:
-                assert len(written) < 500
 
 
 def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
@@ -211,7 +155,7 @@ def test_a_correction_before_the_close_replaces(people):
     say("c.csv", *everybody(items[1:]))
     job = run_job(spec)
     assert job.labels(1).set_index("item")["class_id"].to_dict() == {items[0]: 2} | dict.fromkeys(items[1:], 1)
-    assert job.summary()["answers"] == 2 * len(items)
+    assert summarize(job)["answers"] == 2 * len(items)
 
 
 def test_a_correction_back_to_the_first_word_counts(people):
@@ -228,7 +172,7 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
     job = run_job(spec)
     assert job.has(1, "closed.json")
     assert job.last_round() == 2
-    labels, price = job.labels(1), job.summary()["cost"]["human"]
+    labels, price = job.labels(1), summarize(job)["cost"]["human"]
     assert price == 12.0 * len(items)
     say("b.csv", (items[0], "cy", 7), (items[1], "dee", 7), (items[0], "ann", 7))  # the last is a correction: too late
     job = run_job(spec)
@@ -236,10 +180,10 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
     answers = job.answers(1)
     assert sorted(answers["worker"][answers["item"] == items[0]]) == ["ann", "bob", "cy"]
     assert set(answers["class_id"][answers["worker"] == "ann"]) == {1}
-    assert job.summary()["cost"]["human"] == price + 2.0
-    assert job.summary()["answers"] == 2 * len(items) + 2
+    assert summarize(job)["cost"]["human"] == price + 2.0
+    assert summarize(job)["answers"] == 2 * len(items) + 2
     for _ in range(2):
-        assert run_job(spec).summary()["cost"]["human"] == price + 2.0
+        assert summarize(run_job(spec))["cost"]["human"] == price + 2.0
 
 
 def test_what_comes_after_the_job_is_complete_is_paid_too(make, tmp_path):
@@ -248,7 +192,7 @@ def test_what_comes_after_the_job_is_complete_is_paid_too(make, tmp_path):
     (tmp_path / "job/people/answers").mkdir()
     for worker, cost in (("ann", 11.0), ("bob", 12.0)):
         (tmp_path / f"job/people/answers/{worker}.csv").write_text(f"item,worker,label\n1,{worker},{len(worker)}\n")
-        summary = run_job(spec).summary()
+        summary = summarize(run_job(spec))
         assert (summary["state"], summary["cost"]["total"]) == ("complete", cost)
 
 
@@ -302,7 +246,7 @@ def test_a_stop_without_any_answer(people):
     steps.stop(Job(spec.output))
     job = Job(spec.output)
     steps.deliver(job)
-    summary = job.summary()
+    summary = summarize(job)
     assert (summary["state"], summary["human"], summary["failed"]) == ("stopped", 0, 30)
     assert summary["cost"]["total"] == 0
 

@@ -215,7 +215,7 @@ rows = st.lists(st.fixed_dictionaries(columns), max_size=20)
 
 
 @given(rows, st.integers(0, 20))
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_equal_tables_have_equal_bytes_however_they_were_made(rows, cut):
     types = {"item": "int64", "worker": "str", "left": "float64", "failure": "str"}
     frame = pd.DataFrame(rows, columns=list(types)).astype(types)
@@ -228,9 +228,7 @@ def test_equal_tables_have_equal_bytes_however_they_were_made(rows, cut):
 
 
 @given(rows)
-@settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_table_reads_as_it_was_written(tmp_path, rows):
     store = open_store(str(tmp_path))
     frame = pd.DataFrame(rows, columns=list(columns)).astype({"item": "int64", "left": "float64"})

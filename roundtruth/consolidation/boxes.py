@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from roundtruth.boxes import SIDES, corners, iou
 from roundtruth.consolidation.tables import Consolidated, codes, distinct, teaching, together
-
-SIDES = ["left", "top", "width", "height"]
 
 TWICE = 0.8  # IoU from which one worker's two boxes of a class are one thing drawn twice
 LINK = 0.3  # mean affinity down to which clusters are joined
@@ -100,7 +99,7 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
     seen_item, seen_worker = np.divmod(seen, workers)
 
     drawn = np.flatnonzero(class_id >= 0)
-    box = np.concatenate([sides[drawn, :2], sides[drawn, :2] + sides[drawn, 2:]], axis=1)
+    box = corners(sides[drawn])
     once, cluster = _clustered(item[drawn], worker[drawn], class_id[drawn], box)
     item, worker, class_id, box = item[drawn][once], worker[drawn][once], class_id[drawn][once], box[once]
     cluster_item = item[np.unique(cluster, return_index=True)[1]]
@@ -114,7 +113,7 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
         habits = learned.habits and learned.habits.of(known)
     fused, without = _fused(cluster, worker, box, habits)
     if learned is None:
-        found = _iou(box, without) >= FOUND  # False where nobody else drew it
+        found = iou(box, without) >= FOUND  # False where nobody else drew it
         learned = _Learned(names, vote.weight, habits, _skill(vote, cluster, worker, found))
         known = np.arange(workers)
     winner, share = _won(cluster, class_id, vote.weight[worker])
@@ -166,13 +165,6 @@ def _checked(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return number.astype(np.int64), np.where(drawn[:, None], sides, 0.0)
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    both = np.maximum(high - low, 0).prod(axis=-1)
-    area = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1)
-    return both / (area - both)
-
-
 def _over_half(alpha, beta) -> np.ndarray:
     """P(Beta(alpha, beta) > 1/2)."""
     from scipy.special import betainc
@@ -194,7 +186,7 @@ def _clustered(item, worker, class_id, box) -> tuple[np.ndarray, np.ndarray]:
         step += 1
         one = one[one + step < ends[one]]
         other = one + step
-        near = _iou(box[one], box[other])
+        near = iou(box[one], box[other])
         same_class, same_worker = class_id[one] == class_id[other], worker[one] == worker[other]
         twice[other[(near >= TWICE) & same_class & same_worker]] = True
         linked = (np.where(same_class, near, near / 2) >= LINK) & ~same_worker
@@ -221,7 +213,7 @@ def _clustered(item, worker, class_id, box) -> tuple[np.ndarray, np.ndarray]:
 
 def _linked(box: np.ndarray, worker: np.ndarray, class_id: np.ndarray) -> np.ndarray:
     """Average link among a few boxes of one picture: each one's cluster, named by one of its boxes."""
-    affinity = _iou(box[:, None], box[None])
+    affinity = iou(box[:, None], box[None])
     affinity[class_id[:, None] != class_id] /= 2
     affinity[worker[:, None] == worker] = -np.inf  # and so stays the mean with it
     size, name = np.ones(len(box)), np.arange(len(box))

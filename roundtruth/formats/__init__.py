@@ -1,56 +1,77 @@
-"""What goes in and what comes out beside manifests: folders of pictures, COCO files, CSV files.
+"""What goes in and what comes out: one module a format, found by its name.
 
-Every input becomes manifest records, so that nothing behind this door knows what a dataset came as.
+A module has
+    NAME, HELP   the format's name, and what it is in a few words
+    ENDINGS      of its files; a folder has none
+    UNIT         "line" where an item is a line of the file, else "item"
+    read(path, kind, classes, attribute) -> Iterator[Shard]     where it can be read
+    write(path, items, labels, kind, classes)                   where it can be written
+    holds(path) -> bool                                         where another format has the same ending
 """
 
-import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
-from roundtruth import manifest
+import pandas as pd
+
+from roundtruth import kinds
 from roundtruth.errors import UserError
-from roundtruth.formats import coco, csv
-from roundtruth.storage import list_url, open_url
 
-MANIFESTS = (".manifest", ".jsonl")
-FILES = (*MANIFESTS, ".json", ".csv")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-EXPORTS = {"coco": coco.write, "csv": csv.write}
+FORMATS = {
+    "manifest": "roundtruth.formats.manifest",
+    "folder": "roundtruth.formats.folder",
+    "coco": "roundtruth.formats.coco",
+    "csv": "roundtruth.formats.csv",
+}
 
 
-def read(data: str, kind: str, classes: list[str], attribute: str) -> Iterator[dict]:
-    """The dataset at a local path or s3:// url as manifest records, in its own order.
+class Shard(NamedTuple):
+    """At most 100,000 items of a dataset."""
 
-    `data` is a manifest (.manifest, .jsonl, .json), a COCO file (.json), a CSV file (.csv) or a folder of pictures. A
-    record has `source-ref` and, where the item came with a label, `attribute` and its metadata as `kind` encodes them.
-    Raises UserError naming file, line and field.
+    items: pd.DataFrame  # (source, record): where the picture is, and the item's manifest line as text
+    labels: pd.DataFrame  # (item, the kind's columns, confidence) of those that came with labels; items count from 1
+
+
+def module(name: str) -> Any:
+    return import_module(FORMATS[name])
+
+
+def modules() -> list[Any]:
+    return [module(name) for name in FORMATS]
+
+
+def read(data: str, kind: kinds.Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
+    """The dataset at a local path or s3:// url, in its own order.
+
+    A record has `source-ref` and, where the item came with a label, `attribute` and its metadata as `kind` encodes them.
+    Raises UserError, which names file, line and field.
     """
-    data = str(data)
-    if _is_folder(data):
-        return _pictures(data)
-    suffix = PurePosixPath(data).suffix.lower()
-    if suffix == ".csv":
-        return csv.read(data, kind, classes, attribute)
-    if suffix in MANIFESTS or _starts_as_manifest(data):
-        return manifest.read(data)
-    return coco.read(data, kind, classes, attribute)
+    return recognised(data).read(data, kind, classes, attribute)
+
+
+def recognised(data: str) -> Any:
+    """The format of a dataset, by its ending and, where two share one, by how it begins."""
+    if is_folder(data):
+        return module("folder")
+    ending = PurePosixPath(data).suffix.lower()
+    fitting = [one for one in modules() if ending in one.ENDINGS and hasattr(one, "read")]
+    return next(one for one in fitting if not hasattr(one, "holds") or one.holds(data))
 
 
 def base(data: str) -> str:
     """The folder that the relative sources of `data` are below: a folder itself, or the one that a file is in."""
-    data = str(data)
-    return data.rstrip("/") if _is_folder(data) else data.rpartition("/")[0]
+    return data.rstrip("/") if is_folder(data) else data.rpartition("/")[0]
 
 
-def export(job, to: str, path: str) -> None:
-    """Writes the labels that a job has so far in the format `to` at `path`, a local path or s3:// url."""
-    if to not in EXPORTS:
-        raise UserError(f"--to {to}: no such format; there are {', '.join(EXPORTS)}")
-    EXPORTS[to](path, job.items(), job.outcome(), job.spec.classes)
+def place(data: str, item: int) -> str:
+    """Where an item stands in a dataset, for a message."""
+    return f"{data}: {getattr(recognised(data), 'UNIT', 'item')} {item}"
 
 
-def _is_folder(data: str) -> bool:
-    known = PurePosixPath(data).suffix.lower() in FILES
+def is_folder(data: str) -> bool:
+    known = PurePosixPath(data).suffix.lower() in endings()
     if data.startswith("s3://"):
         return not known  # S3 has no folders to ask for
     if Path(data).is_dir():
@@ -58,33 +79,22 @@ def _is_folder(data: str) -> bool:
     if not Path(data).exists():
         raise UserError(f"{data}: no such file or folder")
     if not known:
-        raise UserError(f"{data}: neither a folder of pictures nor a file that ends in {', '.join(FILES)}")
+        raise UserError(f"{data}: neither a folder of pictures nor a file that ends in {', '.join(endings())}")
     return False
 
 
-def _pictures(folder: str) -> Iterator[dict]:
-    start = folder.rstrip("/") + "/"
-    try:
-        names = [url.removeprefix(start) for url in list_url(folder)]
-    except FileNotFoundError:
-        names = []  # on S3, where a folder is what is in it
-    # "/." is in what is hidden, or in a hidden folder
-    sources = [name for name in names if name.lower().endswith(PICTURES) and "/." not in f"/{name}"]
-    if not sources:
-        raise UserError(f"{folder}: no pictures in this folder; known are {', '.join(PICTURES)}")
-    for source in sources:
-        if not manifest.is_text(source):
-            raise UserError(f"{folder}: {source.encode(errors='replace').decode()}: not UTF-8; rename the file")
-        yield {"source-ref": source}
+def endings() -> list[str]:
+    """Those of all formats that are read, each once."""
+    return list(dict.fromkeys(ending for one in modules() if hasattr(one, "read") for ending in one.ENDINGS))
 
 
-def _starts_as_manifest(data: str) -> bool:
-    """Whether the first line of a .json file is a manifest's; a COCO file is one object, on one line or on many."""
-    try:
-        with open_url(data) as file:
-            record = json.loads(file.readline(1 << 20))  # a COCO file of half a gigabyte is read once only
-    except FileNotFoundError:
-        raise UserError(f"{data}: no such file") from None
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(record, dict) and ("source-ref" in record or "source" in record)
+def exports() -> list[str]:
+    """The names of the formats that are written by `roundtruth export`."""
+    return [name for name in FORMATS if hasattr(module(name), "write")]
+
+
+def export(job, to: str, path: str) -> None:
+    """Write the labels that a job has so far in the format `to` at `path`, a local path or s3:// url."""
+    if to not in exports():
+        raise UserError(f"--to {to}: no such format; there are {', '.join(exports())}")
+    module(to).write(path, job.items(), job.outcome(), job.kind, job.spec.classes)

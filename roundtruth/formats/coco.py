@@ -7,84 +7,79 @@ import json
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
+from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
-from roundtruth.formats.records import SOURCES, check_inside, picture_sizes, records
+from roundtruth.formats import Shard
+from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
+from roundtruth.kinds import Kind
 from roundtruth.kinds.common import unknown_class
 from roundtruth.manifest import is_text
 from roundtruth.storage import read_url, write_url
 
-SIDES = ["left", "top", "width", "height"]
+NAME = "coco"
+HELP = "a COCO file"
+ENDINGS = (".json",)
 
 
-def read(path: str, kind: str, classes: list[str], attribute: str) -> Iterator[dict]:
-    """Manifest records of a COCO file, one an image, in the order of `images`; file_name is relative to the file.
+def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
+    """The images in their order; file_name is relative to the file.
 
     An image without annotations is one to be labeled (unless its label_source says that somebody saw it: then there is
-    nothing to draw). Of a segmentation without a bbox the outline's bounds are taken; a crowd (iscrowd) is no box of
-    one thing, and passed over. For image-classification an image's annotations must agree on one category.
+    nothing to draw). Of a segmentation without a bbox the outline's bounds are taken. A crowd (iscrowd) is no box of
+    one thing, and is passed over. Where a label is one class an item, an image's annotations must agree on it.
     Raises UserError naming the entry and its field.
     """
+    boxes = set(SIDES) <= set(kind.COLUMNS)
     value = _load(path)
     images = _list(path, value, "images")
     sources, places = _images(path, images)
-    labels = _annotations(path, value, places, classes, boxes=kind == "object-detection")
+    labels = _annotations(path, value, places, classes, boxes)
 
     def where(annotation: int) -> str:
         return f"{path}: annotations[{annotation}]"
 
-    if kind == "object-detection":
+    if boxes:
         sizes = _sizes(path, images, labels, sources)
-        check_inside(labels, sizes, where)
+        kind.check(labels, sizes, where)
     else:
-        labels = _one_class(labels, classes, where)
-        sizes = pd.DataFrame({"item": labels["item"], "width": 0})
-    return records(sources, sizes, labels, kind, classes, attribute)
+        labels = _one_class(labels, classes, where, kind)
+        sizes = no_sizes(labels["item"].tolist())
+    return shards(sources, sizes, labels, kind, classes, attribute)
 
 
-def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, classes: list[str]) -> None:
-    """Writes the labeled items as images (id: the item), their boxes as annotations and the classes as categories.
+def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:
+    """Write the labeled items as images (id: the item), their boxes as annotations and the classes as categories.
 
-    An annotation's score is its confidence, its source who gave it; an image's label_source tells a picture on which
-    there is nothing from one nobody saw. Raises UserError for labels that are no boxes.
+    An annotation's score is its confidence, its source who gave it. An image's label_source tells a picture on which
+    there is nothing from one that nobody saw. Raises UserError for labels that are not boxes.
     """
-    if "left" not in labels:
+    if not set(SIDES) <= set(kind.COLUMNS):
         raise UserError("--to coco: COCO files hold boxes, and this job's labels have none; --to csv fits")
     table = labels.sort_values("item", kind="stable")
     givers = table.groupby("item")["source"].first()
     images = items[items["item"].isin(givers.index)]
-    drawn = table[table["class_id"] >= 0]
+    drawn = table[table.class_id >= 0].reset_index(drop=True)
+    bbox = drawn[SIDES].to_numpy(float)
     value = {
-        "images": [
-            {"id": item, "file_name": source, "width": width, "height": height, "label_source": giver}
-            for item, source, width, height, giver in zip(
-                *(images[column].tolist() for column in ("item", "source", "width", "height")),
-                givers.reindex(images["item"]).tolist(),
-            )
-        ],
-        "annotations": [
+        "images": images[["item", "source", "width", "height"]]
+        .set_axis(["id", "file_name", "width", "height"], axis=1)
+        .assign(label_source=givers.reindex(images["item"]).to_numpy())
+        .to_dict("records"),
+        "annotations": pd.DataFrame(
             {
-                "id": number,
-                "image_id": item,
-                "category_id": class_id + 1,
-                "bbox": box,
-                "area": box[2] * box[3],
+                "id": np.arange(1, len(drawn) + 1),
+                "image_id": drawn["item"],
+                "category_id": drawn.class_id + 1,
+                "bbox": bbox.tolist(),
+                "area": bbox[:, 2] * bbox[:, 3],
                 "iscrowd": 0,
-                "score": score,
-                "source": source,
+                "score": drawn["confidence"],
+                "source": drawn["source"],
             }
-            for number, (item, class_id, box, score, source) in enumerate(
-                zip(
-                    drawn["item"].tolist(),
-                    drawn["class_id"].tolist(),
-                    drawn[SIDES].to_numpy(float).tolist(),
-                    drawn["confidence"].tolist(),
-                    drawn["source"].tolist(),
-                ),
-                start=1,
-            )
-        ],
+        ).to_dict("records"),
         "categories": [{"id": number, "name": name} for number, name in enumerate(classes, start=1)],
     }
     with write_url(path) as file:
@@ -220,14 +215,14 @@ def _sizes(path: str, images: list[dict], labels: pd.DataFrame, sources: list[st
     return pd.concat([sizes, read], ignore_index=True).sort_values("item", ignore_index=True)
 
 
-def _one_class(labels: pd.DataFrame, classes: list[str], where) -> pd.DataFrame:
-    first = labels.groupby("item")["class_id"].transform("first")
-    bad = labels["class_id"] != first
+def _one_class(labels: pd.DataFrame, classes: list[str], where, kind: Kind) -> pd.DataFrame:
+    first = labels.drop_duplicates("item").set_index("item").class_id
+    bad = labels.class_id != labels["item"].map(first)
     if bad.any():
         row = bad.idxmax()
-        one, other = classes[first[row]], classes[labels["class_id"][row]]
+        one, other = classes[first[labels.item[row]]], classes[labels.class_id[row]]
         raise UserError(
             f"{where(row)}: field category_id: {other!r}, where an earlier annotation of the image has {one!r}; "
-            f"a job of image-classification has one class an image"
+            f"a job of {kind.NAME} has one class an image"
         )
     return labels.drop_duplicates("item")

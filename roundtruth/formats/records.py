@@ -1,34 +1,51 @@
-"""Labels that a dataset came with, as manifest records."""
+"""Items that came as something else than a manifest, with the lines that a manifest would have for them."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
-from roundtruth import kinds, pictures
+from roundtruth import pictures
 from roundtruth.errors import UserError
+from roundtruth.formats import Shard
+from roundtruth.kinds import Kind
+from roundtruth.manifest import SHARD
 from roundtruth.storage import resolve
+from roundtruth.tables import no_labels
 
 SOURCES = ("human", "auto", "verified", "input")  # who gave a label, as in the table of labels
 CREATED = "1970-01-01T00:00:00.000000"  # nobody knows when; and a dataset that is read again must read the same
 JOB_NAME = "input"
 
 
-def records(
-    sources: Sequence[str], sizes: pd.DataFrame, labels: pd.DataFrame, kind: str, classes: list[str], attribute: str
-) -> Iterator[dict]:
-    """One record a source, with its label where there is one.
+def unlabeled(sources: Sequence[str], kind: Kind) -> Iterator[Shard]:
+    return shards(sources, no_sizes([]), no_labels(kind), kind, [], "")
+
+
+def shards(
+    sources: Sequence[str], sizes: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str], attribute: str
+) -> Iterator[Shard]:
+    """One item a source, with its label where there is one.
 
     `sizes` (item, width, height, depth; 0 where unknown) has the labeled items, `labels` (item, the kind's columns,
-    confidence, source) their labels; item is the place in `sources`, from 1.
+    confidence, source) their labels. item is the place in `sources`, from 1.
     """
-    encoded = kinds.get(kind).encode(labels, sizes, attribute, classes, JOB_NAME, CREATED)
-    fields = dict(zip(sizes["item"].tolist(), encoded, strict=True))
-    unknown = set(sizes["item"][sizes["width"] == 0])
-    for item, source in enumerate(sources, start=1):
-        record = {"source-ref": source, **fields.get(item, {})}
-        if item in unknown and kind == "object-detection":
-            del record[attribute]["image_size"]
-        yield record
+    for start in range(0, len(sources), SHARD):
+        some = pd.Series(sources[start : start + SHARD], dtype="str")
+        items = np.arange(start + 1, start + len(some) + 1)
+        mine, sized = labels[labels["item"].isin(items)], sizes[sizes["item"].isin(items)]
+        record = pd.Series([f'{{"source-ref":{json.dumps(source)}' for source in some], index=items, dtype="str")
+        if len(mine):
+            fields = kind.encode(mine, sized, attribute, classes, JOB_NAME, CREATED)
+            record.loc[fields.index] += "," + fields
+        record = (record + "}").reset_index(drop=True)
+        yield Shard(pd.DataFrame({"source": some, "record": record}), mine[["item", *kind.COLUMNS, "confidence"]])
+
+
+def no_sizes(items: Sequence[int]) -> pd.DataFrame:
+    """`sizes` of items whose pictures' sizes nobody asked for."""
+    return pd.DataFrame({"item": items, "width": 0, "height": 0, "depth": 0}, dtype="int64")
 
 
 def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str, where: Callable[[int], str]) -> pd.DataFrame:
@@ -40,19 +57,3 @@ def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str, where
         except UserError as mistake:
             raise UserError(f"{where(item)}: {mistake}") from None
     return pictures.check(pd.DataFrame({"url": urls}))[["width", "height", "depth"]].assign(item=list(items))
-
-
-def check_inside(labels: pd.DataFrame, sizes: pd.DataFrame, where: Callable[[int], str]) -> None:
-    """Refuses a box that stands out of its picture by more than a pixel of rounding; `where(index)` is its place."""
-    size = sizes.set_index("item")
-    drawn = labels["class_id"] >= 0
-    for start, length in (("left", "width"), ("top", "height")):
-        limit = labels["item"].map(size[length])
-        end = labels[start] + labels[length]
-        bad = drawn & (limit > 0) & ((labels[start] < -1) | (end > limit + 1))
-        if bad.any():
-            row = bad.idxmax()
-            raise UserError(
-                f"{where(row)}: field {start}: the box reaches from {labels[start][row]:g} to {end[row]:g}, "
-                f"outside the picture, whose {length} is {limit[row]:g}"
-            )

@@ -1,40 +1,87 @@
-"""What reading a label has in common in all kinds."""
+"""What kinds of label share, so that a new kind is short: reading and writing Ground Truth's fields, and drawing."""
 
 import colorsys
+import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from PIL import ImageDraw, ImageFont
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
 
-ANSWER = ["item", "worker", "source"]  # what a people's CSV may hold beside the label; source is what was asked about
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+TEXT = pa.large_string()
+Where = Callable[[Any], str]  # the place of an item, or of a row of a table, as an error names it
 
 
-def attribute_of(record: dict, attribute: str, kind: str, place: str) -> tuple[object, dict]:
-    """A record's label and its metadata; `kind` is the `type` that the metadata must have."""
-    if record.get(attribute) is None:
-        raise UserError(f"{place}: field {attribute}: missing; a labeled line has {attribute} and {attribute}-metadata")
-    field = f"{attribute}-metadata"
-    metadata = record.get(field)
-    if not isinstance(metadata, dict):
-        raise UserError(f"{place}: field {field}: missing; Ground Truth writes it beside every label")
-    if metadata.get("type") != kind:
-        raise UserError(f"{place}: field {field}: type is {metadata.get('type')!r}, a label of this job has {kind!r}")
-    return record[attribute], metadata
+def refuse(bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) -> None:
+    """Raises UserError where any row is bad; `say(position)` is the message about the first such row."""
+    bad = np.asarray(bad, bool)
+    if bad.any():
+        raise UserError(say(int(bad.argmax())))
+
+
+# -- reading Ground Truth's two fields of a manifest line
+
+
+def fields(
+    records: Sequence[dict], items: Sequence | np.ndarray, attribute: str, kind: str, where: Where
+) -> tuple[list, list[dict]]:
+    """(labels, metadata): the two fields of each record. Raises UserError for the first record in which one of them is
+    missing, or whose metadata has another `type` than `kind`."""
+    name = f"{attribute}-metadata"
+    labels = [record.get(attribute) for record in records]
+    metadata: list = [record.get(name) for record in records]
+    bad = [
+        label is None or not isinstance(about, dict) or about.get("type") != kind
+        for label, about in zip(labels, metadata)
+    ]
+
+    def say(row: int) -> str:
+        place, label, about = where(int(items[row])), labels[row], metadata[row]
+        if label is None:
+            return f"{place}: field {attribute}: missing; a labeled line has {attribute} and {name}"
+        if not isinstance(about, dict):
+            return f"{place}: field {name}: missing; Ground Truth writes it beside every label"
+        return f"{place}: field {name}: type is {about.get('type')!r}, a label of this job has {kind!r}"
+
+    refuse(bad, say)
+    return labels, metadata
 
 
 def number(value) -> float:
-    """A JSON number as a float; NaN for whatever else there is."""
+    """A JSON number as a float; NaN for anything else."""
     return float(value) if type(value) in (int, float) and abs(value) < 1e300 else math.nan
 
 
-def class_ids(names: pd.Series, classes: list[str]) -> np.ndarray:
+def confidences(metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where) -> np.ndarray:
+    """The field `confidence` of each metadata, 1 where there is none. Raises UserError for what is not in [0, 1]."""
+    values = np.array([number(about.get("confidence", 1.0)) for about in metadata], float)
+    refuse(
+        ~((values >= 0) & (values <= 1)),
+        lambda row: f"{where(int(items[row]))}: field {attribute}-metadata: confidence: not a number from 0 to 1",
+    )
+    return values
+
+
+# -- classes
+
+
+def class_ids(names: Iterable, classes: list[str]) -> np.ndarray:
     """Where each name stands in `classes`; -1 where it does not."""
-    return names.map({name: number for number, name in enumerate(classes)}).fillna(-1).to_numpy(np.int64)
+    known = {name: number for number, name in enumerate(classes)}
+    return np.array([known.get(name, -1) if isinstance(name, str) else -1 for name in names], np.int64)
+
+
+def class_names(class_id: pd.Series, classes: list[str]) -> np.ndarray:
+    """The name of each class_id; the empty text for -1."""
+    return np.array([*classes, ""], object)[class_id]
 
 
 def unknown_class(name, classes: list[str]) -> str:
@@ -42,42 +89,170 @@ def unknown_class(name, classes: list[str]) -> str:
     return f"{name!r} is not one of the job's classes ({few}); correct it, or add it to classes in the job file"
 
 
-def check_columns(frame: pd.DataFrame, wanted: list[str], where: Callable[[int], str]) -> None:
-    """A people's CSV has the columns that its kind of label needs, and no others that would be silently ignored."""
-    place = where(frame.index[0] if len(frame) else 0)
-    expected = f"the columns are {', '.join(['item', 'worker', *wanted])}"
-    for column in ["item", "worker", *wanted]:
-        if column not in frame:
-            raise UserError(f"{place}: field {column}: the column is missing; {expected}")
-    for column in frame.columns:
-        if column not in wanted and column not in ANSWER:
-            raise UserError(f"{place}: field {column}: an unknown column; {expected}")
+# -- one label an item
 
 
-def normals(seed: int, what: str, *columns) -> np.ndarray:
-    """Standard normal numbers by name, see `roundtruth.draw.uniforms`."""
-    from scipy.special import ndtri
-
-    return ndtri(np.clip(uniforms(seed, what, *columns), 1e-12, 1 - 1e-12))
-
-
-def name(column: pd.Series) -> np.ndarray:
-    """Strings as integers that `uniforms` takes quickly, again and again."""
-    return pd.util.hash_array(column.to_numpy(object))
+def one_each(labels: pd.DataFrame) -> pd.Series:
+    """`Kind.objects` where each item has one label: 1 for each item."""
+    items = np.sort(labels["item"].unique())
+    return pd.Series(1, index=pd.Index(items, name="item"), name="objects")
 
 
-def human(source: str) -> str:
-    return "no" if source == "auto" else "yes"
+def score(predictions: pd.DataFrame) -> pd.Series:
+    """`Kind.confidence` where each item has one label: its score."""
+    return predictions.set_index("item")["score"].sort_index().rename("confidence")
+
+
+def in_both(labels: pd.DataFrame, reference: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
+    """A column of two tables with one row an item, for the items in both; both series have the index item, sorted."""
+    one, other = (table.set_index("item")[column] for table in (labels, reference))
+    items = one.index.intersection(other.index).sort_values().rename("item")
+    return one.reindex(items), other.reindex(items)
+
+
+def possible(labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> None:
+    """`Kind.check` where every label that can be read is possible on every item."""
+
+
+def unscaled(labels: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """`Kind.scaled` where a label has no place in the picture."""
+    return labels
+
+
+# -- writing Ground Truth's two fields
+
+
+def in_order(labels: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(labels of `items`, items that have labels): the labels are sorted by the place of their item in `items`."""
+    place = pd.Index(items["item"]).get_indexer(labels["item"])
+    turn = np.argsort(place, kind="stable")
+    turn = turn[place[turn] >= 0]
+    return labels.iloc[turn], items.iloc[np.unique(place[turn])]
+
+
+def dumps(value) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def json_fields(fields: dict[str, Any], items: pd.Series) -> pd.Series:
+    """The JSON text of `fields`, without outer braces, once for each of `items`; index: item.
+
+    A value is plain and the same in all rows, or a pyarrow array with the JSON text of each row; dicts and lists may
+    hold such arrays, too. The text of a row is what json.dumps gives for its values, without spaces.
+    """
+    text = _joined(_inside(fields), len(items))
+    return pd.Series(pd.array(text, dtype="str"), index=pd.Index(items, name="item"))
+
+
+def json_texts(value: Any, rows: int) -> pa.Array:
+    """The JSON text of a value such as `json_fields` takes, for each of `rows` rows."""
+    return _joined(_pieces(value), rows)
+
+
+def _pieces(value: Any) -> list:
+    """The parts of a value's JSON text in turn: strings, and arrays with a string for each row."""
+    if isinstance(value, pa.Array | pa.ChunkedArray):
+        return [value]
+    if isinstance(value, dict):
+        return ["{", *_inside(value), "}"]
+    if isinstance(value, list):
+        parts = [part for one in value for part in (",", *_pieces(one))]
+        return ["[", *parts[1:], "]"]
+    return [dumps(value)]
+
+
+def _inside(fields: dict[str, Any]) -> list:
+    parts = [part for name, value in fields.items() for part in (",", dumps(name), ":", *_pieces(value))]
+    return parts[1:]
+
+
+def _joined(pieces: list, rows: int) -> pa.Array:
+    """Neighbouring strings are joined first, so that each costs nothing for each row."""
+    parts: list = []
+    for piece in pieces:
+        if isinstance(piece, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += piece
+        else:
+            parts.append(piece)
+    parts = [pa.scalar(part, TEXT) if isinstance(part, str) else part.cast(TEXT) for part in parts]
+    if not any(isinstance(part, pa.Array | pa.ChunkedArray) for part in parts):
+        return pa.array(["".join(part.as_py() for part in parts)] * rows, TEXT)
+    joined = pc.binary_join_element_wise(*parts, pa.scalar("", TEXT))
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def json_lists(texts: pa.Array, counts: np.ndarray, ends: str = "[]") -> pa.Array:
+    """JSON lists of the lengths `counts` out of the texts of their members, in turn; with ends="{}", objects."""
+    offsets = pa.array(np.append(0, np.cumsum(counts)), pa.int64())
+    inside = pc.binary_join(pa.LargeListArray.from_arrays(offsets, texts.cast(TEXT)), pa.scalar(",", TEXT))
+    return _joined([ends[0], inside, ends[1]], len(counts))
+
+
+def json_each(values: Sequence, place: np.ndarray | pd.Series) -> pa.Array:
+    """The JSON text of `values[place]` for each row: a few values, many rows."""
+    texts = pa.array([dumps(value) for value in values], TEXT)
+    return texts.take(pa.array(np.asarray(place, np.int64)))
+
+
+def json_numbers(values: np.ndarray | pd.Series) -> pa.Array:
+    """Numbers as Python writes them, but whole ones without a fraction, as Ground Truth does."""
+    numbers = np.asarray(values, float) + 0.0  # 0, not -0
+    texts = pa.array(numbers).cast(TEXT)
+    size = np.abs(numbers)
+    odd = np.flatnonzero(~((size >= 1e-4) & (size < 1e9)) & (size != 0))  # here pyarrow writes exponents of its own
+    if len(odd) == 0:
+        return texts
+    written = [dumps(int(value) if value.is_integer() else value) for value in numbers[odd].tolist()]
+    mask = np.zeros(len(numbers), bool)
+    mask[odd] = True
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(written, TEXT))
+
+
+def json_confidence(values: np.ndarray | pd.Series) -> pa.Array:
+    """Confidences with at most four decimals, rounded as Python does."""
+    values = np.asarray(values, float)
+    rounded = np.round(values, 4)
+    half = np.flatnonzero(np.abs(values * 1e4 % 1 - 0.5) < 1e-6)  # where numpy may round the other way
+    rounded[half] = [round(value, 4) for value in values[half].tolist()]
+    few, place = np.unique(rounded, return_inverse=True)
+    return json_each(few.tolist(), place)
+
+
+def json_human(source: pd.Series) -> pa.Array:
+    """Ground Truth's `human-annotated`: "no" for a model's label, else "yes"."""
+    return json_each(["yes", "no"], (source == "auto").to_numpy())
+
+
+# -- drawing
+
+
+def below(picture: "Image.Image", text: str, colour: tuple[int, int, int]) -> "Image.Image":
+    """A copy of the picture with `text` on a strip of `colour` below it."""
+    from PIL import Image, ImageDraw
+
+    width, height = picture.size
+    size = max(10, min(width, height) // 14)
+    wide = max(width, plate(text, size)[0])
+    result = Image.new("RGB", (wide, height + size * 2), "white")
+    result.paste(picture.convert("RGB"), ((wide - width) // 2, 0))
+    pen = ImageDraw.Draw(result)
+    pen.rectangle([0, height, wide, height + 2 * size], fill=colour)
+    caption(pen, (0, height + 2 * size - size // 4), text, colour, size, result.size)
+    return result
 
 
 def plate(text: str, size: int) -> tuple[int, int]:
     """Width and height in pixels that a caption of this letter size takes."""
+    from PIL import ImageFont
+
     left, top, right, bottom = ImageFont.load_default(size).getbbox(text)
     return round(right - left) + size // 2, round(bottom - top) + size // 2
 
 
-def caption(pen: ImageDraw.ImageDraw, place, text: str, colour: tuple, size: int, limit: tuple[int, int]) -> None:
+def caption(pen: "ImageDraw.ImageDraw", place, text: str, colour: tuple, size: int, limit: tuple[int, int]) -> None:
     """Write `text` on a plate of `colour`, its lower left corner at `place`, moved inside a picture of size `limit`."""
+    from PIL import ImageFont
+
     font = ImageFont.load_default(size)
     left, top, _, _ = font.getbbox(text)
     width, height = plate(text, size)
@@ -90,6 +265,6 @@ def caption(pen: ImageDraw.ImageDraw, place, text: str, colour: tuple, size: int
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """A colour a class: hues a golden angle apart, so that any first few of them differ well."""
+    """A colour for each class: hues a golden angle apart, so that any first few of them differ well."""
     red, green, blue = colorsys.hsv_to_rgb((0.33 + 0.618034 * number) % 1, 0.9, 1 - 0.25 * (number % 3) / 2)
     return round(255 * red), round(255 * green), round(255 * blue)

@@ -1,4 +1,4 @@
-"""What learns from people's labels. A learner is a class that does what `Learner` lists; users can bring their own."""
+"""What learns from people's labels. A learner is a class with the methods of `Learner`; users can bring their own."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -15,39 +15,39 @@ Progress = Callable[..., Any]  # progress(done, total, note="")
 
 
 class Learner(Protocol):
-    """Trains on labelled pictures and predicts the labels of others.
+    """Trains on labeled items and predicts the labels of others.
 
-    `classes` are the job's; `seed` is all the chance there is: the same seed, pictures and labels give the same
-    predictions on the same kind of machine. `weights` is a pretrained backbone as `learners.weights.resolve` gives it,
-    or None. Tables have the columns of the kind of label (`roundtruth.kinds`): class_id, which indexes `classes`, and
-    for boxes left, top, width and height in pixels of the picture.
+    Items come as `roundtruth.pictures.Pictures` for kinds of label whose ITEM is "picture". Tables have the column item
+    and the COLUMNS of the kind of label (`roundtruth.kinds`); a class_id is a position in `classes`, the job's, and
+    sides of boxes are in pixels of the picture. `weights` is a pretrained backbone as `learners.weights.resolve` gives
+    it, or None. All chance follows from `seed`: the same seed, pictures and labels give the same predictions on the
+    same kind of machine.
     """
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None): ...
 
     def train(self, pictures: "Pictures", labels: pd.DataFrame, progress: Progress | None = None) -> None:
-        """Learn from `labels` (column item and the kind's); labels of other items are ignored.
+        """Learn from `labels`; labels of other items are ignored.
 
-        A learner that was loaded is the job's last model; it may go on from what that knows, or begin anew.
-        A picture on which there is nothing has one row with class_id -1.
+        A learner that was loaded is the job's last model. It may go on from there, or begin anew.
         """
         ...
 
     def predict(self, pictures: "Pictures", progress: Progress | None = None) -> pd.DataFrame:
-        """Columns item, the kind's and score, in [0, 1]; a picture with nothing on it has one row, class_id -1."""
+        """Columns item, the kind's COLUMNS and score, in [0, 1]; every item has at least one row."""
         ...
 
     def state(self) -> dict:
-        """All that `predict` needs: tensors and plain values, such that torch.load(weights_only=True) reads it."""
+        """All that `predict` needs, as tensors and plain values that torch.load(weights_only=True) reads."""
         ...
 
     def load(self, state: dict) -> None:
-        """Become the learner that `state` was taken from."""
+        """Become the learner whose `state()` this is."""
         ...
 
 
 def load(name: str, kind) -> type[Learner]:
-    """The class that `name` (the job file's `learner`) means: "default", or package.module:Name."""
+    """The class that the job file's `learner` names: "default", or package.module:Name."""
     path = kind.LEARNER if name == "default" else name
     module, _, attribute = path.partition(":")
     if not module or not attribute:

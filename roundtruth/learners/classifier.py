@@ -43,6 +43,7 @@ class Settings:
 
 
 SETTINGS = Settings()
+MOST_CHANNELS = 256  # of a map
 NEVER = -1e9  # the bias of a class that was in no training picture
 
 
@@ -54,9 +55,9 @@ class Network(nn.Module):
         if weights is None:
             layers = [_conv(3, width, 1)]
             for _ in range(max(2, math.ceil(math.log2(side / 5)))):  # until the map is 3 to 5 cells wide
-                layers += [_conv(width, 2 * width if width < 256 else width, 2)]
-                width = min(2 * width, 256)
-                layers += [Residual(width)]
+                wider = min(2 * width, MOST_CHANNELS)
+                layers += [_conv(width, wider, 2), Residual(wider)]
+                width = wider
             self.body, self.backbone = nn.Sequential(*layers), None
         else:
             self.body = self.backbone = Backbone(weights)

@@ -19,12 +19,12 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
-from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, box_iou
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
+from roundtruth import boxes as geometry
+from roundtruth.boxes import SIDES
 from roundtruth.learners.backbone import Average, Backbone, device, rate, resized, same_twice, shell
 from roundtruth.pictures import Pictures
-
-BOX = ["left", "top", "width", "height"]
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Detector:
 
     def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
         s, where = SETTINGS, device()
-        labels = labels[labels["item"].isin(pictures.items)].sort_values(["item", "class_id", *BOX])
+        labels = labels[labels["item"].isin(pictures.items)].sort_values(["item", "class_id", *SIDES])
         pictures = pictures.take(np.isin(pictures.items, labels["item"].unique()))
         if not len(pictures):
             self.plan, self.network = {}, None
@@ -163,14 +163,14 @@ class Detector:
             self.cut = _best_cut(self._detect(pictures), targets, self._scales(pictures))
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
-        columns = ["item", "class_id", *BOX, "score"]
+        columns = ["item", "class_id", *SIDES, "score"]
         if self.network is None:
-            found = pd.DataFrame({"item": pictures.items, "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": 0.0})
+            found = pd.DataFrame({"item": pictures.items, "class_id": -1, **dict.fromkeys(SIDES, 0.0), "score": 0.0})
             return found.astype({"class_id": "int64"})[columns]
         with same_twice(device()):
             boxes = self._detect(pictures, progress)
         n = np.array([len(b["scores"]) for b in boxes], int)
-        table = pd.DataFrame(np.concatenate([b["boxes"] for b in boxes] or [np.zeros((0, 4))]), columns=BOX)
+        table = pd.DataFrame(np.concatenate([b["boxes"] for b in boxes] or [np.zeros((0, 4))]), columns=SIDES)
         table["width"], table["height"] = table["width"] - table["left"], table["height"] - table["top"]
         table.insert(0, "item", np.repeat(pictures.items, n))
         table.insert(1, "class_id", np.concatenate([b["classes"] for b in boxes] or [[]]).astype("int64"))
@@ -183,7 +183,7 @@ class Detector:
         kept = table[table["score"] >= table["item"].map(least)]
         empty = ~best.index.isin(kept["item"])
         nothing = pd.DataFrame(
-            {"item": pictures.items[empty], "class_id": -1, **dict.fromkeys(BOX, 0.0), "score": bare[empty]}
+            {"item": pictures.items[empty], "class_id": -1, **dict.fromkeys(SIDES, 0.0), "score": bare[empty]}
         )
         # what was nearly kept may be something too: the more of it, the less sure is what was kept
         doubtful = table[(table["score"] >= SETTINGS.doubt) & ~table.index.isin(kept.index)]
@@ -227,7 +227,7 @@ class Detector:
     def _training_set(self, pictures: Pictures, labels: pd.DataFrame):
         """The pictures as the network sees them, and (boxes (n, 4: left, top, right, bottom), classes (n,)) of each."""
         rows = labels.groupby("item").indices
-        values, classes = labels[BOX].to_numpy("float64"), labels["class_id"].to_numpy("int64")
+        values, classes = labels[SIDES].to_numpy("float64"), labels["class_id"].to_numpy("int64")
         targets = []
         for item, scale in zip(pictures.items, self._scales(pictures)):
             at = rows[item][classes[rows[item]] >= 0]
@@ -336,34 +336,26 @@ def _bare(best: np.ndarray, empty: float) -> np.ndarray:
 
 
 def _best_cut(found: list[dict], targets: list[tuple], scales: np.ndarray) -> float:
-    """The score below which a box is dropped, such that the pictures' mean quality (as the promise has it) is highest.
-
-    Taking boxes in falling score never changes what the earlier ones were matched with, so one pass a picture gives the
-    quality of every cut.
-    """
+    """The score below which a box is dropped, chosen for the highest mean quality of the pictures, by the rule of
+    `roundtruth.boxes`. One matching gives the quality of every cut."""
+    drawn = geometry.ordered(
+        np.repeat(np.arange(len(found)), [len(boxes["scores"]) for boxes in found]),
+        np.concatenate([boxes["classes"] for boxes in found]).astype(int),
+        np.concatenate([boxes["boxes"] for boxes in found]).astype(float),
+        np.concatenate([boxes["scores"] for boxes in found]).astype(float),
+    )
+    wanted = geometry.ordered(
+        np.repeat(np.arange(len(targets)), [len(classes) for _, classes in targets]),
+        np.concatenate([classes for _, classes in targets]),
+        np.concatenate([truth / scale for (truth, _), scale in zip(targets, scales)]).astype(float),
+    )
+    overlap = geometry.match(drawn, wanted)
     cuts = np.linspace(*SETTINGS.cuts, 31)
-    total = np.zeros(len(cuts))
-    for boxes, (truth, classes), scale in zip(found, targets, scales):
-        quality = _prefix_quality(boxes, truth / scale, classes)
-        total += quality[np.searchsorted(-boxes["scores"], -cuts, side="right")]
-    good = cuts[total >= total.max() - 1e-9]
+
+    def total(cut: float) -> float:
+        kept = drawn.score >= cut
+        return geometry.quality(overlap[kept], drawn.picture[kept], wanted.picture, len(found)).sum()
+
+    totals = np.array([total(cut) for cut in cuts])
+    good = cuts[totals >= totals.max() - 1e-9]
     return float(good[len(good) // 2])
-
-
-def _prefix_quality(boxes: dict, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """The picture's quality if only its first 0, 1, 2, ... boxes are kept."""
-    n, g = len(boxes["scores"]), len(classes)
-    quality = np.zeros(n + 1)
-    quality[0] = float(g == 0)
-    if not n or not g:
-        return quality
-    iou = box_iou(torch.from_numpy(boxes["boxes"]).double(), torch.from_numpy(truth).double()).numpy()
-    iou[boxes["classes"].astype(int)[:, None] != classes[None]] = 0
-    gained = matched = 0.0
-    for k in range(n):
-        best = iou[k].argmax()
-        if iou[k, best] > 0:
-            gained, matched = gained + iou[k, best], matched + 1
-            iou[:, best] = 0
-        quality[k + 1] = gained / (k + 1 + g - matched)
-    return quality

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from roundtruth import certified, forecast, kinds, ledger, plan
+from roundtruth import forecast, kinds, ledger, plans
+from roundtruth.plans import certified
 from roundtruth.draw import uniforms
 from roundtruth.report import evidence, words
 
@@ -85,7 +86,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
     return environment.get_template("page.html.j2").render(
         spec=job.spec,
         summary=summary,
-        things=words.plural(noun(job.spec.kind)),
+        things=None if kind.ONE_PER_ITEM else words.plural(kind.THING),
         quality_name=kind.QUALITY_NAME,
         state=words.STATES[summary["state"]],
         headline=words.headline(summary),
@@ -106,13 +107,13 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
 
 def final(job) -> dict | None:
     """The threshold.json of the certified plan's last look, once it is made."""
-    looked = job.rounds_with("threshold.json") if plan.is_certified(job) else []
-    look = job.threshold(looked[-1]) if looked else None
+    looked = job.rounds_with("threshold.json") if (job.spec.plan == 'certified') else []
+    look = certified._found(job, looked[-1]) if looked else None
     return look if look and look["final"] else None
 
 
 def certificate(job, summary: dict, quality_name: str) -> dict | None:
-    """The certificate for who wants to check it; None where there was no last look at anything checked."""
+    """What the certificate rests on; None where there was no last look, or nothing was checked."""
     look = final(job)
     if look is None or not look["checked"]:
         return None
@@ -127,7 +128,7 @@ def certificate(job, summary: dict, quality_name: str) -> dict | None:
 
 def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
     """What else could have been done, beside a certified job: rows of the page's table."""
-    if look is None or not plan.is_certified(job):
+    if look is None or not (job.spec.plan == 'certified'):
         return []
     given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
     given["job"] = words.promised(summary, kinds.get(job.spec.kind).QUALITY_NAME)
@@ -142,10 +143,6 @@ def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
         }
         for row in rows
     ]
-
-
-def noun(kind: str) -> str:
-    return {"object-detection": "box", "image-classification": "label"}.get(kind, "object")
 
 
 def strip(summary: dict) -> list[tuple[str, str, int]]:
@@ -182,8 +179,9 @@ def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart
         "Items that got their label in each round: people answer a batch while the model labels what it is sure of.",
         plots.bars_per_round(rounds, rows["human"], rows["auto"], "Items labeled"),
     )
-    things = words.plural(noun(job.spec.kind))
-    if things != "labels":  # where an item is one label, this would be the plot above
+    kind = kinds.get(job.spec.kind)
+    if not kind.ONE_PER_ITEM:  # else this would be the plot above
+        things = words.plural(kind.THING)
         human, auto = split_objects(job.spec.kind, rows, labels)
         yield Chart(
             f"{things}-per-round",
@@ -252,7 +250,7 @@ def quality_chart(job, summary: dict, labels: pd.DataFrame) -> Chart | None:
         f"{words.percent((values >= target).mean())} of {words.many(len(values), 'item')} at {target:g} or better"
         for source, values in quality.items()
     ]
-    if all(values.isin([0.0, 1.0]).all() for values in quality.values()):
+    if kind.BINARY:
         parts = [
             f"{'people' if source == 'human' else 'model'}: {words.percent(values.mean())} "
             f"of {words.many(len(values), 'label')} right"
@@ -310,7 +308,7 @@ def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
 
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
     theta = look.found["threshold"]
-    promised = {"certified": theta} if plan.is_certified(job) else {}
+    promised = {"certified": theta} if (job.spec.plan == 'certified') else {}
     cuts, said = {}, []
     for cut, threshold in (promised | {"naive": look.naive}).items():
         above = look.checked["quality"][look.checked["score"] >= (np.inf if threshold is None else threshold)]

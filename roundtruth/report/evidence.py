@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from roundtruth import certified, certify, ledger, plan
+from roundtruth import certify, ledger, plans
+from roundtruth.plans import certified, ground_truth
 
 ROWS = 500  # of a curve; more would not change the plot
 BINS = 10
@@ -31,19 +32,19 @@ class Look:
 
 def last_look(job) -> Look | None:
     """None where nothing was checked yet."""
-    looks = ((round, job.threshold(round)) for round in reversed(job.rounds_with("threshold.json")))
+    looks = ((round, certified._found(job, round)) for round in reversed(job.rounds_with("threshold.json")))
     round, found = next(((round, found) for round, found in looks if found and found["checked"]), (0, None))
     if found is None:
         return None
     predictions = job.predictions(job.model_round(round))
     score = job.kind.confidence(predictions)
     roles = job.roles(round)
-    drawn = score.index.isin(roles["item"][roles["role"].isin(plan.CHECKED)])
+    drawn = score.index.isin(roles["item"][roles["role"].isin(plans.CHECKED)])
     chosen = predictions[predictions["item"].isin(score.index[drawn])]
     quality = job.kind.quality(chosen, job.human_labels(until=round)).reindex(score.index[drawn])
     checked = pd.DataFrame({"score": score[drawn], "quality": quality}).rename_axis("item").reset_index()
     # as each plan has it: where something is promised, an item that nobody answered counts as lost
-    checked = checked.fillna({"quality": 0.0}) if plan.is_certified(job) else checked.dropna()
+    checked = checked.fillna({"quality": 0.0}) if (job.spec.plan == 'certified') else checked.dropna()
     lowest = certify.naive(checked["score"].to_numpy(), checked["quality"].to_numpy(), job.spec.target.quality)
     return Look(found, checked, score[~drawn].to_numpy(), lowest)
 
@@ -98,7 +99,7 @@ def ways(job, summary: dict, look: Look) -> pd.DataFrame:
     a fifth to train on before it labels anything.
     """
     total = len(certified.askable(job))
-    fifth = max(1, math.floor(plan.SHARE * total + 0.5))
+    fifth = max(1, math.floor(ground_truth.SHARE * total + 0.5))
     rows = [
         ("job", summary["human"], summary["auto"]),
         ("naive", total - look.passing(look.naive), look.passing(look.naive)),

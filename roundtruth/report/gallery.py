@@ -39,7 +39,8 @@ def tiles(chosen: pd.Series, labels: pd.DataFrame, items: pd.DataFrame, kind: Ki
         if picture is None:
             return None
         drawn = draw(picture, rows[item], kind, classes)
-        return Tile(item, place.at[item, "source"], chosen[item], in_words(rows[item], classes), drawn)
+        found = kind.words(rows[item], [cut(name, 40) for name in classes])
+        return Tile(item, place.at[item, "source"], chosen[item], found, drawn)
 
     with ThreadPoolExecutor(8) as pool:
         return [made for made in pool.map(tile, chosen.index.tolist()) if made]
@@ -55,18 +56,10 @@ def open_picture(url: str) -> Image.Image | None:
 def draw(picture: Image.Image, label: pd.DataFrame, kind: Kind, classes: list[str]) -> bytes:
     scale = SIDE / max(picture.size)
     size = [max(1, round(side * scale)) for side in picture.size]
-    pixels = [column for column in kind.COLUMNS if column != "class_id"]
-    label = label.assign(**{column: label[column] * scale for column in pixels})
+    small = picture.resize(size, Image.Resampling.BICUBIC)
     out = io.BytesIO()
-    kind.draw(picture.resize(size, Image.Resampling.BICUBIC), label, classes).save(out, "JPEG", quality=85)
+    kind.draw(small, kind.scaled(label, scale), classes).save(out, "JPEG", quality=85)
     return out.getvalue()
-
-
-def in_words(label: pd.DataFrame, classes: list[str]) -> str:
-    """`cat`, `cat × 3, dog`, or `nothing`."""
-    counts = label.loc[label["class_id"] >= 0, "class_id"].value_counts(sort=False).sort_index()
-    names = [cut(classes[i], 40) + (f" × {n}" if n > 1 else "") for i, n in counts.items()]
-    return ", ".join(names) or "nothing"
 
 
 def sheet(shown: list[Tile], columns: int = 6, side: int = 160) -> bytes:

@@ -138,15 +138,11 @@ def promise(summary: dict, quality_name: str, confidence: float, look: dict | No
         if target["certificate"] != "none":
             promised = f"label only where the chance that it misses is at most {risk}"
         return "Nothing to promise yet", f"The model has labeled no item so far. It will aim at {aim}, and {promised}."
-    if target["certificate"] == "none":
-        return (
-            "Nothing is promised",
-            f"The threshold was read off the validation items, aiming at {aim}; "
-            "such a threshold promises nothing, and breaks its target in about half of all jobs.",
-        )
-    if target["holds"] is None:
-        return "Not promised yet", f"The aim is {aim}, missed with a chance of at most {risk}; the check is to come."
-    return "Not promised", f"The check did not confirm {aim}: take these auto labels as unproven."
+    return (
+        "Nothing is promised",
+        f"The threshold was read off the validation items, aiming at {aim}; "
+        "such a threshold promises nothing, and breaks its target in about half of all jobs.",
+    )
 
 
 def nothing(look: dict, aim: str) -> str:

@@ -1,27 +1,60 @@
-"""Who answers: one module a backend, two verbs, post(round, batch) and collect(round, batch, posted)."""
+"""Who answers: one module a backend, found by its name in the job file (`workforce: {backend: NAME, ...}`).
 
-from typing import Protocol
+A module has
+    Settings     what the job file says of this backend, a `roundtruth.settings.Strict` with `backend` and `answers_per_item`
+    PATHS        which of these are paths: relative ones are relative to the job file
+    DESCRIPTION  who answers, in a few words
+    Backend      a class that does what `Workforce` lists
+"""
+
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
+BACKENDS = {
+    "simulated": "roundtruth.workforce.simulated",
+    "files": "roundtruth.workforce.files",
+}
+
+
+class Collected(NamedTuple):
+    """What one sweep brought."""
+
+    answers: pd.DataFrame  # (item, worker, the kind's columns, submitted_at, seconds, reason), see `roundtruth.tables`
+    exhausted: bool  # nothing more will ever come for what was asked so far
+
 
 class Workforce(Protocol):
-    LATE: bool  # whether answers may come after a batch was closed
+    """A job's people. `Backend(job)` is made anew for each step, so it keeps nothing itself.
 
-    def post(self, round: int, batch: pd.DataFrame) -> dict:
-        """Ask people about a batch (item, role); posting twice is posting once. What is returned is kept as JSON."""
+    Two more verbs are optional: `truth()` gives the true labels (item, ...) where they are known, and `where(posted)` a
+    sentence for `status`: where the questions are, and where answers go.
+    """
+
+    def __init__(self, job): ...
+
+    def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
+        """Ask people about items: (item, answers), `answers` being how many are wanted of each.
+
+        Asking again for the same is nothing new; asking for more adds. `labels` are labels that people are to review.
+        What is returned is kept as JSON in the job folder and given to `collect`.
+        """
         ...
 
-    def collect(self, round: int, batch: pd.DataFrame, posted: dict) -> tuple[pd.DataFrame, bool]:
-        """All answers to the batch so far, and whether no more will ever come."""
+    def collect(self, posted: dict[int, dict]) -> Collected:
+        """Whatever anybody said by now, about any round; `posted` has what `ask` returned, by round.
+
+        It may bring everything each time, or only what is new. The job finds the round by the item. Of a worker's several
+        answers to an item the newest counts. An answer says who gave it and when, how many active seconds it took (NaN:
+        unknown), and has a reason in place of a label where a person could not tell.
+        """
         ...
+
+
+def module(name: str) -> Any:
+    return import_module(BACKENDS[name])
 
 
 def get(job) -> Workforce:
-    if job.spec.workforce.backend == "files":
-        from roundtruth.workforce.files import Files
-
-        return Files(job)
-    from roundtruth.workforce.simulated import Simulated
-
-    return Simulated(job)
+    return module(job.spec.workforce.backend).Backend(job)

@@ -1,107 +1,106 @@
 """People who answer by files: a batch is a CSV in the job folder, answers are CSVs dropped into people/answers/.
 
-Answers may come at any time and in any number of files. What a worker says of an item is taken again when it has
-changed, until the batch is closed; of several files the last by name counts, in one file the last row.
+Answers may come at any time and in any number of files. A worker who changes an answer gives it again: of several files
+the last by name counts, in one file the last row.
 """
 
-import csv
-import io
 import re
 from datetime import UTC, datetime
+from typing import Annotated, Literal
 
 import pandas as pd
+from pydantic import Field
 
-from roundtruth.errors import UserError
-from roundtruth.formats.records import check_inside
-from roundtruth.job import no_answers
+from roundtruth import csv_table
+from roundtruth.settings import Strict, Whole
+from roundtruth.tables import as_answers, no_answers
+from roundtruth.workforce import Collected
+
+DESCRIPTION = "people, by CSV files"
+PATHS = ()
+FOLDER = "people/answers/"
 
 
-class Files:
-    LATE = True
+class Settings(Strict, title="Files"):
+    """People who answer by CSV files in the job folder."""
 
+    backend: Literal["files"] = Field("files", description="People who answer by CSV.")
+    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(3, description="How many people answer each item.")
+
+
+class Backend:
     def __init__(self, job):
         self.job = job
 
-    def post(self, round: int, batch: pd.DataFrame) -> dict:
-        """Write people/batch-NNN.csv: item, source."""
-        items = self.job.items()
-        table = items.loc[items["item"].isin(batch["item"]), ["item", "source"]]
+    def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
+        """Write people/batch-NNN.csv: item, source, and the labels to be reviewed, where there are some."""
+        job = self.job
+        asked = job.items(["item", "source"])
+        table = asked[asked["item"].isin(items["item"])]
+        if labels is not None:
+            shown = job.kind.write_answers(labels, job.spec.classes)
+            table = table.merge(pd.concat([labels["item"], shown], axis=1), on="item", how="left")
         path = f"people/batch-{round:03d}.csv"
-        self.job.store.write_once(path, table.to_csv(index=False, lineterminator="\n").encode())
-        return {"file": path, "items": table["item"].tolist()}
+        job.write_once(path, table.to_csv(index=False, lineterminator="\n").encode())
+        return {"file": path, "items": items["item"].tolist()}
 
-    def collect(self, round: int, batch: pd.DataFrame, posted: dict) -> tuple[pd.DataFrame, bool]:
-        """The rows of people/answers/*.csv that are about the batch's items."""
-        paths = [path for path in self.job.store.list("people/answers/") if path.lower().endswith(".csv")]
-        paths = sorted(paths, key=in_order)
+    def collect(self, posted: dict[int, dict]) -> Collected:
+        """The rows of people/answers/*.csv."""
+        store = self.job.store  # listed anew: people drop their files while the job is open
+        paths = sorted((path for path in store.list(FOLDER) if path.lower().endswith(".csv")), key=in_order)
         parts = [self.read(path).assign(file=number) for number, path in enumerate(paths)]
         if not parts:
-            return no_answers(self.job.kind), False
+            return Collected(no_answers(self.job.kind), False)
         answers = pd.concat(parts, ignore_index=True)
-        answers = answers[answers["item"].isin(batch["item"])]
         newest = answers.groupby(["item", "worker"])["file"].transform("max")
-        return answers[answers["file"] == newest].drop(columns="file"), False
+        return Collected(answers[answers["file"] == newest].drop(columns="file"), False)
+
+    def where(self, posted: dict) -> str:
+        job = self.job
+        return f"The questions are in {job.address}/{posted['file']}; answers go to {job.address}/{FOLDER}"
 
     def read(self, path: str) -> pd.DataFrame:
-        """One file of answers as (item, worker, ..., submitted_at, seconds)."""
+        """One file of answers as a table of answers; the index is the line of the file."""
         job, name = self.job, f"{self.job.address}/{path}"
-        kind, spec = job.kind, job.spec
-        boxes = kind.COLUMNS != ["class_id"]
-        wanted = ["item", "worker", *(["class", *kind.COLUMNS[1:]] if boxes else ["label"])]
-        try:
-            text = job.store.read(path).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            raise UserError(f"{name}: line {line}: not UTF-8 text; save it as UTF-8 CSV") from None
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows, lines = [], []
-        try:
-            header = [column.strip() for column in next(reader, [])]
-            for row in reader:
-                if row:
-                    rows.append(row)
-                    lines.append(reader.line_num)
-        except csv.Error as error:
-            raise UserError(f"{name}: line {reader.line_num}: not CSV ({error})") from None
-        if sorted(set(header) - {"source"}) != sorted(wanted) or len(set(header)) < len(header):
-            odd = [c for c in header if c not in [*wanted, "source"]] or [c for c in wanted if c not in header]
-            odd = odd or [c for c in header if header.count(c) > 1]
-            raise UserError(f"{name}: line 1: column {odd[0]}: the columns are {', '.join(wanted)}, each once")
-        for line, row in zip(lines, rows):
-            if len(row) != len(header):
-                raise UserError(f"{name}: line {line}: {len(row)} fields where the header has {len(header)}")
-        if not rows:
+        kind, classes = job.kind, job.spec.classes
+        frame = csv_table.read(job.store.read(path), name, ["item", "worker", *kind.CSV], ["source", "reason"])
+        if frame.empty:
             return no_answers(kind)
-        frame = pd.DataFrame(rows, columns=header, dtype="str").apply(lambda column: column.str.strip())
 
-        def where(row: int) -> str:
-            return f"{name}: line {lines[row]}"
+        def where(line: int) -> str:
+            return f"{name}: line {line}"
 
         items = pd.to_numeric(frame["item"], errors="coerce")
-        unknown = ~items.isin(job.items()["item"])
-        if unknown.any():
-            row = int(unknown.to_numpy().argmax())
-            raise UserError(f"{where(row)}: item: there is no item {frame['item'][row]!r}; it is a line of the input")
-        nobody = frame["worker"] == ""
-        if nobody.any():
-            raise UserError(f"{where(int(nobody.to_numpy().argmax()))}: worker: is empty; say who answered")
+        unknown = ~(items.between(1, job.begun["items"]) & (items % 1 == 0))
+        csv_table.refuse(
+            unknown, where, lambda line: f"item: there is no item {frame['item'][line]!r}; it is a line of the input"
+        )
+        csv_table.refuse(frame["worker"] == "", where, lambda line: "worker: is empty; say who answered")
         frame["item"] = items.astype("int64")
-        labels = kind.read_answers(frame, spec.classes, where)
-        answers = pd.concat([frame[["item", "worker"]], labels[kind.COLUMNS]], axis=1)
-        if boxes:
-            check_inside(answers, job.items(), where)
-            nothing = answers.groupby(["item", "worker"])["class_id"].transform("min") == -1
-            several = answers.groupby(["item", "worker"])["class_id"].transform("size") > 1
-            if (nothing & several).any():
-                row = int((nothing & several).to_numpy()[::-1].argmax())
-                raise UserError(
-                    f"{where(len(answers) - 1 - row)}: class: {frame['worker'].iloc[-1 - row]} says that there is "
-                    "nothing to draw, and more about the same item; take one out"
-                )
-        else:
-            answers = answers.drop_duplicates(["item", "worker"], keep="last")
+        if "reason" not in frame:
+            frame["reason"] = ""
+        given = frame["reason"] == ""
+        csv_table.refuse(
+            ~given & (frame[kind.CSV] != "").any(axis=1),
+            where,
+            lambda line: "reason: there is a label, too; give one of them",
+        )
+        labels = kind.read_answers(frame.loc[given, ["item", "worker", *kind.CSV]], classes, where)
+        answers = frame[["item", "worker", "reason"]].replace({"reason": {"": None}}).join(labels[list(kind.COLUMNS)])
+        kind.check(answers[given], job.items(["item", "width", "height"]), where)
+        answers = one_word(answers, kind, where)
         now = pd.Timestamp(datetime.now(UTC)).as_unit("us")
-        return answers.assign(submitted_at=now, seconds=float("nan"))
+        return as_answers(answers.assign(submitted_at=now), kind)
+
+
+def one_word(answers: pd.DataFrame, kind, where) -> pd.DataFrame:
+    """The last answer of a worker to an item, where one row is an answer; else a reason must stand alone."""
+    pair = ["item", "worker"]
+    if kind.ONE_PER_ITEM:
+        return answers.drop_duplicates(pair, keep="last")
+    several = answers["reason"].notna() & (answers.groupby(pair)["item"].transform("size") > 1)
+    csv_table.refuse(several, where, lambda line: "reason: the worker has more rows about this item; take some out")
+    return answers
 
 
 def in_order(path: str) -> tuple:

@@ -1,59 +1,88 @@
 """Simulated people: they answer with the truth and err as a real crowd does, or repeat answers that were recorded.
 
-Everything about an answer follows from the job's seed, the worker's name and the item's source: run again, in another
+Everything about an answer follows from the job's seed, the worker's name and the item's source. Run again, in another
 order or in other batches, each worker errs the same way on the same item.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
-from io import BytesIO
 from pathlib import PurePosixPath
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
-from roundtruth import kinds, manifest
+from roundtruth import csv_table, manifest
 from roundtruth.draw import uniforms
 from roundtruth.errors import UserError
-from roundtruth.kinds import common
+from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.storage import read_url
+from roundtruth.tables import as_answers, no_answers
+from roundtruth.workforce import Collected, crowds
 
+DESCRIPTION = "simulated people"
+PATHS = ("truth", "answers")
 POOL = 40  # workers; the crowds this was fitted on had 43, 39 and 52
 
 
-class Simulated:
-    """A workforce backend. With `delay`, answers come in one by one over so many seconds; without, all are there at
-    once."""
+class Settings(Strict, title="Simulated"):
+    """People who are simulated from a truth that is known, or whose answers were recorded."""
 
-    LATE = False
+    backend: Literal["simulated"] = Field("simulated", description="People who are simulated.")
+    truth: Address | None = Field(None, description="A manifest with the true label of every item.")
+    answers: Address | None = Field(
+        None, description="Recorded answers to replay, a CSV with the columns item, worker and those of the label."
+    )
+    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(5, description="How many people answer each item.")
+    noise: Annotated[Number, Field(ge=0, le=3)] = Field(
+        1.0, description="0 answers with the truth, 1 errs as a real crowd does."
+    )
+    delay: Annotated[Number, Field(ge=0)] = Field(0.0, description="Seconds until a batch is answered in full.")
+
+    @model_validator(mode="after")
+    def one_source(self):
+        if (self.truth is None) == (self.answers is None):
+            raise ValueError("give either truth (a manifest) or answers (a CSV)")
+        return self
+
+
+class Backend:
+    """With `delay`, answers come in one by one over so many seconds; without, all are there at once."""
 
     def __init__(self, job):
-        self.job = job
-        self.spec = job.spec.workforce
-        self.seed = job.spec.seed
-        self.kind = kinds.get(job.spec.kind)
+        self.job, self.kind = job, job.kind
+        self.spec, self.seed = job.spec.workforce, job.spec.seed
 
-    def post(self, round: int, batch: pd.DataFrame) -> dict:
-        """Take the batch (item, role); a truth or a recording that cannot be used is a UserError here."""
-        self._answers(batch["item"])
-        return {"posted_at": datetime.now(UTC).isoformat(), "items": batch["item"].tolist()}
+    def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
+        """Take the batch. Raises UserError where the truth or the recording cannot be used."""
+        self._answers(items["item"])
+        return {"posted_at": datetime.now(UTC).isoformat(), "items": items["item"].tolist()}
 
-    def collect(self, round: int, batch: pd.DataFrame, posted: dict) -> tuple[pd.DataFrame, bool]:
-        """(answers, done): the answers there are by now, and whether they are all that will ever come."""
-        answers = self._answers(pd.Series(posted["items"], dtype=np.int64))
-        start = pd.Timestamp(posted["posted_at"]).as_unit("us")
+    def collect(self, posted: dict[int, dict]) -> Collected:
+        """The answers that there are by now to the batches that are still open: simulated people are never late."""
+        opened = {round: asked for round, asked in posted.items() if not self.job.has(round, "closed.json")}
+        parts = [self._said(asked) for asked in opened.values()]
+        answers = pd.concat(parts, ignore_index=True) if parts else no_answers(self.kind)
+        there = answers["submitted_at"] <= pd.Timestamp(datetime.now(UTC))
+        return Collected(answers[there], bool(there.all()))
+
+    def truth(self) -> pd.DataFrame | None:
+        """The true labels (item, label columns, confidence), where people are simulated from them."""
+        return self._truth if self.spec.truth is not None else None
+
+    def _said(self, asked: dict) -> pd.DataFrame:
+        """All answers to a batch, also those that are still to come."""
+        answers = self._answers(pd.Series(asked["items"], dtype=np.int64))
         names = answers["worker"], self._source(answers["item"])
+        start = pd.Timestamp(asked["posted_at"]).as_unit("us")
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
-        answers["submitted_at"] = start + after
-        answers["seconds"] = 10.0 * np.exp(common.normals(self.seed, "seconds", *names))
-        answers["batch"] = round
-        now = pd.Timestamp(datetime.now(UTC))
-        there = answers["submitted_at"] <= now
-        return answers[there].reset_index(drop=True), bool(there.all())
+        seconds = 10.0 * np.exp(crowds.normals(self.seed, "seconds", *names))
+        return as_answers(answers.assign(submitted_at=start + after, seconds=seconds), self.kind)
 
     def _source(self, items: pd.Series) -> pd.Series:
-        return items.map(self.job.items().set_index("item")["source"])
+        sources = self.job.items(["item", "source"])
+        return items.map(sources.set_index("item")["source"])
 
     def _answers(self, items: pd.Series) -> pd.DataFrame:
         """All answers to some items: item, worker and the label columns."""
@@ -61,13 +90,24 @@ class Simulated:
             recorded = self._recorded
             return recorded[recorded["item"].isin(items)].reset_index(drop=True)
         known = self._truth[self._truth["item"].isin(items)]
-        about = self.job.items()[["item", "source", "width", "height"]]
+        about = self.job.items(["item", "source", "width", "height"])
         about = about.rename(columns={"width": "picture_width", "height": "picture_height"})  # a box has such names too
         asked = about[about["item"].isin(items)].reset_index(drop=True)
         assigned = assign(asked["source"], self.spec.answers_per_item, self.seed)
         assigned = asked.take(assigned["place"]).assign(worker=assigned["worker"].to_numpy())
         assigned = assigned.merge(known[["item", *self.kind.COLUMNS]], on="item")
-        return self.kind.err(assigned, self.job.spec.classes, self.seed, self.spec.noise)
+        return self._simulated(assigned)
+
+    def _simulated(self, assigned: pd.DataFrame) -> pd.DataFrame:
+        """What the workers say of the items that each was given."""
+        if self.spec.noise == 0:
+            return assigned[["item", "worker", *self.kind.COLUMNS]].reset_index(drop=True)
+        crowd = crowds.get(self.job.spec.kind)
+        if crowd is None:
+            raise UserError(
+                f"workforce: nobody knows how people err in jobs of {self.job.spec.kind}; set noise: 0, at which they do not"
+            )
+        return crowd.simulate_answers(assigned, self.job.spec.classes, self.seed, self.spec.noise)
 
     @cached_property
     def _truth(self) -> pd.DataFrame:
@@ -94,29 +134,26 @@ def assign(sources: pd.Series, count: int, seed: int) -> pd.DataFrame:
 def truth(job) -> pd.DataFrame:
     """The true labels (item, label columns, confidence) of the job's items, from the manifest `workforce.truth`.
 
-    Lines are matched to items by source, else by file name where that is unique on both sides. UserError where an item
-    that people may be asked about has no line.
+    Lines are matched to items by source, else by file name where that is unique on both sides. Raises UserError where an
+    item that people may be asked about has no line.
     """
-    kind, url = kinds.get(job.spec.kind), job.spec.workforce.truth
-    records = list(_readable(lambda: list(manifest.read(url)), url))
-    items = job.items()
+    kind, url = job.kind, job.spec.workforce.truth
+    records = list(manifest.read(url))
+    items = job.items(["item", "source", "failure", "labeled"])
     line = match(items["source"], pd.Series([record.get("source-ref", record.get("source")) for record in records]))
-    asked = items["failure"].isna()
-    if "labeled" in items:
-        asked &= ~items["labeled"]
+    asked = items["failure"].isna() & ~items["labeled"]
     if (asked & (line < 0)).any():
         lost = items.loc[(asked & (line < 0)).idxmax()]
         raise UserError(
             f"{url}: line 1: source-ref: no line is about {lost['source']}, line {lost['item']} of the data"
         )
-    have = line >= 0
-    place = dict(zip(items["item"][have].tolist(), line[have].tolist()))
-    attribute = label_attribute(records, kind.TYPE, url)
+    have = items["item"].to_numpy()[line >= 0]
     return kind.decode(
-        ((item, records[at]) for item, at in place.items()),
-        attribute,
+        [records[at] for at in line[line >= 0].tolist()],
+        have,
+        label_attribute(records, kind.TYPE, url),
         job.spec.classes,
-        lambda item: f"{url}: line {place[item] + 1}",
+        lambda item: f"{url}: line {line[item - 1] + 1}",
     )
 
 
@@ -153,38 +190,26 @@ def recorded(job) -> pd.DataFrame:
 
     Answers to what is no item of the job are left out. Of a worker's several answers to one item the last counts.
     """
-    kind, url = kinds.get(job.spec.kind), job.spec.workforce.answers
-    content = _readable(lambda: read_url(url), url)
-    frame = _readable(
-        lambda: pd.read_csv(BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig"), url
-    )
-    for column in ("item", "worker"):
-        if column not in frame:
-            raise UserError(f"{url}: line 1: field {column}: the column is missing")
-    items = job.items()
+    kind, url = job.kind, job.spec.workforce.answers
+    try:
+        data = read_url(url)
+    except FileNotFoundError:
+        raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
+    frame = csv_table.read(data, url, ["item", "worker", *kind.CSV], ["source"])
+    items = job.items(["item", "source"])
     lines = pd.Series(items["item"].to_numpy(), index=items["item"].astype(str))
     number = frame["item"].map(pd.Series(items["item"].to_numpy(), index=items["source"]))
-    number = number.fillna(frame["item"].str.strip().map(lines))
+    number = number.fillna(frame["item"].map(lines))
     if not number.notna().any():
         raise UserError(f"{url}: line 2: field item: no row is about an item of the data; give its source or its line")
     frame = frame.assign(item=number)[number.notna()].astype({"item": np.int64})
 
-    def where(index: int) -> str:
-        return f"{url}: line {index + 2}"
+    def where(line: int) -> str:
+        return f"{url}: line {line}"
 
-    if (frame["worker"] == "").any():
-        raise UserError(f"{where((frame['worker'] == '').idxmax())}: field worker: empty; name who answered")
-    labels = kind.read_answers(frame, job.spec.classes, where)
+    csv_table.refuse(frame["worker"] == "", where, lambda line: "field worker: empty; name who answered")
+    labels = kind.read_answers(frame[["item", "worker", *kind.CSV]], job.spec.classes, where)
     answers = pd.concat([frame[["item", "worker"]], labels], axis=1)
-    if kind.COLUMNS == ["class_id"]:  # one row an answer
+    if kind.ONE_PER_ITEM:
         answers = answers.drop_duplicates(["item", "worker"], keep="last")
     return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True)
-
-
-def _readable(read: Callable, url: str):
-    try:
-        return read()
-    except FileNotFoundError:
-        raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{url}: line 1: not a CSV file in UTF-8: {str(error).splitlines()[0]}") from None

@@ -26,7 +26,7 @@ def both(test):
     @pytest.mark.parametrize(
         ("merge", "rows"), [(of_votes, st.lists(said, max_size=40)), (of_boxes, st.lists(drawn, max_size=40))]
     )
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(data=st.data())
     def run(merge, rows, data):
         test(merge, data.draw(rows), data.draw(st.sets(st.integers(1, 8))))

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
 
 from infra import local
 from roundtruth.spec import JobSpec
@@ -76,6 +78,13 @@ def until(true: Callable[[], bool], patience: float) -> None:
         time.sleep(0.5)
 
 
+def answer(folder: Path, name: str, items: pd.Series) -> None:
+    """Drop the right answers to some items into a job folder."""
+    rows = pd.DataFrame({"item": items, "worker": "ada", "label": load_digits().target[items - 1]})
+    (folder / "people/answers").mkdir(parents=True, exist_ok=True)
+    rows.to_csv(folder / f"people/answers/{name}.csv", index=False)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The url of a PostgreSQL of our own, from Debian's package. As root it runs as the user postgres."""
@@ -107,11 +116,13 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def servers(request, tmp_path_factory) -> Iterator[Servers]:
-    """On PostgreSQL in the modules that say DATABASE = "postgres", else on SQLite."""
+    """On PostgreSQL in the modules that say DATABASE = "postgres", else on SQLite; with the variables in ENVIRONMENT."""
     folder = tmp_path_factory.mktemp("servers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{TESTS}:{os.environ.get('PYTHONPATH', '')}")  # the workers' learner
         patch.setenv("OMP_NUM_THREADS", "1")
+        for name, value in getattr(request.module, "ENVIRONMENT", {}).items():
+            patch.setenv(name, value)
         if getattr(request.module, "DATABASE", None) == "postgres":
             patch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", request.getfixturevalue("postgres"))
         try:

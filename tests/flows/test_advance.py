@@ -7,7 +7,8 @@ import pytest
 
 from flows import advance as module
 from roundtruth import steps
-from roundtruth.job import Job, begin
+from roundtruth.begin import begin
+from roundtruth.job import Job
 from tests.jobs import go
 
 FILES = {"backend": "files", "answers_per_item": 1}
@@ -70,7 +71,7 @@ def test_answers_that_were_taken_by_a_run_that_died_before_the_batch_was_closed(
 def test_asking_whether_answers_came_changes_nothing(waiting):
     answer(waiting, *waiting.batch(1)["item"])
     before = waiting.store.list()
-    assert steps.answers_came(waiting)
+    assert answers.came(waiting)
     assert waiting.store.list() == before
 
 

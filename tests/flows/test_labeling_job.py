@@ -2,6 +2,7 @@ import pytest
 
 from roundtruth import steps
 from roundtruth.job import Job
+from roundtruth.summary import summarize
 from tests.jobs import cost_of, output, run_job
 
 
@@ -53,9 +54,9 @@ def test_a_flow_that_the_budget_ends_says_what_finishing_would_cost(plan, flow, 
 def test_the_flow_comes_to_what_the_steps_come_to(plan, n, flow, make, tmp_path):
     flow(make(n, plan=plan, target={"quality": 0.8}))
     other = run_job(make(n, plan=plan, target={"quality": 0.8}, output="steps"))
-    assert other.summary()["auto"] > 0
+    assert summarize(other)["auto"] > 0
     assert output(tmp_path / "job") == output(tmp_path / "steps")
-    assert cost_of(Job(str(tmp_path / "job")).summary()) == cost_of(other.summary())
+    assert cost_of(summarize(Job(str(tmp_path / "job")))) == cost_of(summarize(other))
 
 
 def test_unanswered_the_job_and_its_round_end_as_waiting_for_people(flow, make, tmp_path):
@@ -103,7 +104,7 @@ def test_a_mistake_is_a_state_that_says_it(flow, make, tmp_path):
 
 
 def test_a_job_that_another_holds_is_left_alone(flow, make):
-    from roundtruth.job import hold
+    from roundtruth.begin import hold
 
     spec = make(5)
     with hold(spec, "another"):

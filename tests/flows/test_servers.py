@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sklearn.datasets import load_digits
 
 from infra import local
-from roundtruth import plan
+from roundtruth import plans
 from roundtruth.job import Job
-from tests.flows.conftest import until
+from tests.flows.conftest import answer, until
 
 pytestmark = pytest.mark.slow
 DATABASE = "postgres"
@@ -86,15 +85,9 @@ def test_a_job_by_csv_goes_on_when_answers_came(servers, job):
     answer(folder, "rest", pd.Series(range(1, 41)))
     assert f"started: {folder}" in sweep()
     assert servers.runs("labeling-job")[-1]["state_name"] == "Complete"
-    assert plan.state(Job(str(folder))) == "complete"
+    assert plans.state(Job(str(folder))) == "complete"
     assert len((folder / "output/output.manifest").read_text().splitlines()) == 40
     assert "started: none" in sweep()
-
-
-def answer(folder: Path, name: str, items: pd.Series) -> None:
-    rows = pd.DataFrame({"item": items, "worker": "ada", "label": load_digits().target[items - 1]})
-    (folder / "people/answers").mkdir(parents=True, exist_ok=True)
-    rows.to_csv(folder / f"people/answers/{name}.csv", index=False)
 
 
 def test_what_was_killed_is_started_again_and_nothing_is_left_at_the_end(servers):

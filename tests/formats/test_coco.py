@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,8 @@ from PIL import Image
 from roundtruth import formats, manifest
 from roundtruth.errors import UserError
 from roundtruth.formats import coco
-from roundtruth.kinds import object_detection
+from roundtruth.kinds import image_classification, object_detection
+from tests.jobs import read_records
 
 CLASSES = ["cat", "dog"]
 
@@ -33,7 +35,7 @@ def coco_file(tmp_path, **changes) -> str:
 
 
 def read(path: str, kind: str = "object-detection") -> list[dict]:
-    return list(formats.read(path, kind, CLASSES, "label"))
+    return read_records(path, kind, CLASSES)
 
 
 def boxes(record: dict) -> list[list]:
@@ -66,7 +68,7 @@ def test_images_alone_are_enough(tmp_path):
 
 
 def test_real_boxes_are_those_of_the_truth(data):
-    records = list(formats.read(str(data / "birds/annotations.json"), "object-detection", ["Bird"], "label"))
+    records = read_records(str(data / "birds/annotations.json"), "object-detection", ["Bird"])
     truth = list(manifest.read(str(data / "birds/truth.manifest")))
     assert len(records) == len(truth) == 1000
     for record, true in zip(records, truth):
@@ -96,7 +98,7 @@ def test_sizes_that_the_file_lacks_are_the_pictures(tmp_path):
     records = read(coco_file(tmp_path, images=images, annotations=annotations))
     assert records[0]["label"]["image_size"] == [{"width": 64, "height": 48, "depth": 1}]
     assert "image_size" not in records[1]["label"]
-    assert object_detection.decode(enumerate(records), "label", CLASSES, str)["width"].tolist() == [3, 3]
+    assert object_detection.decode(records, np.array([1, 2]), "label", CLASSES, str)["width"].tolist() == [3, 3]
 
 
 def test_pictures_of_one_category_are_classified(tmp_path):
@@ -197,7 +199,7 @@ def test_the_export_is_read_by_pycocotools(tmp_path):
     from pycocotools.coco import COCO
 
     path = str(tmp_path / "out" / "coco.json")
-    coco.write(path, ITEMS, LABELS, CLASSES)
+    coco.write(path, ITEMS, LABELS, object_detection, CLASSES)
     read = COCO(path)
     assert read.getImgIds() == [1, 2, 3], "an item without a label is left out"
     assert [(image["file_name"], image["width"], image["height"]) for image in read.loadImgs([1, 2, 3])] == [
@@ -226,7 +228,7 @@ def test_pycocotools_scores_the_export_against_itself_as_perfect(tmp_path):
     from pycocotools.cocoeval import COCOeval
 
     path = str(tmp_path / "coco.json")
-    coco.write(path, ITEMS, LABELS, CLASSES)
+    coco.write(path, ITEMS, LABELS, object_detection, CLASSES)
     truth = COCO(path)
     score = COCOeval(truth, truth.loadRes(truth.loadAnns(truth.getAnnIds())), "bbox")
     score.evaluate()
@@ -242,7 +244,7 @@ picture = st.none() | st.lists(
 
 
 @given(st.lists(picture, min_size=1, max_size=5), st.sampled_from(["human", "auto"]))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_box_and_every_empty_picture_comes_back(tmp_path, pictures, source):
     count = len(pictures)
     items = pd.DataFrame({"item": range(1, count + 1), "source": [f"{i}.jpg" for i in range(count)]})
@@ -257,20 +259,20 @@ def test_every_box_and_every_empty_picture_comes_back(tmp_path, pictures, source
     seen = items[items["item"].isin(labels["item"])]
     if not len(seen):
         return
-    coco.write(path, items, labels, CLASSES)
+    coco.write(path, items, labels, object_detection, CLASSES)
     records = read(path)
-    back = object_detection.decode(enumerate(records, start=1), "label", CLASSES, str)
+    back = object_detection.decode(records, np.arange(1, len(records) + 1), "label", CLASSES, str)
     assert [record["source-ref"] for record in records] == seen["source"].tolist()
     assert {record["label-metadata"]["human-annotated"] for record in records} == {"no" if source == "auto" else "yes"}
     back["item"] = seen["item"].to_numpy()[back["item"] - 1]
     columns = ["item", *object_detection.COLUMNS, "confidence"]
     pd.testing.assert_frame_equal(back[columns], labels[columns])
     again = str(tmp_path / "again.json")
-    coco.write(again, items, back.assign(source=source), CLASSES)
+    coco.write(again, items, back.assign(source=source), object_detection, CLASSES)
     assert json.loads((tmp_path / "again.json").read_text()) == json.loads((tmp_path / "round.json").read_text())
 
 
 def test_classes_are_no_boxes(tmp_path):
     labels = pd.DataFrame({"item": [1], "class_id": [0], "confidence": [1.0], "source": ["human"]})
     with pytest.raises(UserError, match="--to csv"):
-        coco.write(str(tmp_path / "a.json"), ITEMS, labels, CLASSES)
+        coco.write(str(tmp_path / "a.json"), ITEMS, labels, image_classification, CLASSES)

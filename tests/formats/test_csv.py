@@ -1,15 +1,16 @@
 import csv as stdlib
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from roundtruth import formats
 from roundtruth.errors import UserError
 from roundtruth.formats import csv
 from roundtruth.kinds import image_classification, object_detection
+from tests.jobs import read_records
 
 CLASSES = ["cat", "dog"]
 BOXES, NAMES = "object-detection", "image-classification"
@@ -25,7 +26,7 @@ def table(tmp_path):
 
 
 def read(path: str, kind: str) -> list[dict]:
-    return list(formats.read(path, kind, CLASSES, "label"))
+    return read_records(path, kind, CLASSES)
 
 
 def test_a_column_of_sources_is_enough(table):
@@ -55,7 +56,7 @@ def test_the_rows_of_one_source_are_its_boxes(table, tmp_path):
         ],
     }
     assert "image_size" not in c["label"], "the picture is not there to ask"
-    labels = object_detection.decode(enumerate([a, c]), "label", CLASSES, str)
+    labels = object_detection.decode([a, c], np.array([1, 3]), "label", CLASSES, str)
     assert labels["class_id"].tolist() == [1, 0, 0]
 
 
@@ -71,7 +72,7 @@ def test_cells_may_be_quoted_padded_and_from_a_spreadsheet(table):
         (NAMES, "source,label\n", "empty"),
         (NAMES, "file,label\na,cat\n", "line 1: field file: an unknown column|line 1: field source"),
         (NAMES, "source,lable\na,cat\n", "line 1: field lable: an unknown column"),
-        (NAMES, "source,class\na,cat\n", "line 1: field class: an unknown column in a job of image-classification"),
+        (NAMES, "source,class\na,cat\n", "line 1: field class: an unknown column; the columns are source; there may be label"),
         (NAMES, "source,label,label\na,cat,cat\n", "line 1: field label: the column is there twice"),
         (NAMES, "source,label\na,cat\nb\n", "line 3: 1 cells"),
         (NAMES, "source,label\na,cat\n,dog\n", "line 3: field source: empty"),
@@ -122,7 +123,7 @@ def test_what_is_not_utf8(tmp_path):
 
 
 def labels_of(kind, rows) -> pd.DataFrame:
-    types = {"item": "int64", "class_id": "int64"} | dict.fromkeys(kind.COLUMNS[1:], float) | {"confidence": float}
+    types = {"item": "int64", **kind.COLUMNS, "confidence": float}
     return pd.DataFrame(rows, columns=["item", *kind.COLUMNS, "confidence", "source"]).astype(types)
 
 
@@ -131,7 +132,7 @@ ITEMS = pd.DataFrame({"item": [1, 2, 3], "source": ["a.jpg", "b, c.jpg", "broken
 
 def test_boxes_are_written(tmp_path):
     rows = [(2, -1, 0, 0, 0, 0, 0.5, "human"), (1, 1, 1, 2.25, 3, 4, 0.9, "auto"), (1, 0, 5, 6, 7, 8, 0.8, "auto")]
-    csv.write(str(tmp_path / "out.csv"), ITEMS, labels_of(object_detection, rows), CLASSES)
+    csv.write(str(tmp_path / "out.csv"), ITEMS, labels_of(object_detection, rows), object_detection, CLASSES)
     assert (tmp_path / "out.csv").read_text() == (
         "item,source,class,left,top,width,height,confidence,label_source\n"
         "1,a.jpg,dog,1,2.25,3,4,0.9,auto\n"
@@ -142,7 +143,7 @@ def test_boxes_are_written(tmp_path):
 
 def test_classes_are_written(tmp_path):
     rows = [(2, 0, 1.0, "human"), (1, 1, 0.25, "auto")]
-    csv.write(str(tmp_path / "out.csv"), ITEMS, labels_of(image_classification, rows), CLASSES)
+    csv.write(str(tmp_path / "out.csv"), ITEMS, labels_of(image_classification, rows), image_classification, CLASSES)
     assert (tmp_path / "out.csv").read_text() == (
         'item,source,label,confidence,label_source\n1,a.jpg,dog,0.25,auto\n2,"b, c.jpg",cat,1.0,human\n'
     )
@@ -155,7 +156,7 @@ name = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_siz
 
 
 @given(st.dictionaries(name, picture, min_size=1, max_size=4), st.sampled_from(["human", "auto"]))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exported_boxes_are_read_back(tmp_path, pictures, source):
     rows = []
     for item, drawn in enumerate(pictures.values(), start=1):
@@ -163,25 +164,25 @@ def test_exported_boxes_are_read_back(tmp_path, pictures, source):
     labels = labels_of(object_detection, rows)
     items = pd.DataFrame({"item": range(1, len(pictures) + 1), "source": [f"p/{name}" for name in pictures]})
     path = str(tmp_path / "boxes.csv")
-    csv.write(path, items, labels, CLASSES)
+    csv.write(path, items, labels, object_detection, CLASSES)
     with (tmp_path / "boxes.csv").open(newline="") as file:
         assert [row["source"] for row in stdlib.DictReader(file)] == items["source"].iloc[labels["item"] - 1].tolist()
     records = read(path, BOXES)
     assert [record["source-ref"] for record in records] == items["source"].tolist()
-    back = object_detection.decode(enumerate(records, start=1), "label", CLASSES, str)
+    back = object_detection.decode(records, np.arange(1, len(records) + 1), "label", CLASSES, str)
     pd.testing.assert_frame_equal(back, labels[back.columns])
 
 
 @given(st.dictionaries(name, st.tuples(st.integers(0, 1), sure), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exported_classes_are_read_back(tmp_path, pictures):
     labels = labels_of(
         image_classification, [(i, *label, "human") for i, label in enumerate(pictures.values(), start=1)]
     )
     items = pd.DataFrame({"item": range(1, len(pictures) + 1), "source": list(pictures)})
     path = str(tmp_path / "classes.csv")
-    csv.write(path, items, labels, CLASSES)
+    csv.write(path, items, labels, image_classification, CLASSES)
     records = read(path, NAMES)
-    back = image_classification.decode(enumerate(records, start=1), "label", CLASSES, str)
+    back = image_classification.decode(records, np.arange(1, len(records) + 1), "label", CLASSES, str)
     assert [record["source-ref"] for record in records] == list(pictures)
     pd.testing.assert_frame_equal(back, labels[back.columns])

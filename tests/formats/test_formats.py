@@ -4,9 +4,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from roundtruth import formats, manifest
+from roundtruth import formats, kinds, manifest
 from roundtruth.errors import UserError
 from roundtruth.storage import list_url, open_store, resolve, write_url
+from tests.jobs import read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -23,7 +24,7 @@ def put(url: str, data: bytes = b"x") -> None:
 
 
 def read(data: str) -> list[dict]:
-    return list(formats.read(data, "object-detection", ["cat"], "label"))
+    return read_records(data, "object-detection", ["cat"])
 
 
 def test_a_folder_of_pictures(place):
@@ -88,7 +89,10 @@ def job():
     labels = pd.DataFrame({"item": [1], "class_id": [0], "confidence": [0.5], "source": ["auto"]})
     sides = {"left": 1.0, "top": 2.0, "width": 3.0, "height": 4.0}
     return SimpleNamespace(
-        items=lambda: items, outcome=lambda: labels.assign(**sides), spec=SimpleNamespace(classes=["cat"])
+        items=lambda: items,
+        outcome=lambda: labels.assign(**sides),
+        kind=kinds.get("object-detection"),
+        spec=SimpleNamespace(classes=["cat"]),
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from roundtruth import boxes
 from roundtruth.errors import UserError
 from roundtruth.kinds import object_detection as od
 
@@ -46,7 +47,8 @@ def record(**changed) -> dict:
 
 
 def decode(*records, classes=("cat", "bird")) -> pd.DataFrame:
-    return od.decode(enumerate(records, 1), "label", list(classes), lambda item: f"truth.manifest: line {item}")
+    items = np.arange(1, len(records) + 1)
+    return od.decode(records, items, "label", list(classes), lambda item: f"truth.manifest: line {item}")
 
 
 # -- quality: the rule of the promise
@@ -164,7 +166,7 @@ def test_many_pictures_are_taken_in_blocks(monkeypatch):
         table(*zip(chance.integers(0, 30, 200), np.zeros(200, int), *chance.uniform(1, 50, (4, 200)))) for _ in "ab"
     ]
     whole = od.quality(*tables)
-    monkeypatch.setattr(od, "PAIRS", 50)
+    monkeypatch.setattr(boxes, "PAIRS", 50)
     pd.testing.assert_series_equal(od.quality(*tables), whole)
 
 
@@ -238,7 +240,8 @@ def test_what_is_wrong_is_named_by_line_and_field(line, what):
 
 
 def encode(labels, items, classes=("cat", "bird")) -> list[dict]:
-    return od.encode(labels, items, "label", list(classes), "labeling-job/x", "2026-01-01T00:00:00.000000")
+    written = od.encode(labels, items, "label", list(classes), "labeling-job/x", "2026-01-01T00:00:00.000000")
+    return [json.loads("{" + text + "}") for text in written]
 
 
 def test_a_label_is_written_as_ground_truth_does():
@@ -252,7 +255,14 @@ def test_a_label_is_written_as_ground_truth_does():
     expected["label-metadata"]["class-map"] = {"1": "bird", "0": "cat"}
     assert written == expected
     assert [type(v) for v in written["label"]["annotations"][0].values()] == [int, int, float, int, float]
-    json.dumps(written)
+
+
+def test_a_picture_of_unknown_size_has_no_image_size():
+    items = pd.DataFrame({"item": [1, 2], "width": [0, 9], "height": [0, 8], "depth": [0, 3]})
+    labels = table((1, 0, 1, 2, 3, 4), (2, *NOTHING)).assign(confidence=1.0, source="input")
+    one, other = (line["label"] for line in encode(labels, items))
+    assert one == {"annotations": [{"class_id": 0, "top": 2, "left": 1, "height": 4, "width": 3}]}
+    assert other == {"image_size": [{"width": 9, "height": 8, "depth": 3}], "annotations": []}
 
 
 def test_machines_labels_are_not_human_annotated():
@@ -279,21 +289,22 @@ def test_real_manifests_come_back_as_they_were(data, file, attribute):
     records = [json.loads(line) for line in (data / file).read_text().splitlines()]
     names = {k: v for line in records for k, v in line[f"{attribute}-metadata"]["class-map"].items()}
     classes = [names[k] for k in sorted(names)]
-    labels = od.decode(enumerate(records), attribute, classes, str).assign(source="human")
+    labels = od.decode(records, np.arange(len(records)), attribute, classes, str).assign(source="human")
     sizes = [line[attribute]["image_size"][0] for line in records]
     items = pd.DataFrame(sizes).assign(item=range(len(records)))
     first = records[0][f"{attribute}-metadata"]
     written = od.encode(labels, items, attribute, classes, first["job-name"], first["creation-date"])
-    for line, mine in zip(records, written, strict=True):
+    for line, text in zip(records, written, strict=True):
         line[f"{attribute}-metadata"]["creation-date"] = first["creation-date"]
+        mine = json.loads("{" + text + "}")
         assert mine == {key: line[key] for key in mine}
 
 
 # -- people's CSVs
 
 
-def csv(*rows, columns=("item", "worker", "class", *SIDES)) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(columns), dtype="str")
+def csv(*rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=od.CSV, dtype="str")
 
 
 def read(frame, classes=("cat", "bird")) -> pd.DataFrame:
@@ -301,36 +312,76 @@ def read(frame, classes=("cat", "bird")) -> pd.DataFrame:
 
 
 def test_answers_are_read():
-    labels = read(csv(("1", "w", "bird", "1.5", "2", " 3", "4"), ("2", "w", "", "", "", "", "")))
+    labels = read(csv(("bird", "1.5", "2", "3", "4"), ("", "", "", "", "")))
     assert labels.values.tolist() == [[1, 1.5, 2, 3, 4], [-1, 0, 0, 0, 0]]
-    assert list(labels.columns) == od.COLUMNS
+    assert labels.dtypes.astype(str).to_dict() == od.COLUMNS
 
 
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        (("1", "w", "brid", "1", "2", "3", "4"), "field class: 'brid' is not one of the job's classes (cat, bird)"),
-        (("1", "w", "", "1", "2", "3", "4"), "field class: empty"),
-        (("1", "w", "cat", "x", "2", "3", "4"), "field left: 'x' is not a number"),
-        (("1", "w", "cat", "1", "inf", "3", "4"), "field top: 'inf' is not a number"),
-        (("1", "w", "cat", "1", "2", "", "4"), "field width: '' is not a number"),
-        (("1", "w", "cat", "1", "2", "3", "0"), "field height: the box has no area"),
+        (("brid", "1", "2", "3", "4"), "field class: 'brid' is not one of the job's classes (cat, bird)"),
+        (("", "1", "2", "3", "4"), "field class: empty"),
+        (("cat", "x", "2", "3", "4"), "field left: 'x' is not a number"),
+        (("cat", "1", "inf", "3", "4"), "field top: 'inf' is not a number"),
+        (("cat", "1", "2", "", "4"), "field width: '' is not a number"),
+        (("cat", "1", "2", "3", "0"), "field height: the box has no area"),
     ],
 )
 def test_a_bad_answer_is_named_by_line_and_field(row, what):
     with pytest.raises(UserError) as error:
-        read(csv(("1", "w", "cat", "1", "2", "3", "4"), row))
+        read(csv(("cat", "1", "2", "3", "4"), row))
     assert str(error.value).startswith(f"a.csv: line 3: {what}")
 
 
-def test_columns_are_checked():
-    with pytest.raises(UserError, match="field class: the column is missing"):
-        read(csv(("1", "w", "cat"), columns=("item", "worker", "label")))
-    with pytest.raises(UserError, match="field colour: an unknown column"):
-        read(csv(("1", "w", "cat", "1", "2", "3", "4", "red"), columns=("item", "worker", "class", *SIDES, "colour")))
+def test_labels_are_written_as_answers():
+    labels = table((1, 1, 1.5, 2, 3, 1e-5), (2, *NOTHING), (3, 0, 0.1 + 0.2, 0, 1e22, 7)).drop(columns="item")
+    written = od.write_answers(labels, ["cat", "bird"])
+    assert written.values.tolist() == [
+        ["bird", "1.5", "2", "3", "1e-05"],
+        ["", "", "", "", ""],
+        ["cat", "0.30000000000000004", "0", "10000000000000000000000", "7"],
+    ]
+    pd.testing.assert_frame_equal(read(written), labels)
 
 
-# -- drawing
+# -- what is possible
+
+
+def check(*rows, worker=None) -> None:
+    labels = table(*rows) if worker is None else table(*rows).assign(worker=worker)
+    items = pd.DataFrame({"item": [1, 2], "width": [64, 0], "height": [48, 0]})
+    od.check(labels, items, lambda index: f"a.csv: line {index + 2}")
+
+
+def test_a_box_lies_in_its_picture():
+    check((1, 0, -1, 0, 66, 49), (2, 0, 0, 0, 900, 900), (1, 0, 0, 0, 1, 1))  # a pixel of rounding; an unknown size
+    with pytest.raises(UserError, match=r"line 3: field left: the box reaches from 60 to 70, outside .* width is 64"):
+        check((1, 0, 0, 0, 9, 9), (1, 0, 60, 0, 10, 10))
+    with pytest.raises(UserError, match=r"line 2: field top: the box reaches from -2 to 7, outside .* height is 48"):
+        check((1, 0, 0, -2, 9, 9))
+
+
+def test_who_says_that_there_is_nothing_says_nothing_more():
+    rows = (1, 0, 0, 0, 9, 9), (1, *NOTHING)
+    check(*rows, worker=["ann", "bob"])
+    with pytest.raises(UserError, match="line 3: class: ann says that there is nothing to draw, and more about"):
+        check(*rows, worker="ann")
+    with pytest.raises(UserError, match="line 3: class: an empty class says that there is nothing to draw"):
+        check(*rows)
+
+
+# -- in words and drawn
+
+
+def test_words():
+    rows = table((1, 1, 0, 0, 9, 9), (1, 0, 0, 0, 9, 9), (1, 1, 5, 5, 9, 9))
+    assert od.words(rows, ["cat", "bird"]) == "cat, bird × 2"
+    assert od.words(table((1, *NOTHING)), ["cat", "bird"]) == "nothing"
+
+
+def test_boxes_are_scaled():
+    assert od.scaled(table((1, 1, 2, 4, 6, 8)), 0.5).values.tolist() == [[1, 1, 1, 2, 3, 4]]
 
 
 def test_boxes_are_drawn_in_a_colour_a_class():

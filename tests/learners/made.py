@@ -1,7 +1,9 @@
-"""Pictures that are made up for the learners' tests: easy enough to learn in seconds."""
+"""What the learners' tests are made of: pictures that are learned in seconds, and a backbone's weights."""
 
 import numpy as np
 import pandas as pd
+import torch
+import torchvision
 from PIL import Image
 
 from roundtruth.pictures import Pictures
@@ -47,3 +49,18 @@ def stripes(folder, n: int, seed: int = 0, side: int = 16, colour: bool = False)
         rows.append((i, kind))
     labels = pd.DataFrame(rows, columns=["item", "class_id"])
     return Pictures(pd.DataFrame(items, columns=["item", "url", "width", "height"])), labels
+
+
+def original(seed=0) -> dict:
+    """A random state dict in the names of the original ShuffleNetV2's release, without a classifier."""
+    torch.manual_seed(seed)
+    state = torchvision.models.shufflenet_v2_x0_5(weights=None).state_dict()
+    for name, tensor in state.items():
+        if name.endswith("running_mean"):
+            tensor.normal_(0, 0.1)
+        elif name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+    names = {"conv1.": "first_conv.", ".branch2.": ".branch_main.", ".branch1.": ".branch_proj."}
+    for ours, theirs in names.items():
+        state = {name.replace(ours, theirs): tensor for name, tensor in state.items()}
+    return {name: tensor for name, tensor in state.items() if not name.startswith(("conv5.", "fc."))}

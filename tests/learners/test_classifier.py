@@ -2,15 +2,17 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from roundtruth.learners import classifier
 from roundtruth.learners.classifier import Classifier
 from roundtruth.learners.weights import recognise
-from tests.learners.made import stripes
-from tests.learners.test_weights import original
+from roundtruth.pictures import Pictures
+from tests.learners.made import original, stripes
 
 NAMES = ["lying", "standing", "none"]
 
@@ -155,3 +157,29 @@ def test_temperature():
     target = torch.multinomial(logits.softmax(1), 1, generator=chance)[:, 0]
     assert abs(classifier._temperature(logits, target) - 1) < 0.15
     assert abs(classifier._temperature(3 * logits, target) - 3) < 0.4
+
+
+SIDES = (8, 9, 40, 41, 64, 65, 160, 512)
+
+
+@pytest.mark.parametrize("pretrained", [False, True], ids=["from scratch", "pretrained"])
+@pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
+@pytest.mark.parametrize("side", SIDES)
+def test_pictures_of_every_size_are_learned_from(side, colour, pretrained, tmp_path, monkeypatch):
+    """One step of training, with a few classes and with many; long and narrow pictures are among them."""
+    monkeypatch.setattr(classifier.SETTINGS, "passes", 1)
+    monkeypatch.setattr(classifier.SETTINGS, "grey_passes", 1)
+    monkeypatch.setattr(classifier.SETTINGS, "batch", 4)
+    weights = recognise(original(), "made") if pretrained else None
+    shapes = [(side, side), (side, max(1, side // 16)), (max(1, side // 16), side), (side, side)]
+    chance, rows = np.random.default_rng(side), []
+    for item, (width, height) in enumerate(shapes, 1):
+        noise = chance.integers(0, 256, (height, width, 3 if colour else 1), dtype="uint8")
+        Image.fromarray(noise if colour else np.repeat(noise, 3, 2)).save(tmp_path / f"{item}.png")
+        rows.append((item, str(tmp_path / f"{item}.png"), width, height))
+    pictures = Pictures(pd.DataFrame(rows, columns=["item", "url", "width", "height"]))
+    for classes in (1, 200):
+        labels = pd.DataFrame({"item": pictures.items, "class_id": np.arange(4) % classes})
+        learner = Classifier([str(number) for number in range(classes)], 0, weights)
+        learner.train(pictures, labels)
+        check(learner.predict(pictures), pictures, classes)

@@ -16,8 +16,7 @@ from roundtruth.kinds import object_detection
 from roundtruth.learners import detector
 from roundtruth.learners.detector import Detector
 from roundtruth.learners.weights import recognise
-from tests.learners.made import squares
-from tests.learners.test_weights import original
+from tests.learners.made import original, squares
 
 COLUMNS = ["item", "class_id", "left", "top", "width", "height", "score"]
 
@@ -196,26 +195,35 @@ def test_a_pretrained_backbone_and_many_shapes(tmp_path, short):
     pd.testing.assert_frame_equal(other.predict(pictures), learner.predict(pictures))
 
 
-def test_prefix_quality_is_the_quality_of_each_cut():
-    """Against `kinds.object_detection.quality`, box by box."""
+def test_the_cut_has_the_best_quality(monkeypatch):
+    """Against `kinds.object_detection.quality` at each cut."""
     chance = np.random.default_rng(0)
 
     def some(n):
         corner, size = chance.uniform(0, 60, (n, 2)), chance.uniform(5, 40, (n, 2))
         return np.concatenate([corner, corner + size], 1), chance.integers(0, 2, n)
 
-    def table(boxes, classes):
-        rows = np.column_stack([np.ones(len(boxes)), classes, boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
-        rows = rows if len(rows) else np.array([[1, -1, 0, 0, 0, 0]])
-        return pd.DataFrame(rows, columns=COLUMNS[:6]).astype({"item": "int64", "class_id": "int64"})
+    def table(pictures):
+        rows = [
+            [item, number, *box[:2], *(box[2:] - box[:2]), score]
+            for item, (boxes, classes, scores) in enumerate(pictures)
+            for box, number, score in zip(boxes, classes, scores)
+        ]
+        rows += [[item, -1, 0, 0, 0, 0, 0] for item, (boxes, *_) in enumerate(pictures) if not len(boxes)]
+        return pd.DataFrame(rows, columns=COLUMNS).astype({"item": "int64", "class_id": "int64"})
 
-    for _ in range(40):
-        (found, kinds), (truth, classes) = some(chance.integers(0, 7)), some(chance.integers(0, 5))
-        boxes = {"boxes": found, "classes": kinds, "scores": np.linspace(0.9, 0.1, len(found))}
-        got = detector._prefix_quality(boxes, truth, classes)
-        wanted = [object_detection.quality(table(found[:k], kinds[:k]), table(truth, classes))[1]
-                  for k in range(len(found) + 1)]  # fmt: skip
-        np.testing.assert_allclose(got, wanted, atol=1e-9)
+    monkeypatch.setattr(detector.SETTINGS, "cuts", (0.0, 1.0))
+    cuts = np.linspace(0, 1, 31)
+    for _ in range(10):
+        found = [(*some(n), np.sort(chance.random(n))[::-1]) for n in chance.integers(0, 7, 12)]
+        truth = [some(n) for n in chance.integers(0, 5, 12)]
+        wanted = table([(*one, np.zeros(len(one[0]))) for one in truth])
+        means = []
+        for cut in cuts:
+            kept = [tuple(part[scores >= cut] for part in (boxes, classes, scores)) for boxes, classes, scores in found]
+            means.append(object_detection.quality(table(kept), wanted).mean())
+        best = detector._best_cut([dict(zip(("boxes", "classes", "scores"), one)) for one in found], truth, np.ones(12))
+        assert means[int(np.argmin(np.abs(cuts - best)))] == pytest.approx(max(means))
 
 
 def test_the_cut_is_the_best_one():

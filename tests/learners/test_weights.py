@@ -10,27 +10,13 @@ from torch.nn import functional as F
 from roundtruth.errors import UserError
 from roundtruth.learners import weights
 from roundtruth.learners.backbone import Backbone
+from tests.learners.made import original
 
 
 def save(tmp_path, state) -> str:
     path = tmp_path / "weights.pth"
     torch.save(state, path)
     return str(path)
-
-
-def original(seed=0) -> dict:
-    """A random state dict in the names of the original ShuffleNetV2's release, without a classifier."""
-    torch.manual_seed(seed)
-    state = torchvision.models.shufflenet_v2_x0_5(weights=None).state_dict()
-    for name, tensor in state.items():
-        if name.endswith("running_mean"):
-            tensor.normal_(0, 0.1)
-        elif name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-    names = {"conv1.": "first_conv.", ".branch2.": ".branch_main.", ".branch1.": ".branch_proj."}
-    for ours, theirs in names.items():
-        state = {name.replace(ours, theirs): tensor for name, tensor in state.items()}
-    return {name: tensor for name, tensor in state.items() if not name.startswith(("conv5.", "fc."))}
 
 
 def by_hand(state: dict, rgb: torch.Tensor) -> list[torch.Tensor]:

@@ -6,7 +6,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from roundtruth.report import evidence
-from tests.jobs import run_job
+from tests.jobs import digits, run_job
 
 
 def look_at(score, quality, rest, naive=None) -> evidence.Look:
@@ -83,28 +83,29 @@ def test_the_last_look_is_what_the_plan_saw(plan, make):
         assert look.naive == found["threshold"]
 
 
-def test_what_nobody_answered_is_lost_where_something_is_promised(make_job):
-    job = make_job(kind="image-classification")
-    asked = job.roles(4)
-    job.roles = lambda until: asked  # its first item was asked about, and has no label
-    missing = asked["item"][asked["role"] == "validation"].iloc[0]
-    job.tables["outcome"] = job.tables["outcome"][job.tables["outcome"]["item"] != missing]
-    full = evidence.last_look(job)
-    job.spec.plan = "certified"
-    lost = evidence.last_look(job)
-    assert full is not None
-    assert lost is not None
-    assert set(lost.checked["item"]) - set(full.checked["item"]) == {missing}
-    assert lost.checked.set_index("item")["quality"][missing] == 0.0
-    assert missing not in full.checked["item"].to_numpy()
-    np.testing.assert_array_equal(full.rest, lost.rest)
+@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
+def test_what_nobody_answered_is_lost_where_something_is_promised(plan, begun, tmp_path):
+    truth = digits(tmp_path, 120)
+    rows = [f"{row.item},{who},{row.class_id}" for row in truth.itertuples() if row.item % 3 for who in "abcde"]
+    (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    recorded = {"backend": "simulated", "answers": "answers.csv"}
+    job = run_job(begun("image-classification", 120, plan=plan, workforce=recorded).spec)
+    look = evidence.last_look(job)
+    assert look is not None
+    roles = job.roles(max(job.rounds_with("threshold.json")))
+    drawn = set(roles["item"][roles["role"].isin(["probe", "validation"])])
+    unanswered = {item for item in drawn if item % 3 == 0}
+    assert unanswered
+    lost = look.checked["item"] % 3 == 0
+    if plan == "certified":
+        assert set(look.checked["item"]) == drawn
+        assert set(look.checked["quality"][lost]) == {0.0}
+    else:
+        assert set(look.checked["item"]) == drawn - unanswered
 
 
-def test_before_anything_is_checked_there_is_no_look(make_job):
-    job = make_job()
-    for found in job.tables["threshold"].values():
-        found["checked"] = 0
-    assert evidence.last_look(job) is None
+def test_before_anything_is_checked_there_is_no_look(begun):
+    assert evidence.last_look(begun("object-detection", 5)) is None
 
 
 def ways_of(n: int, human: int, auto: int, cost: float, look: evidence.Look) -> pd.DataFrame:

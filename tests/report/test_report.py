@@ -2,6 +2,7 @@ import base64
 import io
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,11 @@ import pytest
 from PIL import Image
 
 from roundtruth import report, steps
+from roundtruth.job import Job
 from roundtruth.report import evidence
-from tests.jobs import run_job, scripted
+from roundtruth.summary import summarize
+from tests.jobs import digits, files, run_job, scripted, write_lines
+from tests.report.conftest import CLASSES, KINDS, finished_job
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>"
 BROWSER_LOADS = ("src", "href", "srcset", "data", "action", "poster", "background", "formaction", "ping", "cite")
@@ -50,13 +54,15 @@ class Page(HTMLParser):
 
 
 def written(job) -> tuple[Page, dict[str, bytes]]:
-    report.write(job, job.summary())
-    return Page(job.store.files["report/index.html"]), job.store.files
+    """The page, and all files of the report."""
+    report.write(job, summarize(job))
+    found = files(Path(job.address, "report"))
+    return Page(found["index.html"]), found
 
 
 def some_of(job, charts: bool = False, galleries: bool = False) -> Page:
     """The page without the pictures that a test does not look at, which take most of the time."""
-    summary, labels, look = job.summary(), job.outcome(), evidence.last_look(job)
+    summary, labels, look = summarize(job), job.outcome(), evidence.last_look(job)
     shown = report.charts_of(job, summary, labels, look) if charts else []
     return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else [], look).encode())
 
@@ -93,122 +99,140 @@ GALLERIES = {"most-confident-human", "most-confident-auto", "least-confident-aut
 @pytest.mark.parametrize(
     ("kind", "figures"), [("object-detection", {"boxes-per-round"}), ("image-classification", set())]
 )
-def test_finished_job(make_job, kind, figures):
-    job = make_job(kind=kind, human=(4, 16, 20, 20), auto=(0, 0, 0, 20), n=80, state="complete")
-    page, files = written(job)
-    pngs = {f"report/{name}.png" for name in FIGURES | GALLERIES | figures}
-    assert set(files) == pngs | {"report/index.html"}
+def test_finished_job(copied, kind, figures):
+    job = copied(kind)
+    page, found = written(job)
+    pngs = {f"{name}.png" for name in FIGURES | GALLERIES | figures}
+    assert set(found) == pngs | {"index.html"}
     for name in pngs:
-        with Image.open(io.BytesIO(files[name])) as picture:
+        with Image.open(io.BytesIO(found[name])) as picture:
             picture.load()
             assert picture.format == "PNG"
             assert picture.getextrema() not in [(255, 255), ((255, 255),) * 3]
-    assert [decode(image["src"]).format for image in page.images()] == ["PNG"] * len(FIGURES | figures) + ["JPEG"] * 64
+    assert [decode(image["src"]).format for image in page.images()] == ["PNG"] * len(FIGURES | figures) + ["JPEG"] * 72
     assert all(image["alt"] for image in page.images())
-    assert "80 items labeled for $17.20. People labeled 60, the model 20." in page.text
-    assert "People alone would have cost $20.80: 17.3 % saved." in page.text
+    # 80 at $0.26 and 40 at $0.08, against 120 at $0.26
+    assert "120 items labeled for $24.00. People labeled 80, the model 40." in page.text
+    assert "People alone would have cost $31.20: 23.1 % saved." in page.text
     assert "Nothing is promised" in page.text
     check_self_contained(page)
     check_inert(page)
-    assert report.write(job, job.summary()) == {name[7:-4]: files[name] for name in pngs}
+    assert report.write(job, summarize(job)) == {name.removesuffix(".png"): found[name] for name in pngs}
 
 
-def test_alt_texts_hold_the_numbers_of_the_bars(make_job):
-    job = make_job(human=(10, 190, 200, 200, 8), auto=(0, 0, 0, 27, 365), n=1000, side=8, state="complete")
-    page = some_of(job, charts=True)
+def test_alt_texts_hold_the_numbers_of_the_bars(finished):
+    page = some_of(finished["image-classification"], charts=True)
     alts = [image["alt"] for image in page.images()]
-    assert "round 4: people 200, model 27; round 5: people 8, model 365." in alts[0]
-    assert "round 4: people $52.00, model $2.16; round 5: people $2.08, model $29.20." in alts[2]
-    assert "$189.44" in page.text
-    assert "27.1 % saved" in page.text
+    assert alts[0] == (
+        "Round 1: people 10, model 0; round 2: people 14, model 0; round 3: people 24, model 0; "
+        "round 4: people 24, model 40; round 5: people 8, model 0."
+    )
+    assert "round 4: people $6.24, model $3.20; round 5: people $2.08, model $0.00." in alts[1]
 
 
-@pytest.mark.parametrize("kind", ["object-detection", "image-classification"])
-def test_begun_job_has_a_page(make_job, kind):
-    job = make_job(kind=kind, human=(), auto=(), n=20)
-    page, files = written(job)
-    assert set(files) == {"report/index.html"}
+def test_of_many_rounds_the_last_are_in_words():
+    rounds = pd.DataFrame({"round": range(1, 61)})
+    said = report.in_rounds(rounds, rounds["round"] * 2, rounds["round"], str)
+    assert said.startswith("Bars for 60 rounds, of which the last:; round 49: people 98, model 49; ")
+    assert said.endswith("; round 60: people 120, model 60.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_begun_job_has_a_page(begun, kind):
+    page, found = written(begun(kind, 20))
+    assert set(found) == {"index.html"}
     assert "20 items to label; nothing is labeled yet. The job is under way." in page.text
     assert "Nothing to promise yet" in page.text
+    assert "Skill" not in page.text
     assert page.images() == []
     check_self_contained(page)
 
 
-def test_no_auto_labels(make_job):
-    page, files = written(make_job(human=(10,), auto=(0,), n=20, state="waiting", side=16))
-    assert {name for name in files if "confident" in name} == {"report/most-confident-human.png"}
-    assert not {"report/coverage.png", "report/calibration.png"} & set(files)
-    assert "10 of 20 items labeled so far, for $2.60. People labeled 10. 10 items left" in page.text
+def test_people_answered_and_no_model_was_trained(begun, tmp_path):
+    spec = begun("image-classification", 50, workforce={"backend": "files", "answers_per_item": 5}).spec
+    asked = run_job(spec).batch(1)["item"]
+    rows = [f"{item},{who},{item % 10}" for item in asked for who in "abcde"]
+    (tmp_path / "job/people/answers").mkdir()
+    (tmp_path / "job/people/answers/a.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    page, found = written(run_job(spec))
+    assert {name for name in found if "confident" in name} == {"most-confident-human.png"}
+    assert not {"coverage.png", "calibration.png", "quality.png"} & set(found)
+    assert "10 of 50 items labeled so far, for $2.60. People labeled 10. 40 items left" in page.text
 
 
-def test_unknown_truth(make_job):
-    job = make_job()
-    job.tables["truth"] = job.tables["workers"] = None
-    job.facts["measured"] = {"human": None, "auto": None}
-    page, files = written(job)
-    assert "report/quality.png" not in files
-    assert {"report/coverage.png", "report/calibration.png"} <= set(files)
+def test_unknown_truth(begun, tmp_path):
+    """A job whose answers were recorded: nobody knows the truth."""
+    truth = digits(tmp_path, 30)
+    rows = [f"{row.item},{who},{row.class_id}" for row in truth.itertuples() for who in "abcde"]
+    (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    recorded = {"backend": "simulated", "answers": "answers.csv"}
+    page, found = written(run_job(begun("image-classification", 30, workforce=recorded).spec))
+    assert "quality.png" not in found
+    assert {"coverage.png", "calibration.png"} <= set(found)
     assert "measured against the truth" not in page.text
-    assert "Skill" not in page.text
 
 
-@pytest.mark.parametrize("kind", ["object-detection", "image-classification"])
-def test_markup_in_names_is_text(make_job, kind):
-    job = make_job(kind=kind, classes=(EVIL, "dog"), broken=2, state="complete")
-    job.spec.name = job.facts["name"] = job.spec.data = job.spec.learner = EVIL
-    job.facts["weights"] = job.tables["workers"]["worker"] = EVIL
-    job.tables["items"]["source"] = EVIL + job.tables["items"]["source"]
-    job.tables["items"].loc[79, "failure"] = EVIL
-    page, _ = written(job)
+@pytest.mark.parametrize("kind", KINDS)
+def test_markup_in_names_is_text(kind, tmp_path, monkeypatch):
+    """Whatever a user may name: job, dataset, classes, pictures, learner, weights and workers."""
+    named = {"name": EVIL, "classes": [EVIL, *CLASSES[kind][1:]], "learner": EVIL, "picture": EVIL + "{:04d}.png"}
+    job = finished_job(tmp_path / EVIL, monkeypatch, kind, 30, 6, **named)
+    for path in Path(job.address).glob("rounds/*/workers.parquet"):
+        workers = pd.read_parquet(path)
+        workers.loc[workers["skill"].idxmax(), "worker"] = EVIL
+        workers.to_parquet(path)
+    Path(job.address, "weights/origin.json").write_text(json.dumps({"origin": EVIL}))
+    page, _ = written(Job(job.address))
     check_inert(page)
     check_self_contained(page)
-    assert page.text.count("<script>alert(1)</script>") > 20
-    assert any("<script>alert(1)</script>" in image["alt"] for image in page.images())
+    for place in (
+        f"Dataset {tmp_path}/{EVIL}/",
+        f"Classes {EVIL[:39]}",
+        f"Learner scripted:{EVIL}",
+        f"Skill   {EVIL} ",
+    ):
+        assert place in page.text
+    assert f"Backbone weights {EVIL}" in page.text
+    assert any(f"images/{EVIL}" in image["alt"] for image in page.images())
 
 
-def test_a_name_that_is_not_utf8(make_job):
-    job = make_job(human=(4,), auto=(0,), n=8, broken=4, state="stopped")
-    job.spec.name = b"caf\xe9".decode("utf-8", "surrogateescape")
-    page, _ = written(job)
-    assert "caf?" in page.text
-
-
-def test_galleries_hold_the_extremes(make_job):
-    job = make_job(kind="image-classification", human=(30, 30), auto=(0, 40), n=100, side=8, state="complete")
-    labels = job.tables["outcome"]
-    labels["confidence"] = np.random.default_rng(1).permutation(100) / 100
+def test_galleries_hold_the_extremes(finished):
+    job = finished["image-classification"]
+    labels = job.outcome()
     page = some_of(job, galleries=True)
     sure = labels.set_index("item")["confidence"]
     people, model = sure[labels["source"].to_numpy() == "human"], sure[labels["source"].to_numpy() == "auto"]
     expected = [*people.nlargest(24).index, *model.nlargest(24).index, *model.nsmallest(24).index]
     shown = [image["alt"] for image in page.images() if image["alt"].startswith("Item ")]
     assert [int(alt.split(",")[0][5:]) for alt in shown] == expected
-    names = job.spec.classes
-    of_first = labels.loc[labels["item"] == expected[0]].iloc[0]
-    assert shown[0] == (
-        f"Item {expected[0]}, picture-{expected[0]:04d}.png: {names[of_first['class_id']]}, "
-        f"confidence {100 * of_first['confidence']:.1f}\N{NO-BREAK SPACE}%"
-    )
+    for number in (0, 24):
+        of_first = labels.loc[labels["item"] == expected[number]].iloc[0]
+        assert shown[number] == (
+            f"Item {expected[number]}, images/{expected[number]:04d}.png: {of_first['class_id']}, "
+            f"confidence {100 * of_first['confidence']:.1f}\N{NO-BREAK SPACE}%"
+        )
 
 
-def test_unreadable_pictures_are_skipped(make_job, tmp_path):
-    job = make_job(human=(6,), auto=(0,), n=6, side=16, state="complete")
-    (tmp_path / "picture-0002.png").write_bytes(b"no picture")
-    (tmp_path / "picture-0005.png").unlink()
+def test_unreadable_pictures_are_skipped(begun, tmp_path):
+    job = run_job(begun("image-classification", 6).spec)
+    pictures = tmp_path / "images"
+    (pictures / "0002.png").write_bytes(b"no picture")
+    (pictures / "0005.png").unlink()
     page = some_of(job, galleries=True)
     shown = {int(image["alt"].split(",")[0][5:]) for image in page.images() if image["alt"].startswith("Item ")}
     assert shown == {1, 3, 4, 6}
     for i in (1, 3, 4, 6):
-        (tmp_path / f"picture-{i:04d}.png").unlink()
+        (pictures / f"{i:04d}.png").unlink()
     page = some_of(job, galleries=True)
     assert "The pictures could not be read." in page.text
     assert not [image for image in page.images() if image["alt"].startswith("Item ")]
 
 
-def test_workers_at_both_ends(make_job):
-    job = make_job(workers=300, human=(4,), auto=(0,), n=8, side=8)
+def test_workers_at_both_ends(copied):
+    job = copied("image-classification")
+    path = Path(job.address, job.path(max(job.rounds_with("workers.parquet")), "workers.parquet"))
     skill = np.linspace(0.5, 1, 300)
-    job.tables["workers"] = pd.DataFrame({"worker": [f"w{i}" for i in range(300)], "answers": 1234, "skill": skill})
+    pd.DataFrame({"worker": [f"w{i}" for i in range(300)], "answers": 1234, "skill": skill}).to_parquet(path)
     page = some_of(job)
     assert "300 workers" in page.text
     assert (
@@ -220,46 +244,49 @@ def test_workers_at_both_ends(make_job):
     assert "w150 " not in page.text
 
 
-def test_failed_items_are_counted_and_the_first_listed(make_job):
-    page = some_of(make_job(human=(4,), auto=(0,), n=80, side=8, broken=70))
+def test_failed_items_are_counted_and_the_first_listed(begun, tmp_path):
+    digits(tmp_path, 10)
+    there = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, 11)]
+    gone = [{"source-ref": f"gone/{EVIL}.png"}, *({"source-ref": f"gone/{i}.png"} for i in range(2, 71))]
+    write_lines(tmp_path / "input.manifest", there + gone)
+    page = some_of(begun("image-classification", 80))
+    check_inert(page)
     assert "70 items cost nothing; the first 50 are listed." in page.text
-    assert "11 picture-0011.png no file" in page.text
-    assert "60 picture-0060.png no file" in page.text
-    assert "picture-0061.png" not in page.text
+    assert f"11 gone/{EVIL}.png no file" in page.text
+    assert "60 gone/50.png no file" in page.text
+    assert "gone/51.png" not in page.text
 
 
-def test_boxes_are_split_by_who_drew_them(make_job):
-    job = make_job(human=(4, 16, 20, 20), auto=(0, 0, 0, 20), n=80)
-    rows, labels = pd.DataFrame(job.facts["rounds"]), job.outcome()
+def test_boxes_are_split_by_who_drew_them(finished):
+    job = finished["object-detection"]
+    rows, labels = pd.DataFrame(summarize(job)["rounds"]), job.outcome()
     human, auto = report.split_objects(job.spec.kind, rows, labels)
     boxes = labels[labels["class_id"] >= 0]
-    people = boxes[boxes["source"] == "human"].groupby("round").size().reindex([1, 2, 3, 4], fill_value=0)
+    people = boxes[boxes["source"] == "human"].groupby("round").size().reindex([1, 2, 3, 4, 5], fill_value=0)
     assert human.tolist() == people.tolist()
-    assert auto.tolist() == [0, 0, 0, (boxes["source"] == "auto").sum()]
+    assert auto.tolist() == [0, 0, 0, (boxes["source"] == "auto").sum(), 0]
+    assert rows["objects"].sum() == len(boxes) > 120
 
 
-def test_threshold_that_nothing_reached(make_job):
-    job = make_job()
-    job.spec.target.quality = job.facts["target"]["quality"] = 1.1
-    page = some_of(job, charts=True)
+def test_threshold_that_nothing_reached(begun, monkeypatch):
+    wrong = scripted(monkeypatch, lambda trained, items: (np.full(len(items), 10), items / 100))
+    classes = [*"0123456789", "none"]
+    page = some_of(run_job(begun("image-classification", 20, learner=wrong, classes=classes).spec), charts=True)
     assert "there is no naive cut: no threshold reaches the target" in page.text
 
 
-def test_a_million_items_are_sampled(make_job, monkeypatch):
-    job = make_job(kind="image-classification", human=(100,), auto=(0, 200), n=400, side=8)
-    monkeypatch.setattr(report, "SAMPLE", 50)
-    page = some_of(job, charts=True)
+def test_a_million_items_are_sampled(finished, monkeypatch):
+    monkeypatch.setattr(report, "SAMPLE", 30)
+    page = some_of(finished["image-classification"], charts=True)
     quality = next(image["alt"] for image in page.images() if "right" in image["alt"])
-    assert quality.count("50 labels right") == 2
+    assert quality.count("30 labels right") == 2
     assert "A sample is shown." in page.text
 
 
-def test_many_rounds_and_classes(make_job):
-    classes = tuple(f"species {i}" for i in range(1000))
-    job = make_job(human=(2,) * 60, auto=(0, 0) + (1,) * 58, n=200, classes=classes, side=8, state="stopped")
-    page = some_of(job, charts=True)
+def test_of_many_classes_the_first_are_listed(begun):
+    classes = [f"species {i}" for i in range(1000)]
+    page = some_of(begun("image-classification", 2, classes=classes, workforce={"backend": "files"}))
     assert "species 19 and 980 more" in page.text
-    assert all(len(image["alt"]) < 1000 for image in page.images())
 
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
@@ -267,7 +294,7 @@ EASY = {"plan": "certified", "target": {"quality": 0.8}}
 
 def certified_page(job) -> tuple[Page, dict, dict]:
     """The page, the summary and the last look's threshold.json of a job that was run."""
-    summary, pictures = steps.tell(job)
+    summary, pictures = steps.write_report(job)
     assert json.loads(job.store.read("report/summary.json")) == summary
     assert FIGURES - {"quality"} <= set(pictures)
     page = Page(job.store.read("report/index.html"))
@@ -317,8 +344,8 @@ def test_a_job_that_can_promise_nothing_says_why(make, monkeypatch):
     assert "match people's labels" not in page.text
 
 
-def test_the_page_of_the_ground_truth_plan_has_no_certificate(make_job):
-    page = some_of(make_job(state="complete"), charts=True)
+def test_the_page_of_the_ground_truth_plan_has_no_certificate(finished):
+    page = some_of(finished["image-classification"], charts=True)
     assert "Other ways" not in page.text
     assert not [attributes for _, attributes in page.elements if attributes.get("id") == "certificate"]
     assert "The naive cut promises nothing" in page.text

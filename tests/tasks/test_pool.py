@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
 
+from roundtruth.begin import begin
 from roundtruth.errors import UserError
-from roundtruth.job import begin
 from tasks import pool
 
 RESULT = "model/model.pt"

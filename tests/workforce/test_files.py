@@ -2,8 +2,10 @@ import pandas as pd
 import pytest
 
 from roundtruth import steps, workforce
+from roundtruth.begin import begin
 from roundtruth.errors import UserError
-from roundtruth.job import Job, begin
+from roundtruth.job import Job
+from roundtruth.summary import summarize
 from tests.jobs import run_job
 
 
@@ -27,9 +29,9 @@ def open_job(make, tmp_path):
 
 def collect(spec) -> pd.DataFrame:
     job = Job(spec.output)
-    answers, exhausted = workforce.get(job).collect(1, job.batch(1), job.store.read_json("rounds/001/posted.json"))
+    answers, exhausted = workforce.get(job).collect({1: job.read_json("rounds/001/posted.json")})
     assert exhausted is False
-    return answers
+    return answers.reset_index(drop=True)
 
 
 def told(spec) -> str:
@@ -47,7 +49,9 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert asked["source"].tolist() == [f"images/{item:04d}.png" for item in items]
     job = Job(spec.output)
     assert job.store.read_json("rounds/001/posted.json") == {"file": "people/batch-001.csv", "items": items}
-    assert workforce.get(job).post(1, job.batch(1))["items"] == items  # posting twice is posting once
+    again = workforce.get(job).ask(1, job.batch(1).assign(answers=1))
+    assert again["items"] == items  # asking twice is asking once
+    assert tmp_path.joinpath("job/people/batch-001.csv").read_text().count("\n") == len(items) + 1
 
 
 def test_nobody_has_answered(open_job):
@@ -105,14 +109,14 @@ def test_other_files_are_left_alone(open_job):
         ("item,worker,label\n\n\n{0},ann,wolf\n", "a.csv: line 4: field label: 'wolf'"),
         ('item,worker,label\n{0},"a\nb",1\n{0},ann,\n', "a.csv: line 4: field label: ''"),
         ("item,worker,label\n{0},,1\n", "a.csv: line 2: worker: is empty"),
-        ("item,worker,lable\n{0},ann,1\n", "a.csv: line 1: column lable: the columns are item, worker, label"),
-        ("item,worker\n{0},ann\n", "a.csv: line 1: column label: "),
-        ("item,worker,label,note\n{0},ann,1,x\n", "a.csv: line 1: column note: "),
-        ("item,worker,label,label\n{0},ann,1,1\n", "a.csv: line 1: column label: "),
-        ("item;worker;label\n{0};ann;1\n", "a.csv: line 1: column item;worker;label: "),
-        ("", "a.csv: line 1: column item: "),
-        ("item,worker,label\n{0},ann\n", "a.csv: line 2: 2 fields where the header has 3"),
-        ("item,worker,label\n{0},ann,1\n{0}", "a.csv: line 3: 1 fields where the header has 3"),  # half copied
+        ("item,worker,lable\n{0},ann,1\n", "a.csv: line 1: field lable: an unknown column; the columns are item, worker, label"),
+        ("item,worker\n{0},ann\n", "a.csv: line 1: field label: the column is missing"),
+        ("item,worker,label,note\n{0},ann,1,x\n", "a.csv: line 1: field note: an unknown column"),
+        ("item,worker,label,label\n{0},ann,1,1\n", "a.csv: line 1: field label: the column is there twice"),
+        ("item;worker;label\n{0};ann;1\n", "a.csv: line 1: field item;worker;label: an unknown column"),
+        ("", "a.csv: line 1: field item: the column is missing"),
+        ("item,worker,label\n{0},ann\n", "a.csv: line 2: 2 cells, where the header has 3"),
+        ("item,worker,label\n{0},ann,1\n{0}", "a.csv: line 3: 1 cells, where the header has 3"),  # half copied
         ('item,worker,label\n{0},"ann,1\n', "a.csv: line 2: not CSV (unexpected end of data)"),
         (b"item,worker,label\n{0},J\xfcrgen,1\n", "a.csv: line 2: not UTF-8 text"),
         (b"\xff\xfei\x00t\x00e\x00m\x00", "a.csv: line 1: not UTF-8 text"),
@@ -157,13 +161,41 @@ def test_answers_to_items_that_nobody_was_asked_about_wait_for_their_batch(open_
     spec, items, put = open_job()
     others = [item for item in range(1, 31) if item not in items]
     put("a.csv", "item,worker,label\n" + "".join(f"{item},ann,0\n" for item in range(1, 31)))
-    assert collect(spec)["item"].tolist() == items
+    steps.wait(Job(spec.output), 1)
+    assert Job(spec.output).answers(1)["item"].tolist() == items
     job = run_job(spec)
-    assert job.summary()["state"] == "complete"
+    assert summarize(job)["state"] == "complete"
     asked = job.asked()["item"]
     assert set(asked) > set(items)
-    assert job.summary()["answers"] == len(asked) == 30 - len(job.auto_labels())
+    assert summarize(job)["answers"] == len(asked) == 30 - len(job.auto_labels())
     assert set(job.auto_labels()["item"]) <= set(others)
+
+
+def test_a_reason_is_kept_and_paid_but_it_is_no_answer(open_job):
+    spec, items, put = open_job()
+    put("a.csv", f"item,worker,label,reason\n{items[0]},ann,,too dark\n{items[1]},ann,3,\n")
+    assert steps.wait(Job(spec.output), 1)["answered"] == 1
+    answers = Job(spec.output).answers(1)
+    assert answers["reason"].fillna("").tolist() == ["too dark", ""]
+    assert summarize(Job(spec.output))["answers"] == 2
+    steps.stop(Job(spec.output))
+    assert Job(spec.output).labels(1)["item"].tolist() == [items[1]]
+
+
+def test_a_reason_beside_a_label_is_a_mistake(open_job):
+    spec, items, put = open_job()
+    put("a.csv", f"item,worker,label,reason\n{items[0]},ann,3,too dark\n")
+    assert told(spec).startswith("a.csv: line 2: reason: there is a label, too")
+
+
+def test_labels_to_be_reviewed_stand_beside_the_items(open_job, tmp_path):
+    spec, items, _ = open_job()
+    job = Job(spec.output)
+    labels = pd.DataFrame({"item": items[:2], "class_id": [3, 4]})
+    posted = workforce.get(job).ask(9, pd.DataFrame({"item": items[:3], "answers": 1}), labels)
+    shown = pd.read_csv(tmp_path / "job" / posted["file"], dtype=str)
+    assert shown.columns.tolist() == ["item", "source", "label"]
+    assert shown["label"].fillna("").tolist() == ["3", "4", ""]
 
 
 # -- boxes

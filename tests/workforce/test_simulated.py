@@ -9,7 +9,7 @@ import pytest
 from roundtruth import kinds
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
-from roundtruth.workforce.simulated import POOL, Simulated, assign, match, truth
+from roundtruth.workforce.simulated import POOL, Backend, assign, match, truth
 
 CREATED = "2026-01-01T00:00:00.000000"
 BOXES = ["left", "top", "width", "height"]
@@ -42,8 +42,10 @@ def job(tmp_path, kind: str, sources: list[str], seed: int = 0, **workforce):
         workforce={"backend": "simulated", **workforce},
     )  # fmt: skip
     items = pd.DataFrame({"item": range(1, len(sources) + 1), "source": sources, "width": 640, "height": 480})
-    items["failure"] = pd.Series([None] * len(sources), dtype=object)
-    return SimpleNamespace(spec=spec, items=lambda: items)
+    items["failure"], items["labeled"] = pd.Series([None] * len(sources), dtype=object), False
+    return SimpleNamespace(
+        spec=spec, kind=kinds.get(kind), items=lambda columns=None: items, has=lambda round, name: False
+    )
 
 
 def detection(tmp_path, count: int = 30, **workforce):
@@ -69,11 +71,10 @@ def classification(tmp_path, count: int = 30, **workforce):
 
 
 def ask(job, items=None):
-    workforce = Simulated(job)
+    workforce = Backend(job)
     items = job.items()["item"].tolist() if items is None else items
-    batch = pd.DataFrame({"item": items, "role": "probe"})
-    posted = json.loads(json.dumps(workforce.post(1, batch)))
-    return workforce.collect(1, batch, posted)
+    posted = json.loads(json.dumps(workforce.ask(1, pd.DataFrame({"item": items, "answers": 5}))))
+    return workforce.collect({1: posted})
 
 
 @pytest.mark.parametrize("make", [detection, classification])
@@ -93,7 +94,7 @@ def test_answers_are_a_table_of_answers(tmp_path, make):
     one = make(tmp_path)
     answers, _ = ask(one)
     columns = kinds.get(one.spec.kind).COLUMNS
-    assert list(answers.columns) == ["item", "worker", *columns, "submitted_at", "seconds", "batch"]
+    assert list(answers.columns) == ["item", "worker", *columns, "submitted_at", "seconds", "reason", "batch"]
     assert str(answers["submitted_at"].dtype) == "datetime64[us, UTC]"
     assert answers[["item", "class_id", "batch"]].dtypes.eq(np.int64).all()
     assert answers["seconds"].gt(0).all()
@@ -158,13 +159,12 @@ def test_workers_are_different_and_share_the_work_evenly():
 
 def test_with_a_delay_answers_trickle_in(tmp_path):
     one = classification(tmp_path, delay=1000)
-    workforce = Simulated(one)
-    batch = pd.DataFrame({"item": range(1, 31), "role": "probe"})
-    posted = workforce.post(1, batch)
+    workforce = Backend(one)
+    posted = workforce.ask(1, pd.DataFrame({"item": range(1, 31), "answers": 5}))
     now = datetime.now(UTC)
     seen = []
     for ago in (0, 500, 1001):
-        answers, done = workforce.collect(1, batch, posted | {"posted_at": (now - timedelta(seconds=ago)).isoformat()})
+        answers, done = workforce.collect({1: posted | {"posted_at": (now - timedelta(seconds=ago)).isoformat()}})
         seen.append(len(answers))
         assert done == (ago == 1001)
         assert answers["submitted_at"].le(pd.Timestamp(datetime.now(UTC))).all()
@@ -181,7 +181,7 @@ def test_truth_is_matched_by_source_else_by_a_file_name_of_its_own():
 def test_an_item_without_truth_is_named(tmp_path):
     one = classification(tmp_path, count=3)
     items = one.items().assign(source=["0.jpg", "lost.jpg", "2.jpg"])
-    one.items = lambda: items
+    one.items = lambda columns=None: items
     with pytest.raises(UserError, match=r"truth\.manifest.*lost\.jpg") as error:
         ask(one)
     assert "\n" not in str(error.value)
@@ -259,8 +259,9 @@ def test_of_many_recorded_answers_some_are_drawn(tmp_path):
         ("item,label\na.jpg,cat\n", "line 1: field worker: the column is missing"),
         ("item,worker\na.jpg,w1\n", "field label: the column is missing"),
         ("item,worker,label\nz.jpg,w1,cat\n", "field item: no row is about an item"),
-        ("", "line 1: not a CSV file"),
-        ('item,worker,label\n"a', "line 1: not a CSV file"),
+        ("", "line 1: field item: the column is missing"),
+        ('item,worker,label\n"a', "line 2: not CSV"),
+        ('item,worker,label\n"a.jpg","w\n1",cat\nb.jpg,w1,cow\n', "line 4: field label: \'cow\'"),
     ],
 )
 def test_a_recording_that_cannot_be_used_is_named(tmp_path, text, what):

@@ -19,8 +19,7 @@ import pandas as pd
 
 from roundtruth import certify, ledger, select
 from roundtruth.draw import uniforms
-from roundtruth.job import Job
-from roundtruth.spec import Target
+from roundtruth.look import Look
 
 # How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
 # would save less and promise the same.
@@ -43,22 +42,22 @@ HOPE = 0.9, 0.3  # where nothing is expected: losses may turn out to be lower by
 WORTH = 0.02  # of the items: what another round must at least be expected to leave to the model
 
 
-def prepare(job: Job) -> None:
+def prepare(job) -> None:
     """Flip the coins and fix what each look may spend, before anybody is asked."""
-    if job.store.exists("certificate.json"):
+    if job.there("certificate.json"):
         return
     items = askable(job)
     coins = uniforms(job.spec.seed, "coin", items["source"])
-    job.store.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
-    job.store.write_json("certificate.json", planned(job.spec.target, len(items), job.kind.BINARY))
+    job.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
+    job.write_json("certificate.json", planned(job.spec.target, len(items), job.kind.BINARY))
 
 
-def planned(target: Target, items: int, binary: bool) -> dict:
+def planned(target, items: int, binary: bool) -> dict:
     """The ladder for a job's target."""
     return ladder(items, round(1 - target.quality, 12), round(1 - target.confidence, 12), binary)
 
 
-def askable(job: Job) -> pd.DataFrame:
+def askable(job) -> pd.DataFrame:
     items = job.items()
     return items[items.failure.isna() & ~items.labeled]
 
@@ -96,42 +95,42 @@ def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
 # -- where the job stands
 
 
-def fixed(job: Job) -> dict:
-    return job.store.read_json("certificate.json")
+def fixed(job) -> dict:
+    return job.read_json("certificate.json")
 
 
-def stage(job: Job, round: int) -> tuple[int, int] | None:
+def stage(job, round: int) -> tuple[int, int] | None:
     """(t, k) that the batches after the last threshold before this round are for, from 1. None where the last look was
     final, and no higher budget took the job on from there."""
     looked = [r for r in job.rounds_with("threshold.json") if r < round]
     if not looked:
         return 1, 1
-    found = job.threshold(looked[-1]) or {}
+    found = _found(job, looked[-1]) or {}
     following = found["next"]
     if found.get("later") and (job.roles(round).query("round > @looked[-1]")["role"] != "rest").any():
         following = found["later"]
     return tuple(following) if following else None
 
 
-def later(job: Job, round: int) -> tuple[int, int] | None:
+def later(job, round: int) -> tuple[int, int] | None:
     """The stage that the budget kept the last look from going on to, where it now pays for all that this stage asks
     and for as many auto labels as there are."""
     looked = [r for r in job.rounds_with("threshold.json") if r <= round]
-    found = (job.threshold(looked[-1]) or {}) if looked else {}
+    found = (_found(job, looked[-1]) or {}) if looked else {}
     budget = job.spec.budget
     if not found.get("later") or (budget is not None and budget <= found["budget"]):
         return None
     at = tuple(found["later"])
-    afford = ledger.affordable(job, human=True)
+    afford = ledger.affordable(job.spec, ledger.spent(job), human=True)
     return at if afford is None or asks(job, round, at) <= afford else None
 
 
-def asks(job: Job, round: int, at: tuple[int, int]) -> int:
+def asks(job, round: int, at: tuple[int, int]) -> int:
     """How many items the stage `at` asks about that nobody was asked about up to a round."""
     return int(np.isin(np.concatenate(missing(job, round, at)), untouched(job, round)).sum())
 
 
-def ready(job: Job, round: int) -> bool:
+def ready(job, round: int) -> bool:
     """Whether the model of the stage can be made and looked at: all it learns from was asked with this round's batch,
     and all that checks it; somebody answered, and something is left."""
     at = stage(job, round)
@@ -141,23 +140,23 @@ def ready(job: Job, round: int) -> bool:
     return bool(learned and len(untouched(job, round)))
 
 
-def untouched(job: Job, round: int) -> np.ndarray:
+def untouched(job, round: int) -> np.ndarray:
     """The items that no batch up to a round asked about."""
     items = askable(job)["item"]
     return items[~items.isin(job.roles(round)["item"])].to_numpy()
 
 
-def trains(job: Job, round: int) -> bool:
+def trains(job, round: int) -> bool:
     before = [r for r in job.rounds_with("threshold.json") if r < round]
     at = stage(job, round)
-    return ready(job, round) and not (at and before and (job.threshold(before[-1]) or {})["stage"][0] == at[0])
+    return ready(job, round) and not (at and before and (_found(job, before[-1]) or {})["stage"][0] == at[0])
 
 
-def calibrates(job: Job, round: int) -> bool:
+def calibrates(job, round: int) -> bool:
     return ready(job, round)
 
 
-def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
+def to_consolidate(job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
     """The batch and whatever is checked get labels; only training items teach, so that no checked item's label depends
     on another's. Once the last look is made nothing depends on it, and all teach."""
     batch = job.batch(round)
@@ -171,11 +170,11 @@ def merging(job: Job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
 # -- what is asked
 
 
-def next_batch(job: Job, round: int) -> pd.DataFrame:
+def next_batch(job, round: int) -> pd.DataFrame:
     """What the stage still needs; once the last look is made, or none can be, all that is left, the hardest first where
     the budget does not reach for all of it."""
     pool, at = job.pool(), stage(job, round + 1) or later(job, round)
-    afford = ledger.affordable(job, human=True)
+    afford = ledger.affordable(job.spec, ledger.spent(job), human=True)
     train, check = missing(job, round, at) if at else (pool[:0], pool[:0])
     if len(train) + len(check):
         batch = pd.DataFrame(
@@ -193,7 +192,7 @@ def next_batch(job: Job, round: int) -> pd.DataFrame:
     return batch.sort_values("item", ignore_index=True)
 
 
-def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def missing(job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """(train, check): the items that the stage `at` still needs, after the batches up to `round`."""
     t, k = at
     plan, roles, items = fixed(job), job.roles(round), askable(job)["item"].to_numpy()
@@ -206,13 +205,13 @@ def missing(job: Job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.n
         else:
             train = hardest(job, job.model_round(round), want - before)
         train = train[~np.isin(train, have)]
-    coins = job.store.read_table("coins.parquet")
+    coins = job.read_table("coins.parquet")
     below = coins["item"][coins["coin"] < plan["levels"][k - 1]].to_numpy()
     known = roles["item"][roles["role"] != "rest"]  # what was asked without need for a look counts in it as any other
     return train, below[~np.isin(below, np.concatenate([train, known]))]
 
 
-def hardest(job: Job, model: int, size: int) -> np.ndarray:
+def hardest(job, model: int, size: int) -> np.ndarray:
     """Of all that the model was not trained on, whatever their coin, those it is least sure of."""
     return select.least_confident(job.kind.confidence(job.predictions(model)), size)
 
@@ -220,7 +219,7 @@ def hardest(job: Job, model: int, size: int) -> np.ndarray:
 # -- looking and deciding
 
 
-def look(job: Job, round: int) -> dict:
+def _look(job, round: int) -> dict:
     """threshold.json: what the model of the stage may label by what was checked, and what comes next.
 
     `next` is the stage to go on to; `final` where that is none and this threshold is the one that counts.
@@ -231,7 +230,7 @@ def look(job: Job, round: int) -> dict:
     model = job.model_round(round)
     score, drawn, losses = checked(job, round, model)
     binary, p, delta = job.kind.BINARY, plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
-    rest, afford, worth = score[~drawn], ledger.affordable(job, human=False), ledger.auto_pays(job.spec)
+    rest, afford, worth = score[~drawn], ledger.affordable(job.spec, ledger.spent(job), human=False), ledger.auto_pays(job.spec)
     # of what passes only the lower end may be left out; so it ends above all that people were asked about since
     asked = rest[rest.index.isin(job.roles(round)["item"])].max()
     most = len(rest) if np.isnan(asked) else int((rest > asked).sum())
@@ -274,7 +273,7 @@ def look(job: Job, round: int) -> dict:
     following = going_on(paid, count)
     found = {"stage": [t, k], "model": model}
     if job.spec.budget is not None and worth:
-        asking, all_that_passes = ledger.affordable(job, human=True), passing(most)[1]
+        asking, all_that_passes = ledger.affordable(job.spec, ledger.spent(job), human=True), passing(most)[1]
         if count < all_that_passes:
             following = None  # not evidence is lacking but money
         elif count and following and asking is not None and asks(job, round, (following[0], following[1])) > asking:
@@ -310,7 +309,7 @@ def look(job: Job, round: int) -> dict:
     return found
 
 
-def checked(job: Job, round: int, model: int) -> tuple[pd.Series, np.ndarray, np.ndarray]:
+def checked(job, round: int, model: int) -> tuple[pd.Series, np.ndarray, np.ndarray]:
     """(score of each item the model did not learn from, which of them are checked, the losses of those)."""
     score = job.kind.confidence(job.predictions(model))
     roles = job.roles(round)
@@ -324,20 +323,20 @@ def in_order(score: pd.Series, losses: np.ndarray) -> np.ndarray:
     return losses[np.argsort(-score.to_numpy(), kind="stable")]
 
 
-def seen(job: Job, round: int) -> tuple[np.ndarray, int, float]:
+def seen(job, round: int) -> tuple[np.ndarray, int, float]:
     """(losses of the checked items, the surest first, number of items they stand for, the exponent they fall with) at
     a round's look."""
-    found = job.threshold(round)
+    found = _found(job, round)
     assert found
     score, drawn, losses = checked(job, round, found["model"])
     return in_order(score[drawn], losses), len(score), learning(job, round, tuple(found["stage"]))
 
 
-def payable(job: Job, plan: dict, ahead: dict, total: int, at: tuple[int, int]) -> dict[tuple[int, int], float]:
+def payable(job, plan: dict, ahead: dict, total: int, at: tuple[int, int]) -> dict[tuple[int, int], float]:
     """What of `options` the budget pays for: as many auto labels as are left money for after people were asked."""
     if job.spec.budget is None:
         return ahead
-    most = {pair: ledger.affordable(job, human=False, asked=to_ask(plan, total, at, pair)) for pair in ahead}
+    most = {pair: ledger.affordable(job.spec, ledger.spent(job), human=False, asked=to_ask(plan, total, at, pair)) for pair in ahead}
     most = {pair: np.inf if some is None else some for pair, some in most.items()}
     return {pair: min(most[pair], auto) for pair, auto in ahead.items() if most[pair]}
 
@@ -348,7 +347,7 @@ def to_ask(plan: dict, total: int, at: tuple[int, int], pair: tuple[int, int]) -
     return more * (1 - p) + (plan["levels"][pair[1] - 1] - p) * (total - more)
 
 
-def learning(job: Job, round: int, at: tuple[int, int]) -> float:
+def learning(job, round: int, at: tuple[int, int]) -> float:
     """The exponent with which the loss falls: half what the kind's is, half what this job's first and latest model show
     on the items checked of both."""
     (t, _), train = at, fixed(job)["train"]
@@ -418,3 +417,47 @@ def reach(
         proves = rate * place / n * p * total >= np.log(1 / delta)
     passes = proves & (place <= np.ceil(left * n))
     return float(min(place[passes].max(initial=0) / n, left))
+
+
+DESCRIPTION = "`certified` promises the auto labels' quality"
+CERTIFICATE = "holdout"
+FIXED = ("target", "learner")
+
+
+def check_target(target) -> None:
+    if target.quality == 1:
+        raise ValueError(
+            "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
+        )
+
+
+def _found(job, round):
+    path = job.path(round, "threshold.json")
+    return job.read_json(path) if job.there(path) else None
+
+
+def look(job, round):
+    found = _look(job, round)
+    found["provisional"] = True
+    return Look.from_json(found)
+
+
+def model_number(job, round):
+    return (stage(job, round) or (0, 0))[0]
+
+
+def promised(job):
+    last = (_found(job, r) for r in job.rounds_with("auto.parquet"))
+    return any(found and found["final"] and found["threshold"] is not None for found in last) and bool(
+        len(job.auto_labels())
+    )
+
+
+def no_auto_label(job):
+    return "The model labeled nothing."
+
+
+def simulate(spec, kind, items, job, round):
+    from roundtruth.forecast import through_looks
+
+    return tuple(np.array(through_looks(spec, items, kind.BINARY, job, round)).T)

@@ -1,0 +1,113 @@
+"""How often a step reads, lists or writes in the job folder, on jobs of about 3, 10 and 30 rounds.
+
+    python benchmarks/store_operations.py
+
+On S3 each such operation is a request. One JSON line: for each plan, with and without a budget, the number of rounds and
+the largest number of operations of each step. `report` leaves out the writing of the page's pictures into `report/`.
+"""
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
+
+from printed import one_line  # noqa: E402
+
+from roundtruth import plans, steps  # noqa: E402
+from roundtruth.begin import begin  # noqa: E402
+from roundtruth.job import Job  # noqa: E402
+from roundtruth.plans import ground_truth, looks  # noqa: E402
+from roundtruth.spec import JobSpec  # noqa: E402
+from roundtruth.storage import LocalStore  # noqa: E402
+from roundtruth.summary import summarize  # noqa: E402
+from tests.jobs import digits, write_job  # noqa: E402
+
+VERBS = ("read", "list", "exists", "write_once", "replace")
+ITEMS = 300
+
+
+class Counted:
+    """Counts the operations of every store while it is open."""
+
+    def __enter__(self):
+        self.found: Counter[str] = Counter()
+        self.real = {verb: getattr(LocalStore, verb) for verb in VERBS}
+        for verb, real in self.real.items():
+            setattr(LocalStore, verb, self.counting(verb, real))
+        return self
+
+    def counting(self, verb: str, real):
+        def counted(store, path="", *more):
+            self.found[verb] += not path.startswith("report/")
+            return real(store, path, *more)
+
+        return counted
+
+    def __exit__(self, *_):
+        for verb, real in self.real.items():
+            setattr(LocalStore, verb, real)
+
+
+def measure(spec: JobSpec) -> dict:
+    """The rounds of a job, and the most operations of each of its steps."""
+    most: Counter[str] = Counter()
+
+    def step(what: str, call, *arguments):
+        with Counted() as counted:
+            result = call(Job(spec.output), *arguments)
+        most[what] = max(most[what], counted.found.total())
+        return result
+
+    begin(spec)
+    step("select", steps.select, 0)
+    while round := step("next_round", plans.next_round):
+        for verb in ("dispatch", "wait", "consolidate"):
+            step(verb, getattr(steps, verb), round)
+        if step("trains", plans.trains, round):
+            step("train", steps.train, round)
+            step("infer", steps.infer, round)
+        if step("calibrates", plans.calibrates, round):
+            step("calibrate", steps.calibrate, round)
+            step("autolabel", steps.autolabel, round)
+        step("select", steps.select, round)
+        step("report", steps.write_report)
+    step("collect_late", steps.collect_late)
+    step("deliver", steps.deliver)
+    step("report", steps.write_report)
+    step("status", summarize)
+    return {"rounds": Job(spec.output).last_round(), "most": max(most.values()), **dict(most)}
+
+
+def jobs(folder: Path):
+    """(name, spec): a plan, and what makes its job about so many rounds long."""
+    digits(folder, ITEMS)
+    usual, share = looks.SETTINGS[True], ground_truth.SHARE
+    for rounds in (3, 10, 30):
+        for budget in (None, 70.0):
+            name = f"{rounds}, {'a budget' if budget else 'no budget'}"
+            spec = {"output": name, "budget": budget, "workforce": WORKFORCE}
+            ground_truth.SHARE = {3: 0.33, 10: 0.11, 30: 0.035}[rounds]
+            yield f"ground-truth, {name}", spec | {"plan": "ground-truth", "target": {"quality": 1.0}}
+            ground_truth.SHARE = share
+            grow = {3: 1.5, 10: 1.25, 30: 1.07}[rounds]
+            looks.SETTINGS[True] = dataclasses.replace(usual, more_train=grow)
+            quality = 0.8 if rounds == 3 else 0.985
+            yield f"certified, {name}", spec | {"plan": "certified", "target": {"quality": quality}}
+            looks.SETTINGS[True] = usual
+
+
+WORKFORCE = {"backend": "simulated", "truth": "truth.manifest", "noise": 0, "answers_per_item": 3}
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    found = {}
+    with tempfile.TemporaryDirectory() as made:
+        for name, spec in jobs(Path(made)):
+            spec["output"] = f"{name}/job"
+            found[name] = measure(JobSpec.from_file(write_job(Path(made), **spec)))
+    print(one_line(found))

@@ -1,0 +1,1 @@
+SETTINGS = {True: None, False: None}

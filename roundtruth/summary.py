@@ -1,0 +1,97 @@
+"""report/summary.json: how a job stands, in figures."""
+
+import pandas as pd
+
+from roundtruth import ending, ledger, plans
+
+
+def summarize(job) -> dict:
+    """The figures of report/summary.json and of `status --json`."""
+    spec, table, state = job.spec, ledger.rounds(job), plans.state(job)
+    costs = ledger.bill(table["human"], table["answers"], table["auto"], spec.prices)
+    human, auto = int(table["human"].sum()), int(table["auto"].sum())
+    items = job.items(["labeled", "failure"])
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "state": state,
+        "items": len(items),
+        "human": human,
+        "auto": auto,
+        "input": int(items["labeled"].sum()),
+        "failed": failed(job, state),
+        "answers": int(table["answers"].sum()),
+        "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
+        "target": {
+            "quality": spec.target.quality,
+            "confidence": spec.target.confidence,
+            "certificate": spec.target.certificate,
+            "holds": True if plans.promised(job) else None,
+        },
+        "why": ending.why(job, state),
+        "to_finish": ending.to_finish(job, state),
+        "measured": measured(job),
+        "weights": job.weights_origin(),
+        "rounds": rounds(job, table, costs),
+    }
+
+
+def rounds(job, table: pd.DataFrame, costs: pd.DataFrame) -> list[dict]:
+    """One dict a row of `ledger.rounds`; costs: what `ledger.bill` makes of it."""
+    last = len(table) + 1
+    objects = objects_per_round(job, job.human_labels(), last) + objects_per_round(
+        job, job.auto_labels().assign(round=lambda labels: labels["round"] + 1), last
+    )
+    rows = []
+    for row, cost in zip(table.itertuples(), costs.sum(axis=1)):
+        look = job.look(row.round - 1)
+        rows.append(
+            {
+                "round": int(row.round),
+                "human": int(row.human),
+                "auto": int(row.auto),
+                "objects": int(objects.get(row.round, 0)),
+                "cost": round(float(cost), 2),
+                "threshold": look.threshold if look else None,
+                "seconds": seconds(job.seconds(row.round - 1), job.seconds(row.round)),
+            }
+        )
+    return rows
+
+
+def objects_per_round(job, labels: pd.DataFrame, last: int) -> pd.Series:
+    """How many objects the labels of each round hold; index: round, from 0 to `last`."""
+    found = job.kind.objects(labels)
+    of_item = labels.drop_duplicates("item").set_index("item")["round"]
+    return found.groupby(of_item.reindex(found.index)).sum().reindex(range(last + 1), fill_value=0)
+
+
+def seconds(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
+    """What a row of rounds took: the model of the round before, and the people of this one."""
+    other = sum(before.get(step, 0.0) for step in ("calibrate", "autolabel", "select"))
+    other += sum(now.get(step, 0.0) for step in ("dispatch", "wait", "consolidate"))
+    return {
+        "train": round(before.get("train", 0.0), 2),
+        "infer": round(before.get("infer", 0.0), 2),
+        "other": round(other, 2),
+    }
+
+
+def failed(job, state: str) -> int:
+    """Items that will get no label. Until the job has ended, those that nobody can label."""
+    if state in ("complete", "stopped"):
+        return len(job.unlabeled())
+    items = job.items(["labeled", "failure"])
+    return int((items["failure"].notna() & ~items["labeled"]).sum())
+
+
+def measured(job) -> dict:
+    """The mean quality of people's labels and of auto labels against the truth, where there is one."""
+    truth = job.truth()
+    if truth is None:
+        return {"human": None, "auto": None}
+
+    def mean(labels: pd.DataFrame) -> float | None:
+        return round(float(job.kind.quality(labels, truth).mean()), 4) if len(labels) else None
+
+    return {"human": mean(job.human_labels()), "auto": mean(job.auto_labels())}

@@ -1,0 +1,246 @@
+import json
+import shutil
+
+import pytest
+
+from roundtruth.begin import begin, hold
+from roundtruth.errors import Held, UserError
+from roundtruth.job import ITEM, Job, anchored, portable, read_spec
+from roundtruth.spec import JobSpec
+from tests.jobs import go, output, run_job
+
+
+def test_begin_writes_the_spec_the_items_and_what_they_are(make, tmp_path):
+    spec = make(5)
+    (tmp_path / "images/0002.png").write_bytes(b"no picture")
+    (tmp_path / "images/0003.png").unlink()
+    job = begin(spec)
+    assert job.spec == spec
+    assert job.begun["items"] == 5
+    items = job.items([*ITEM, "record"])
+    assert items["item"].tolist() == [1, 2, 3, 4, 5]
+    assert items["source"].tolist() == [f"images/{i:04d}.png" for i in range(1, 6)]
+    assert job.urls(items) == [f"{tmp_path}/images/{i:04d}.png" for i in range(1, 6)]
+    assert items[["width", "height", "depth"]].to_numpy().tolist() == [
+        [8, 8, 1],
+        [0, 0, 0],
+        [0, 0, 0],
+        *[[8, 8, 1]] * 2,
+    ]
+    assert items["failure"].notna().tolist() == [False, True, True, False, False]
+    assert [json.loads(record) for record in items["record"]] == [{"source-ref": s} for s in items["source"]]
+    assert job.pool().tolist() == [1, 4, 5]
+
+
+def test_items_in_shards_are_the_items(make, monkeypatch):
+    monkeypatch.setattr("roundtruth.manifest.SHARD", 7)
+    job = begin(make(20))
+    assert [f"items/{i:04d}.parquet" for i in (1, 2, 3)] == job.listed("items/")
+    assert job.items()["item"].tolist() == list(range(1, 21))
+    job.store._path("items/0002.parquet").unlink()  # as if it had been killed between the shards
+    assert begin(job.spec).items().equals(job.items())
+    assert go(job.address)
+    assert [record["source-ref"] for record in output(job.store._path(""))] == job.items()["source"].tolist()
+
+
+def test_beginning_twice_changes_nothing(make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    begin(spec)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("budget", 3.0),
+        ("target", {"quality": 0.5}),
+        ("prices", {"per_item": 1.0}),
+        ("workforce", {"backend": "simulated", "truth": "truth.manifest", "noise": 1.0}),
+        ("learner", "default"),
+    ],
+)
+def test_what_a_person_may_change_on_the_way_is_amended(key, value, make):
+    first = make(5)
+    begin(first)
+    changed = make(5, **{key: value})
+    job = begin(changed)
+    assert job.spec == changed
+    assert Job(changed.output).spec == changed
+    assert set(job.store.read_json("amendments/0001.json")) == {key}
+    assert read_spec(job.begun["spec"], job.address) == first
+    begin(changed)
+    assert job.listed("amendments/") == ["amendments/0001.json"]
+    assert begin(first).spec == first  # and back
+    assert len(Job(changed.output).listed("amendments/")) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "other"),
+        ("classes", ["a", "b"]),
+        ("attribute", "thing"),
+        ("seed", 1),
+        ("weights", "x.pth"),
+        ("data", "truth.manifest"),
+        ("pool", "gpu"),
+    ],
+)
+def test_what_cannot_change_is_the_users_mistake(key, value, make):
+    spec = make(5)
+    begin(spec)
+    with pytest.raises(UserError, match=rf"^{key}: the job in {spec.output} has .* the job file says .*put it back"):
+        begin(make(5, **{key: value}))
+    assert Job(spec.output).spec == spec
+
+
+@pytest.mark.parametrize("change", ["another line", "another order", "a field"])
+def test_a_dataset_that_changed_is_an_error(change, make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    manifest = tmp_path / "input.manifest"
+    lines = manifest.read_text().splitlines(keepends=True)
+    changed = {
+        "another line": [*lines, '{"source-ref": "more.png"}\n'],
+        "another order": lines[::-1],
+        "a field": ['{"source-ref": "images/0001.png", "a": 1}\n', *lines[1:]],
+    }
+    manifest.write_text("".join(changed[change]))
+    with pytest.raises(UserError, match=rf"^data: {manifest} changed since the job began"):
+        begin(spec)
+    manifest.write_text("".join(lines))
+    begin(spec)
+
+
+def test_a_folder_with_another_picture_is_a_dataset_that_changed(make, tmp_path):
+    spec = make(5, data="images")
+    begin(spec)
+    (tmp_path / "images/notes.txt").write_text("no picture")
+    begin(spec)
+    (tmp_path / "images/new.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    with pytest.raises(UserError, match=r"^data: .* changed since the job began"):
+        begin(spec)
+
+
+def test_a_job_folder_among_the_pictures_is_no_part_of_the_dataset(make, tmp_path):
+    spec = make(3, data=".", output="jobs/one", workforce={"backend": "files"})
+    (tmp_path / "jobs/one/report").mkdir(parents=True)
+    (tmp_path / "jobs/one/report/old.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    job = begin(spec)
+    assert job.items()["source"].tolist() == [f"images/{i:04d}.png" for i in (1, 2, 3)]
+    (tmp_path / "jobs/one/report/new.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    begin(spec)
+
+
+def test_a_mistake_in_the_dataset_leaves_no_job_behind(make, tmp_path):
+    """It can be mended and begun: the mended dataset is not one that changed."""
+    spec = make(3)
+    lines = (tmp_path / "input.manifest").read_text()
+    wrong = {"source-ref": "a.png", "label": 1, "label-metadata": {"type": "groundtruth/object-detection"}}
+    for bad in (lines + lines, lines + '{"source-ref": "../a.png"}\n', lines + json.dumps(wrong) + "\n"):
+        (tmp_path / "input.manifest").write_text(bad)
+        with pytest.raises(UserError, match=r"input.manifest: line 4: "):
+            begin(spec)
+        assert not (tmp_path / "job/job.json").exists()
+    (tmp_path / "input.manifest").write_text(lines)
+    begin(spec)
+
+
+def test_one_holds_the_job(make):
+    spec = make(2)
+    with hold(spec, "the first"):
+        begin(spec)
+        with pytest.raises(Held, match=r"is held by .*@.* pid \d+ \(the first\) since"), hold(spec, "the second"):
+            pytest.fail("two hold the job")
+    with hold(spec, "the second"):
+        pass
+
+
+def test_a_project_that_was_copied_goes_on_in_its_new_place(make, tmp_path):
+    """And nothing in it leads back to the old one."""
+    spec = make(30, target={"quality": 0.8}, workforce={"backend": "files", "answers_per_item": 1}, output="jobs/one")
+    run_job(spec)
+    moved = tmp_path.with_name(f"{tmp_path.name} moved")
+    shutil.copytree(tmp_path, moved)
+    shutil.rmtree(tmp_path)
+    job = Job(str(moved / "jobs/one"))
+    assert job.spec.data == str(moved / "input.manifest")
+    asked = job.asks(1)
+    (moved / "jobs/one/people/answers").mkdir()
+    rows = "".join(f"{item},ann,7\n" for item in asked["item"])
+    (moved / "jobs/one/people/answers/a.csv").write_text(f"item,worker,label\n{rows}")
+    job = run_job(JobSpec.from_file(moved / "job.yaml"))
+    assert job.last_round() == 2
+    assert job.listed("amendments/") == []
+    assert not tmp_path.exists()
+
+
+def test_data_in_another_place_is_an_amendment_where_it_is_the_same(make, tmp_path):
+    begin(make(5))
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(tmp_path / "images", tmp_path / "elsewhere/images")
+    shutil.move(tmp_path / "input.manifest", tmp_path / "elsewhere/input.manifest")
+    spec = make(5, data="elsewhere/input.manifest")
+    job = begin(spec)
+    assert Job(job.address).spec.data == str(tmp_path / "elsewhere/input.manifest")
+    assert job.urls(job.items())[0] == f"{tmp_path}/elsewhere/images/0001.png"
+
+
+@pytest.mark.parametrize(
+    ("path", "address", "kept"),
+    [
+        ("/home/me/cats/input.manifest", "/home/me/cats/jobs/one", "../../input.manifest"),
+        ("/home/me/cats/input.manifest", "/home/me/cats/job", "../input.manifest"),
+        ("/data/cats/input.manifest", "/home/me/cats/jobs/one", "/data/cats/input.manifest"),
+        ("s3://bucket/cats/input.manifest", "s3://bucket/cats/jobs/one", "../../input.manifest"),
+        ("s3://other/cats/input.manifest", "s3://bucket/cats/jobs/one", "s3://other/cats/input.manifest"),
+        ("/data/input.manifest", "s3://bucket/cats/jobs/one", "/data/input.manifest"),
+        ("/input.manifest", "/jobs/one", "/input.manifest"),
+    ],
+)
+def test_paths_beside_the_job_folder_are_kept_relative_to_it(path, address, kept):
+    given = {"data": path, "output": address, "weights": "none", "workforce": {"backend": "simulated", "truth": path}}
+    stored = portable(given, address)
+    assert stored == {
+        "data": kept,
+        "output": ".",
+        "weights": "none",
+        "workforce": {"backend": "simulated", "truth": kept},
+    }
+    assert anchored(stored, address) == given
+
+
+@pytest.mark.parametrize(
+    ("format", "message"),
+    [
+        (None, "an older roundtruth made this job folder.* go on with the version that began the job"),
+        (0, "an older roundtruth made this job folder"),
+        (2, "has the format 2, and this version of roundtruth knows 1; install a newer one"),
+        ("x", "has the format 'x'"),
+    ],
+)
+def test_a_folder_of_another_format_is_refused_in_one_line(format, message, make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    begun = json.loads((tmp_path / "job/job.json").read_text())
+    if format is None:
+        del begun["format"]
+    else:
+        begun["format"] = format
+    (tmp_path / "job/job.json").write_text(json.dumps(begun))
+    for opened in (lambda: Job(spec.output), lambda: begin(spec)):
+        with pytest.raises(UserError, match=message) as refused:
+            opened()
+        assert "\n" not in str(refused.value)
+
+
+def test_a_key_that_this_version_does_not_know_is_refused_in_one_line(make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    begun = json.loads((tmp_path / "job/job.json").read_text())
+    begun["spec"]["review"] = True
+    (tmp_path / "job/job.json").write_text(json.dumps(begun))
+    with pytest.raises(UserError, match=r"job\.json: review: .*go on with the version that began it"):
+        Job(spec.output)
