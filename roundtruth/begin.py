@@ -13,11 +13,9 @@ from roundtruth import formats, kinds, learners, plans
 from roundtruth.errors import UserError, naming
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, open_store, read_url, resolve
+from roundtruth.storage import Lease, Store, open_store, read_url, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
-# A source with one of these may name no file that can be read: a scheme, `..`, a character that no file name has.
-ODD_SOURCE = r"://|\.\.|\x00"
 
 
 class Survey(NamedTuple):
@@ -124,11 +122,7 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
             "take one out"
         )
     base = formats.base(spec.data)
-    for index, source in sources[sources.str.contains(ODD_SOURCE, regex=True)].items():
-        try:
-            resolve(source, base)
-        except UserError as mistake:
-            raise UserError(f"{formats.place(spec.data, index + 1)}: source-ref: {mistake}") from None
+    resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
     return shards
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+AXES = (("left", "right", "width"), ("top", "bottom", "height"))  # where a box starts, where it ends, its length
 SIDES = ["left", "top", "width", "height"]
 
 PAIRS = 4_000_000  # pairs of boxes compared at once: about 500 MB

@@ -35,7 +35,7 @@ from roundtruth import kinds, workforce
 from roundtruth.errors import UserError
 from roundtruth.look import Look
 from roundtruth.spec import JobSpec, paths_in
-from roundtruth.storage import open_store, resolve
+from roundtruth.storage import open_store, resolve_all
 from roundtruth.tables import no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
@@ -126,8 +126,7 @@ class Job:
 
     def urls(self, items: pd.DataFrame) -> list[str]:
         """Where the pictures of some rows of `items` are."""
-        base = self.data_folder
-        return [resolve(source, base) for source in items["source"]]
+        return resolve_all(items["source"], self.data_folder)
 
     @cached_property
     def data_folder(self) -> str:

@@ -80,8 +80,10 @@ def is_text(name: str) -> bool:
 
 def _parsed(data: bytes, path: str, number: int) -> tuple[str, dict]:
     try:
-        text = data.decode("utf-8-sig").strip()
-        record = _DECODER.decode(text)
+        text = data.decode().strip().removeprefix("\ufeff")
+        record, end = _DECODER.raw_decode(text)
+        if end < len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: line {number}: not UTF-8 ({error.reason} at byte {error.start + 1})") from None
     except json.JSONDecodeError as error:

@@ -18,7 +18,7 @@ import posixpath
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -712,6 +712,24 @@ def resolve(source: str, base: str) -> str:
     if path == ".." or path.startswith("../"):
         raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
     return f"{base.rstrip('/')}/{path}"
+
+
+# Of relative sources: what `resolve` would change or refuse, and not merely put below the folder.
+UNUSUAL = r"://|\x00|//|(?:^|/)\.\.?(?:/|$)|/$"
+
+
+def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lambda index: "") -> list[str]:
+    """`resolve` of many sources at once. `where(index)` begins the message about a source that names no file."""
+    relative = ~sources.str.startswith(("/", "s3://"))
+    usual = relative & ~sources.str.contains(UNUSUAL, regex=True)
+    usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)
+    urls = sources.where(~(usual & relative), f"{base.rstrip('/')}/" + sources)
+    for index in sources.index[~usual]:
+        try:
+            urls[index] = resolve(sources[index], base)
+        except UserError as mistake:
+            raise UserError(f"{where(index)}{mistake}") from None
+    return urls.tolist()
 
 
 def _no_other_scheme(address: str) -> None:

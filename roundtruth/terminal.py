@@ -45,6 +45,7 @@ def print_summary(job, summary: dict, amazon: bool = False) -> None:
     from roundtruth.report import words
 
     out, cost, measured, name = console(), summary["cost"], summary["measured"], job.kind.QUALITY_NAME
+    out.print(f"{summary['name']}: {summary['state']}", style="italic")
     out.print(rounds(summary, amazon))
     out.print(
         f"{summary['items']} items: {summary['human']} labeled by people, {summary['auto']} by the model, "
@@ -91,7 +92,7 @@ def rounds(summary: dict, amazon: bool):
         theirs, their_total = amazon_columns()
         shown = {name: shown[name] for name in ("people", "auto", "threshold", "cost")} | theirs
         total |= their_total
-    table = Table(title=f"{summary['name']}: {summary['state']}", title_justify="left")
+    table = Table()
     for name in ("round", *shown):
         table.add_column(name, justify="right")
     for number, row in enumerate(zip_longest(*shown.values(), fillvalue=""), 1):
@@ -142,7 +143,7 @@ def print_comparison(jobs: list) -> None:
     from roundtruth.summary import summarize
 
     summaries, name = [summarize(job) for job in jobs], jobs[0].kind.QUALITY_NAME
-    table = Table(title="The same pictures", title_justify="left")
+    table = Table()
     table.add_column("plan")
     for job in jobs:
         table.add_column(job.spec.plan, justify="right")
@@ -157,6 +158,7 @@ def print_comparison(jobs: list) -> None:
     }
     for row, value in rows.items():
         table.add_row(row, *(value(found) for found in summaries))
+    console().print("The same pictures", style="italic")
     console().print(table)
 
 

@@ -294,7 +294,10 @@ def test_a_command_that_there_is_not(argv, capsys):
 def test_an_export_in_an_unknown_format(make, folder, capsys):
     run_job(make(4))
     assert main(["export", str(folder / "job.yaml"), "--to", "word", str(folder / "x")]) == 2
-    assert capsys.readouterr().err.startswith("--to word: no such format; there are ")
+    err = capsys.readouterr().err
+    assert err.startswith("roundtruth export: argument --to: invalid choice: 'word'")
+    assert "coco" in err
+    assert err.count("\n") == 1
 
 
 def test_a_class_with_markup_in_it_does_not_run_in_the_report(make, folder):

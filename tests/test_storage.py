@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from roundtruth import storage
 from roundtruth.errors import Held, UserError
-from roundtruth.storage import list_url, open_store, open_url, read_url, resolve, write_url
+from roundtruth.storage import list_url, open_store, open_url, read_url, resolve, resolve_all, write_url
 
 pytest_plugins = ["tests.s3"]
 
@@ -635,3 +635,27 @@ def test_no_relative_source_leads_out_of_its_folder(source):
         return
     if not source.startswith("/"):
         assert os.path.commonpath([os.path.normpath(url), "/data/birds"]) == "/data/birds"
+
+
+SOURCES = st.one_of(
+    st.text("ab./:s3\0", min_size=1, max_size=12),
+    st.lists(st.sampled_from(["a", "b.jpg", "..", ".", "", "s3:", "x y"]), min_size=1, max_size=5).map("/".join),
+)
+
+
+@given(st.lists(SOURCES.filter(bool), min_size=1, max_size=8))
+def test_many_sources_are_resolved_as_one_is(sources):
+    table, wrong = pd.Series(sources, dtype="str"), [place for place, source in enumerate(sources) if fails(source)]
+    if wrong:
+        with pytest.raises(UserError, match=f"^{wrong[0]}: "):
+            resolve_all(table, "/data/", lambda index: f"{index}: ")
+    else:
+        assert resolve_all(table, "/data/") == [resolve(source, "/data/") for source in sources]
+
+
+def fails(source: str) -> bool:
+    try:
+        resolve(source, "/data/")
+    except UserError:
+        return True
+    return False

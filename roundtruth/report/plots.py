@@ -1,6 +1,7 @@
 """The report's plots: tables in, PNG bytes out. Figure objects only, no pyplot, so that threads can draw at once."""
 
 import io
+from enum import StrEnum, auto
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,14 @@ DARK = "#9a5200"  # the model's colour where it is text
 FORECAST = "#7a4fa3"
 INK, SOFT, LINE = "#1c2026", "#5a6472", "#e3e6ea"
 SIZE = 9
+
+
+class Side(StrEnum):
+    """Where a text stands."""
+
+    LEFT = auto()
+
+
 FEW = 10  # items of which a mean says little
 
 
@@ -53,7 +62,7 @@ def quality_histogram(quality: dict[str, pd.Series], target: float, name: str) -
         axes.axvline(target, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
         axes.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=1))
-        axes.set_title(f"{NAMES[source]}: mean {values.mean():.2f}", loc="left", size=SIZE, color=INK, weight="bold")
+        axes.set_title(f"{NAMES[source]}: mean {values.mean():.2f}", loc=Side.LEFT, size=SIZE, color=INK, weight="bold")
     panels[0].annotate(
         f"target {target:g}",
         (target, 1),
@@ -263,12 +272,12 @@ def canvas(width: float, height: float, title: str) -> tuple[Figure, Axes]:
 
 
 def suptitle(figure: Figure, title: str) -> None:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=SIZE + 2, color=INK, weight="bold")
+    figure.suptitle(title, x=0.01, ha=Side.LEFT, fontsize=SIZE + 2, color=INK, weight="bold")
 
 
 def style(axes: Axes) -> None:
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(LINE)
+    axes.spines[:].set_visible(False)
+    axes.spines["bottom"].set(visible=True, color=LINE)
     axes.tick_params(length=0, labelsize=SIZE - 1, labelcolor=SOFT)
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -102,7 +102,7 @@ class Backend:
         """What the workers say of the items that each was given."""
         if self.spec.noise == 0:
             return assigned[["item", "worker", *self.kind.COLUMNS]].reset_index(drop=True)
-        crowd = crowds.get(self.job.spec.kind)
+        crowd = crowds.get(self.kind)
         if crowd is None:
             raise UserError(
                 f"workforce: nobody knows how people err in jobs of {self.job.spec.kind}; set noise: 0, at which they do not"

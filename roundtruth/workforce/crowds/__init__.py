@@ -1,21 +1,16 @@
-"""How simulated people err: one module for each kind of label that they can err on, found by the kind's name in CROWDS.
+"""How simulated people err: one module for each kind of label, with the name of the kind's own module.
 
 A module has one function, `simulate_answers`, see `Crowd`.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
 
 from roundtruth.draw import uniforms
-
-CROWDS = {
-    "image-classification": "roundtruth.workforce.crowds.image_classification",
-    "object-detection": "roundtruth.workforce.crowds.object_detection",
-}
-
 
 class Crowd(Protocol):
     def simulate_answers(self, assigned: pd.DataFrame, classes: list[str], seed: int, noise: float) -> pd.DataFrame:
@@ -29,9 +24,10 @@ class Crowd(Protocol):
         ...
 
 
-def get(kind: str) -> Crowd | None:
-    """The crowd for a kind of label; None where nobody has said how people err on it."""
-    return cast(Crowd, import_module(CROWDS[kind])) if kind in CROWDS else None
+def get(kind) -> Crowd | None:
+    """The crowd for a kind's module: the one of the same name in here. None where nobody knows how people err on it."""
+    name = f"{__name__}.{kind.__name__.rpartition('.')[2]}"
+    return cast(Crowd, import_module(name)) if find_spec(name) else None
 
 
 def normals(seed: int, what: str, *columns) -> np.ndarray:

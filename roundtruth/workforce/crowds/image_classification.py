@@ -21,10 +21,10 @@ def simulate_answers(assigned: pd.DataFrame, classes: list[str], seed: int, nois
     mistaken for, and every item has one wrong class that tempts most people. The numbers are fitted to CIFAR-10N's
     answers, and the spread of skill to Mechanical Turk's: docs/simulated-workforce.md.
     """
-    answers = assigned[["item", "worker", "class_id"]].reset_index(drop=True)
+    answers = assigned.filter(["item", "worker", "class_id"], axis=1).reset_index(drop=True)
     if noise == 0 or len(classes) == 1:
         return answers
-    truth = answers["class_id"].to_numpy(np.int64)
+    truth = answers.class_id.to_numpy(np.int64)
     who, what = hashed(assigned["worker"]), hashed(assigned["source"])
     skill = SKILL + SKILL_SPREAD * normals(seed, "skill", who)
     skill = np.where(uniforms(seed, "guesser", who) < GUESSERS, -2.0, skill)
@@ -40,5 +40,4 @@ def simulate_answers(assigned: pd.DataFrame, classes: list[str], seed: int, nois
     tempting = np.where(uniforms(seed, "own", what) < ALIKE, alike, another(uniforms(seed, "tempting", what)))
     any_other = another(uniforms(seed, "any", who, what))
     error = np.where(uniforms(seed, "tempted", who, what) < TEMPTED, tempting, any_other)
-    answers["class_id"] = np.where(wrong, error, truth)
-    return answers
+    return answers.assign(class_id=np.where(wrong, error, truth))

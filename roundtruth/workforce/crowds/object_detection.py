@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from roundtruth.boxes import SIDES
+from roundtruth.boxes import AXES, SIDES
 from roundtruth.draw import uniforms
 from roundtruth.workforce.crowds import hashed, normals
 
@@ -32,7 +32,7 @@ def simulate_answers(assigned: pd.DataFrame, classes: list[str], seed: int, nois
     table = assigned.reset_index(drop=True)
     if noise == 0:
         return table[["item", "worker", "class_id", *SIDES]]
-    drawn = _misdrawn(table[table["class_id"] >= 0], classes, seed, noise)
+    drawn = _misdrawn(table[table.class_id >= 0], classes, seed, noise)
     alone = table[["item", "source", "worker", "picture_width", "picture_height"]].drop_duplicates(["item", "worker"])
     answers = pd.concat([drawn, _imagined(alone, len(classes), seed, noise)], ignore_index=True)
     empty = alone.loc[
@@ -62,12 +62,12 @@ def _misdrawn(table: pd.DataFrame, classes: list[str], seed: int, noise: float) 
     unit = noise * UNIT * picture * (part / 0.125) ** GROWTH
     swell = SWELL * unclear * bell("swell", what, number)  # how much larger all take the object to be
     outward = {}
-    for side in ("left", "top", "right", "bottom"):
+    for side in (side for start, end, _ in AXES for side in (start, end)):
         habit = MARGIN + HABIT * bell(f"habit {side}", who)
         shared = swell + SHARED * unclear * bell(f"shared {side}", what, number)
         outward[side] = unit * (habit + shared + OWN * loose * slip * bell(f"own {side}", who, what, number))
     box = {}
-    for start, end, length in (("left", "right", "width"), ("top", "bottom", "height")):
+    for start, end, length in AXES:
         true, extent, limit = (table[c].to_numpy(float) for c in (start, length, f"picture_{length}"))
         # a side may come in by 40 % of the box, so that something is left of it, and out to the picture's edge
         low = np.maximum(true - np.maximum(outward[start], -0.4 * extent), 0)
@@ -79,13 +79,13 @@ def _misdrawn(table: pd.DataFrame, classes: list[str], seed: int, noise: float) 
     )
     odds = noise * (odds + OVERLOOKED)
     seen = uniforms(seed, "seen", who, what, number) >= odds / (1 + odds)
-    result = table[["item", "worker"]].assign(class_id=table["class_id"].to_numpy(np.int64), **box)
+    result = table[["item", "worker"]].assign(class_id=table.class_id.to_numpy(np.int64), **box)
     if len(classes) > 1:
         mistaken = uniforms(seed, "mistaken", who, what, number) < min(1.0, noise * MISTAKEN)
         own, common_one = uniforms(seed, "as own", who, what, number), uniforms(seed, "as all", what, number)
         shift = np.where(uniforms(seed, "as", who, what, number) < 0.7, common_one, own) * (len(classes) - 1)
-        wrong = (result["class_id"] + 1 + np.floor(shift).astype(np.int64)) % len(classes)
-        result["class_id"] = np.where(mistaken, wrong, result["class_id"])
+        wrong = (result.class_id + 1 + np.floor(shift).astype(np.int64)) % len(classes)
+        result = result.assign(class_id=np.where(mistaken, wrong, result.class_id))
     return result.loc[seen, ["item", "worker", "class_id", *SIDES]]
 
 
