@@ -20,7 +20,7 @@ FAILED = 50  # failed items that are listed
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot: its name, what it shows in words for who cannot see it, and a sentence below it."""
+    """A plot: its name, what it shows in words (for those who cannot see it), and a sentence below it."""
 
     name: str
     group: str  # "rounds", "money" or "quality"

@@ -117,7 +117,7 @@ def promised(summary: dict, quality_name: str) -> str:
 
 
 def promise(summary: dict, quality_name: str, confidence: float, look: dict | None = None) -> tuple[str, str]:
-    """What is promised of the auto labels, and what is not: a few words, and a plain sentence for who pays.
+    """What is promised of the auto labels, and what is not: a few words, and a plain sentence.
 
     look: the threshold.json of the certified plan's last look, once it is made.
     """
@@ -186,8 +186,8 @@ def certificate(look: dict, quality_name: str, delta: float, labeled: bool) -> s
         if look["binary"]:
             wrong = round((1 - look["quality"]) * look["above"])
             estimate += f", {count(wrong)} of them wrong"
-        estimate += " (an estimate; promised is the target only)"
-    took = ", and these the model labeled" if labeled else ""
+        estimate += " (an estimate; only the target is promised)"
+    took = ", and the model labeled these" if labeled else ""
     return (
         f"{said}, {count(look['above'])} of them at or above the threshold {look['threshold']:.6g}{estimate}{evidence}"
         f"; of the items not drawn {count(look['auto'])}, {percent(look['coverage'])}, are at or above it{took}."
@@ -196,8 +196,8 @@ def certificate(look: dict, quality_name: str, delta: float, labeled: bool) -> s
 
 SCOPE = (
     "The promise is about people's consolidated label of an item, not about a truth beyond it; about the mean over the "
-    "auto labels, not each of them or each class; and about this finite pool of items, not others like them. Random "
-    "are the coins alone; fixed are the dataset, the model and what people say of an item."
+    "auto labels, not each of them or each class; and about this finite pool of items, not others like them. Only "
+    "the coins are random; the dataset, the model and what people say about an item are fixed."
 )
 RECOMPUTE = (
     ("docs/recompute_certificate.py", "recomputes it from the job folder's files alone"),
