@@ -39,14 +39,14 @@ def answered(job, round: int) -> int:
 
 
 def close(job, round: int, how: str) -> None:
-    """End the round's batch, `how` being "complete" or "expired": the answers there are now count, later ones do not."""
+    """End the round's batch: the answers there are now count, later ones do not. how: "complete" or "expired"."""
     files = len(job.listed(job.path(round, "answers/")))
     closed = {"how": how, "files": files, "at": datetime.now(UTC).isoformat(timespec="seconds")}
     job.write_json(job.path(round, "closed.json"), closed)
 
 
 def news(job) -> tuple[pd.DataFrame, bool]:
-    """The answers that the job folder does not have yet, each with its round as `batch`, and whether no more will come."""
+    """The answers that the job folder does not have yet, with their round as `batch`; whether no more will come."""
     posted = {round: job.read_json(job.path(round, "posted.json")) for round in job.rounds_with("posted.json")}
     brought, exhausted = workforce.get(job).collect(posted)
     brought = as_answers(brought, job.kind)

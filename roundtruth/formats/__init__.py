@@ -45,8 +45,8 @@ def modules() -> list[Any]:
 def read(data: str, kind: kinds.Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
     """The dataset at a local path or s3:// url, in its own order.
 
-    A record has `source-ref` and, where the item came with a label, `attribute` and its metadata as `kind` encodes them.
-    Raises UserError, which names file, line and field.
+    A record has `source-ref` and, where the item came with a label, `attribute` and its metadata as `kind` encodes
+    them. Raises UserError, which names file, line and field.
     """
     return recognised(data).read(data, kind, classes, attribute)
 

@@ -1,8 +1,8 @@
 """Who answers: one module a backend, found by its name in the job file (`workforce: {backend: NAME, ...}`).
 
 A module has
-    Settings     what the job file says of this backend, a `roundtruth.settings.Strict` with `backend` and `answers_per_item`
-    PATHS        which of these are paths: relative ones are relative to the job file
+    Settings     a `roundtruth.settings.Strict` with the keys of the job file: `backend`, `answers_per_item` and its own
+    PATHS        which of these keys are paths: relative ones are relative to the job file
     DESCRIPTION  who answers, in a few words
     Backend      a class that does what `Workforce` lists
 """
@@ -45,9 +45,9 @@ class Workforce(Protocol):
     def collect(self, posted: dict[int, dict]) -> Collected:
         """Whatever anybody said by now, about any round; `posted` has what `ask` returned, by round.
 
-        It may bring everything each time, or only what is new. The job finds the round by the item. Of a worker's several
-        answers to an item the newest counts. An answer says who gave it and when, how many active seconds it took (NaN:
-        unknown), and has a reason in place of a label where a person could not tell.
+        It may bring everything each time, or only what is new. The job finds the round by the item. Of a worker's
+        several answers to an item the newest counts. An answer says who gave it and when, how many active seconds it
+        took (NaN: unknown), and has a reason in place of a label where a person could not tell.
         """
         ...
 

@@ -105,7 +105,8 @@ class Backend:
         crowd = crowds.get(self.kind)
         if crowd is None:
             raise UserError(
-                f"workforce: nobody knows how people err in jobs of {self.job.spec.kind}; set noise: 0, at which they do not"
+                f"workforce: nobody knows how people err in jobs of {self.job.spec.kind}; set noise: 0, "
+                "at which they do not"
             )
         return crowd.simulate_answers(assigned, self.job.spec.classes, self.seed, self.spec.noise)
 
@@ -134,8 +135,8 @@ def assign(sources: pd.Series, count: int, seed: int) -> pd.DataFrame:
 def truth(job) -> pd.DataFrame:
     """The true labels (item, label columns, confidence) of the job's items, from the manifest `workforce.truth`.
 
-    Lines are matched to items by source, else by file name where that is unique on both sides. Raises UserError where an
-    item that people may be asked about has no line.
+    Lines are matched to items by source, else by file name where that is unique on both sides. Raises UserError where
+    an item that people may be asked about has no line.
     """
     kind, url = job.kind, job.spec.workforce.truth
     records = list(manifest.read(url))

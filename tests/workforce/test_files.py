@@ -109,7 +109,10 @@ def test_other_files_are_left_alone(open_job):
         ("item,worker,label\n\n\n{0},ann,wolf\n", "a.csv: line 4: field label: 'wolf'"),
         ('item,worker,label\n{0},"a\nb",1\n{0},ann,\n', "a.csv: line 4: field label: ''"),
         ("item,worker,label\n{0},,1\n", "a.csv: line 2: worker: is empty"),
-        ("item,worker,lable\n{0},ann,1\n", "a.csv: line 1: field lable: an unknown column; the columns are item, worker, label"),
+        (
+            "item,worker,lable\n{0},ann,1\n",
+            "a.csv: line 1: field lable: an unknown column; the columns are item, worker, label",
+        ),
         ("item,worker\n{0},ann\n", "a.csv: line 1: field label: the column is missing"),
         ("item,worker,label,note\n{0},ann,1,x\n", "a.csv: line 1: field note: an unknown column"),
         ("item,worker,label,label\n{0},ann,1,1\n", "a.csv: line 1: field label: the column is there twice"),

@@ -261,7 +261,7 @@ def test_of_many_recorded_answers_some_are_drawn(tmp_path):
         ("item,worker,label\nz.jpg,w1,cat\n", "field item: no row is about an item"),
         ("", "line 1: field item: the column is missing"),
         ('item,worker,label\n"a', "line 2: not CSV"),
-        ('item,worker,label\n"a.jpg","w\n1",cat\nb.jpg,w1,cow\n', "line 4: field label: \'cow\'"),
+        ('item,worker,label\n"a.jpg","w\n1",cat\nb.jpg,w1,cow\n', "line 4: field label: 'cow'"),
     ],
 )
 def test_a_recording_that_cannot_be_used_is_named(tmp_path, text, what):
