@@ -1,5 +1,6 @@
 import pytest
 
+from roundtruth.look import Look
 from roundtruth.report import words
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -62,7 +63,7 @@ NOTHING = BOXES | {"threshold": None, "above": 0, "quality": None, "coverage": 0
 
 
 def test_the_certificate_in_a_sentence_for_a_statistician():
-    said = words.certificate(BOXES, "mean IoU", 0.05, True).replace(NBSP, " ")
+    said = words.certificate(Look.from_json(BOXES), "mean IoU", 0.05, True).replace(NBSP, " ")
     assert said == (
         "Rule \u201ccoin\u201d, look (2, 1) with δ = 0.03 of the 0.05 that all looks together may spend: each "
         "item that the model did not learn from was drawn by a coin of its own with probability 0.1825; 172 "
@@ -72,11 +73,11 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
         "or above it, and the model labeled these."
     )
     walk = BOXES | {"rule": "walk", "binary": True, "log_e": None, "above": 100, "quality": 0.97}
-    said = words.certificate(walk, "accuracy", 0.05, True)
+    said = words.certificate(Look.from_json(walk), "accuracy", 0.05, True)
     assert "an accuracy of 0.9700, 3 of them wrong" in said
     assert "e-value" not in said
-    assert "the model labeled" not in words.certificate(BOXES, "mean IoU", 0.05, False)
-    said = words.certificate(NOTHING, "mean IoU", 0.05, False)
+    assert "the model labeled" not in words.certificate(Look.from_json(BOXES), "mean IoU", 0.05, False)
+    said = words.certificate(Look.from_json(NOTHING), "mean IoU", 0.05, False)
     assert "at or above" not in said
     assert "2.500" in said
     assert said.endswith("; no cut passed.")
@@ -94,7 +95,7 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
 )
 def test_where_nothing_can_be_promised_it_is_said_what_would_have_done(found, said):
     summary = {"target": {"quality": 0.6, "certificate": "holdout", "holds": None}, "auto": 0, "state": "complete"}
-    title, sentence = words.promise(summary, "mean IoU", 0.95, NOTHING | found)
+    title, sentence = words.promise(summary, "mean IoU", 0.95, Look.from_json(NOTHING | found))
     assert title == "Nothing can be promised"
     assert said in sentence
     assert ("checked item" in sentence) == (found.get("checked", 1) > 0)
