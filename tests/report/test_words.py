@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from roundtruth.look import Look
@@ -55,29 +58,29 @@ def test_the_promise_in_a_sentence_for_who_pays():
     )
 
 
-BOXES = {
-    "stage": [2, 1], "rule": "coin", "checked": 172, "above": 131, "threshold": 0.7123456789, "quality": 0.78125,
-    "binary": False, "drawn": 0.18254, "delta": 0.03, "coverage": 0.93, "log_e": 4.25, "auto": 771,
-}  # fmt: skip
-NOTHING = BOXES | {"threshold": None, "above": 0, "quality": None, "coverage": 0.0, "auto": 0, "log_e": 2.5}
+BOXES = Look(
+    threshold=0.7123456789, rule="coin", checked=172, above=131, quality=0.78125, provisional=True, stage=(2, 1),
+    binary=False, drawn=0.18254, delta=0.03, coverage=0.93, log_e=4.25, auto=771,
+)  # fmt: skip
+NOTHING = replace(BOXES, threshold=None, above=0, quality=None, coverage=0.0, auto=0, log_e=2.5)
 
 
 def test_the_certificate_in_a_sentence_for_a_statistician():
-    said = words.certificate(Look.from_json(BOXES), "mean IoU", 0.05, True).replace(NBSP, " ")
+    said = words.certificate(BOXES, "mean IoU", 0.05, True).replace(NBSP, " ")
     assert said == (
         "Rule \u201ccoin\u201d, look (2, 1) with δ = 0.03 of the 0.05 that all looks together may spend: each "
         "item that the model did not learn from was drawn by a coin of its own with probability 0.1825; 172 "
         "items were drawn and labeled by people blind to the model, 131 of them at or above the threshold "
-        "0.712346 with a mean IoU of 0.7812 (an estimate; only the target is promised); the largest log "
+        "0.712346 with a mean IoU of 0.7812 (an estimate; promised is the target only); the largest log "
         "e-value of any cut is 4.250, and log 1/δ = 3.507 passes; of the items not drawn 771, 93.0 %, are at "
-        "or above it, and the model labeled these."
+        "or above it, and these the model labeled."
     )
-    walk = BOXES | {"rule": "walk", "binary": True, "log_e": None, "above": 100, "quality": 0.97}
-    said = words.certificate(Look.from_json(walk), "accuracy", 0.05, True)
+    walk = replace(BOXES, rule="walk", binary=True, log_e=None, above=100, quality=0.97)
+    said = words.certificate(walk, "accuracy", 0.05, True)
     assert "an accuracy of 0.9700, 3 of them wrong" in said
     assert "e-value" not in said
-    assert "the model labeled" not in words.certificate(Look.from_json(BOXES), "mean IoU", 0.05, False)
-    said = words.certificate(Look.from_json(NOTHING), "mean IoU", 0.05, False)
+    assert "the model labeled" not in words.certificate(BOXES, "mean IoU", 0.05, False)
+    said = words.certificate(NOTHING, "mean IoU", 0.05, False)
     assert "at or above" not in said
     assert "2.500" in said
     assert said.endswith("; no cut passed.")
@@ -88,14 +91,14 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
     [
         ({"needed": 210}, "About 210 more checked items would have done"),
         ({"needed": 1}, "About 1 more checked item would have done"),
-        ({"needed": None}, "No number of checked items would have done"),
+        ({"needed": math.inf}, "No number of checked items would have done"),
         ({}, "so it labeled nothing."),
         ({"checked": 0}, "No item was checked, as the budget did not reach that far"),
     ],
 )
 def test_where_nothing_can_be_promised_it_is_said_what_would_have_done(found, said):
     summary = {"target": {"quality": 0.6, "certificate": "holdout", "holds": None}, "auto": 0, "state": "complete"}
-    title, sentence = words.promise(summary, "mean IoU", 0.95, Look.from_json(NOTHING | found))
+    title, sentence = words.promise(summary, "mean IoU", 0.95, replace(NOTHING, **found))
     assert title == "Nothing can be promised"
     assert said in sentence
     assert ("checked item" in sentence) == (found.get("checked", 1) > 0)
