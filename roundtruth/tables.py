@@ -1,7 +1,7 @@
 """The two tables that carry everything between steps: answers and labels. Their columns are typed, even without rows.
 
-answers: item, worker, the kind's columns, submitted_at, seconds, reason, batch. One row
-    for each thing that a worker drew or named.    seconds are active seconds (NaN: unknown). reason says why there is no label; such a row has no label in it.
+answers: item, worker, the kind's columns, submitted_at, seconds, reason, batch; one row for each thing that a worker
+    drew or named. seconds are active seconds (NaN: unknown). reason says why there is no label: then there is none.
 labels: item, the kind's columns, confidence, source (human, auto, verified or input), role, round.
 """
 
