@@ -6,7 +6,6 @@ order or in other batches, each worker errs the same way on the same item.
 
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 import numpy as np
@@ -162,14 +161,10 @@ def match(sources: pd.Series, known: pd.Series) -> np.ndarray:
     """Where each of `sources` stands in `known`, the last where it stands twice; -1 where it does not."""
     place = pd.Series(known.index, index=known)
     place = place[~place.index.duplicated(keep="last")]
-    names, known_names = (column.map(_name) for column in (sources, known))
+    names, known_names = (column.str.extract("([^/]*)/*$", expand=False) for column in (sources, known))
     by_name = pd.Series(known_names.index, index=known_names)[~known_names.duplicated(keep=False).to_numpy()]
     by_name = names.map(by_name).where(~names.duplicated(keep=False))
     return sources.map(place).fillna(by_name).fillna(-1).to_numpy(np.int64)
-
-
-def _name(source) -> str:
-    return PurePosixPath(str(source)).name
 
 
 def label_attribute(records: list[dict], kind: str, url: str) -> str:
