@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec, Target
 
-DESCRIPTION = "`certified` promises the auto labels' quality."
+DESCRIPTION = "promises the quality of the auto labels"
 CERTIFICATE = "holdout"
 FIXED = ("target", "learner")  # whoever changes them has seen what the looks found
 
