@@ -33,7 +33,7 @@ from printed import one_line  # noqa: E402
 
 from roundtruth import kinds, loop, workforce  # noqa: E402
 from roundtruth.begin import begin  # noqa: E402
-from roundtruth.draw import uniforms  # noqa: E402
+from roundtruth.chance import uniforms  # noqa: E402
 from roundtruth.job import Job  # noqa: E402
 from roundtruth.plans import looks  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402

@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import kinds, ledger, select
+from roundtruth.chance import uniforms
 from roundtruth.curves import bootstrap_curves
-from roundtruth.draw import uniforms
 from roundtruth.look import Look
 from roundtruth.plans import looks
 from roundtruth.plans.looks import Decision, Pair, Sample, Schedule, Settings

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from roundtruth import csv_table, manifest
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.errors import UserError
 from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.storage import read_url
