@@ -193,7 +193,8 @@ def outcome(job: Job) -> dict:
     if len(auto):
         backend = workforce.get(job)
         about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
-        said, _ = backend.collect(0, about, {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"})
+        asking = {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"}
+        said = backend.collect({0: asking}).answers
         taught = job.asked().query(
             "role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'"
         )
