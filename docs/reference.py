@@ -9,8 +9,9 @@ from roundtruth.spec import JobSpec, Prices, Target
 
 HEAD = """# The job file
 
-A job is one YAML file. The form in the Prefect UI and the Python class `JobSpec` have the same fields. Relative paths are
-relative to the file. A misspelt key, a wrong type or a value out of range is reported with its line before anything is done.
+A job is one YAML file. The form in the Prefect UI and the Python class `JobSpec` have the same fields. Relative paths
+are relative to the file. A misspelt key, a wrong type or a value out of range is reported with its line before anything
+is done.
 
     name: birds
     kind: object-detection
@@ -23,9 +24,9 @@ relative to the file. A misspelt key, a wrong type or a value out of range is re
     budget: 200.00
 
 You may change `budget`, `prices` and `workforce` after the job has begun; with `plan: ground-truth` also `target` and
-`learner`, which a promise fixes before anybody is asked. You may also move the project, so that `data` is in another place.
-`roundtruth run` finds the change and keeps it in the job folder (`amendments/`). It refuses any other change, since the job
-would no longer be the one that was begun.
+`learner`, which a promise fixes before anybody is asked. You may also move the project, so that `data` is in another
+place. `roundtruth run` finds the change and keeps it in the job folder (`amendments/`). It refuses any other change,
+since the job would no longer be the one that was begun.
 """
 
 
@@ -59,12 +60,12 @@ def table(model) -> str:
 
 
 def row(name: str, field) -> str:
-    registered = (field.json_schema_extra or None) and list_of(field)
-    return f"| `{name}` | {registered or values(field.annotation, field.metadata)} | {default(field)} | {field.description or ''} |\n"
+    allowed = registered(field) if field.json_schema_extra else values(field.annotation, field.metadata)
+    return f"| `{name}` | {allowed} | {default(field)} | {field.description or ''} |\n"
 
 
-def list_of(field) -> str:
-    """The names that a field may have, where they are registered."""
+def registered(field) -> str:
+    """The registered names that a field may hold."""
     schema: dict = {}
     field.json_schema_extra(schema)
     return " or ".join(f"`{name}`" for name in schema["enum"])

@@ -10,9 +10,20 @@ from roundtruth.tables import as_answers
 
 
 def ask(job, round: int) -> None:
-    """Ask people about the round's batch."""
-    items = job.asks(round)[["item"]].assign(answers=job.spec.workforce.answers_per_item)
-    job.write_json(job.path(round, "posted.json"), workforce.get(job).ask(round, items))
+    """Ask people about the round's batch, or for more answers than before where the job file wants more by now."""
+    wanted, before = job.spec.workforce.answers_per_item, posted(job, round)
+    if before and before["answers"] >= wanted:
+        return
+    items = job.asks(round)[["item"]].assign(answers=wanted)
+    handle = workforce.get(job).ask(round, items)
+    name = f"posted-{wanted}.json" if before else "posted.json"
+    job.write_json(job.path(round, name), {**handle, "answers": wanted})
+
+
+def posted(job, round: int) -> dict | None:
+    """What the backend returned when it was last asked about a round's batch, and how many answers it was asked for."""
+    handles = [job.read_json(path) for path in job.listed(job.path(round, "posted"))]
+    return max(handles, key=lambda handle: handle["answers"], default=None)
 
 
 def collect(job) -> bool:
@@ -39,35 +50,42 @@ def answered(job, round: int) -> int:
 
 
 def close(job, round: int, how: str) -> None:
-    """End the round's batch, `how` being "complete" or "expired": the answers there are now count, later ones do not."""
+    """End the round's batch; `how` is "complete" or "expired". The answers there are now count, later ones do not."""
     files = len(job.listed(job.path(round, "answers/")))
     closed = {"how": how, "files": files, "at": datetime.now(UTC).isoformat(timespec="seconds")}
     job.write_json(job.path(round, "closed.json"), closed)
 
 
 def news(job) -> tuple[pd.DataFrame, bool]:
-    """The answers that the job folder does not have yet, each with its round as `batch`, and whether no more will come."""
-    posted = {round: job.read_json(job.path(round, "posted.json")) for round in job.rounds_with("posted.json")}
-    brought, exhausted = workforce.get(job).collect(posted)
-    brought = as_answers(brought, job.kind)
+    """The answers that the job folder does not have yet, each with its round as `batch`; whether no more will come."""
+    handles = {round: posted(job, round) for round in job.rounds_with("posted.json")}
+    brought, exhausted = workforce.get(job).collect(handles)
+    brought = newest(as_answers(brought, job.kind))
     asked = job.asked()
     first = job.per_item(0)
     first[asked["item"].to_numpy()[::-1]] = asked["round"].to_numpy()[::-1]  # an item is asked about in one round only
     brought["batch"] = first[brought["item"].to_numpy()]
-    parts = [new_answers(job, round, brought[brought["batch"] == round]) for round in posted]
+    parts = [new_answers(job, round, brought[brought["batch"] == round]) for round in handles]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else brought[:0], exhausted
 
 
+def newest(answers: pd.DataFrame) -> pd.DataFrame:
+    """The newest answer of each worker to each item. All rows of one answer have the same time."""
+    last = answers.groupby(["item", "worker"])["submitted_at"].transform("max")
+    return answers[(answers["submitted_at"] == last) | last.isna()].reset_index(drop=True)
+
+
 def new_answers(job, round: int, brought: pd.DataFrame) -> pd.DataFrame:
-    """Those of the answers to a round's batch that are not known yet, or differ from what is known."""
-    if brought.empty:
-        return brought
+    """Those of the answers to a round's batch that are not known yet, or that are a newer word than what is known."""
     known = job.answers(round)
-    new = changed(brought, known, [*job.kind.COLUMNS, "reason"]) if len(known) else brought
+    if brought.empty or known.empty:
+        return brought
     if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
-        new = new[~pair(new).isin(pair(known))]
-    return new
+        return brought[~pair(brought).isin(pair(known))]
+    new = changed(brought, known, [*job.kind.COLUMNS, "reason"])
+    before = known.groupby(["item", "worker"])["submitted_at"].max().reindex(pair(new))
+    return new[~(before.array > new["submitted_at"].array)]
 
 
 def pair(answers: pd.DataFrame) -> pd.MultiIndex:

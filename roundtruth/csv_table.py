@@ -12,8 +12,9 @@ from roundtruth.errors import UserError
 def read(data: bytes, name: str, needed: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """The cells of a CSV with a header as text without white space around them; the index is the line a row ends on.
 
-    data: UTF-8, with or without a BOM. `needed` columns must be there, `optional` ones may be; a column of another name
-    is a mistake, so that a misspelt one is not passed over. Blank lines are. Raises UserError, which names line and column.
+    data: UTF-8, with or without a BOM. `needed` columns must be there, `optional` ones may be. A column of another name
+    is a mistake, so that a misspelt one is not ignored. Blank lines are ignored. Raises UserError, which names the line
+    and the column.
     """
     rows, lines = [], []
     reader = csv.reader(io.StringIO(_text(data, name), newline=""), strict=True)
@@ -24,9 +25,7 @@ def read(data: bytes, name: str, needed: Sequence[str], optional: Sequence[str] 
             if not row:
                 continue
             if len(row) != len(header):
-                raise UserError(
-                    f"{name}: line {reader.line_num}: {len(row)} cells, where the header has {len(header)}"
-                )
+                raise UserError(f"{name}: line {reader.line_num}: {len(row)} cells, where the header has {len(header)}")
             rows.append(row)
             lines.append(reader.line_num)
     except csv.Error as error:

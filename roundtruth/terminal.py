@@ -172,4 +172,4 @@ def waiting(job) -> str:
     last = job.last_round()
     said = f"Waiting for people: {answers.answered(job, last)} of {len(job.asks(last))} items of round {last} answered."
     where = getattr(workforce.get(job), "where", None)
-    return f"{said} {where(job.read_json(job.path(last, 'posted.json')))}" if where else said
+    return f"{said} {where(answers.posted(job, last))}" if where else said

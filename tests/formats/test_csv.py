@@ -72,7 +72,11 @@ def test_cells_may_be_quoted_padded_and_from_a_spreadsheet(table):
         (NAMES, "source,label\n", "empty"),
         (NAMES, "file,label\na,cat\n", "line 1: field file: an unknown column|line 1: field source"),
         (NAMES, "source,lable\na,cat\n", "line 1: field lable: an unknown column"),
-        (NAMES, "source,class\na,cat\n", "line 1: field class: an unknown column; the columns are source; there may be label"),
+        (
+            NAMES,
+            "source,class\na,cat\n",
+            "line 1: field class: an unknown column; the columns are source; there may be label",
+        ),
         (NAMES, "source,label,label\na,cat,cat\n", "line 1: field label: the column is there twice"),
         (NAMES, "source,label\na,cat\nb\n", "line 3: 1 cells"),
         (NAMES, "source,label\na,cat\n,dog\n", "line 3: field source: empty"),

@@ -48,7 +48,11 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert asked["item"].tolist() == items
     assert asked["source"].tolist() == [f"images/{item:04d}.png" for item in items]
     job = Job(spec.output)
-    assert job.store.read_json("rounds/001/posted.json") == {"file": "people/batch-001.csv", "items": items}
+    assert job.store.read_json("rounds/001/posted.json") == {
+        "file": "people/batch-001.csv",
+        "items": items,
+        "answers": 1,
+    }
     again = workforce.get(job).ask(1, job.batch(1).assign(answers=1))
     assert again["items"] == items  # asking twice is asking once
     assert tmp_path.joinpath("job/people/batch-001.csv").read_text().count("\n") == len(items) + 1
@@ -109,7 +113,10 @@ def test_other_files_are_left_alone(open_job):
         ("item,worker,label\n\n\n{0},ann,wolf\n", "a.csv: line 4: field label: 'wolf'"),
         ('item,worker,label\n{0},"a\nb",1\n{0},ann,\n', "a.csv: line 4: field label: ''"),
         ("item,worker,label\n{0},,1\n", "a.csv: line 2: worker: is empty"),
-        ("item,worker,lable\n{0},ann,1\n", "a.csv: line 1: field lable: an unknown column; the columns are item, worker, label"),
+        (
+            "item,worker,lable\n{0},ann,1\n",
+            "a.csv: line 1: field lable: an unknown column; the columns are item, worker, label",
+        ),
         ("item,worker\n{0},ann\n", "a.csv: line 1: field label: the column is missing"),
         ("item,worker,label,note\n{0},ann,1,x\n", "a.csv: line 1: field note: an unknown column"),
         ("item,worker,label,label\n{0},ann,1,1\n", "a.csv: line 1: field label: the column is there twice"),

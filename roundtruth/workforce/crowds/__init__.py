@@ -12,6 +12,7 @@ import pandas as pd
 
 from roundtruth.draw import uniforms
 
+
 class Crowd(Protocol):
     def simulate_answers(self, assigned: pd.DataFrame, classes: list[str], seed: int, noise: float) -> pd.DataFrame:
         """What people answer: item, worker and the kind's COLUMNS.
