@@ -43,7 +43,7 @@ def _text(data: bytes, name: str) -> str:
 
 
 def check_header(header: list[str], name: str, needed: Sequence[str], optional: Sequence[str]) -> None:
-    expected = f"the columns are {', '.join(needed)}" + (f"; there may be {', '.join(optional)}" if optional else "")
+    expected = f"the columns are {', '.join(needed)}" + (f", and optionally {', '.join(optional)}" if optional else "")
     for place, column in enumerate(header):
         if column not in (*needed, *optional):
             raise UserError(f"{name}: line 1: field {column}: an unknown column; {expected}")
