@@ -22,8 +22,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import whole_jobs  # noqa: E402
 from printed import one_line  # noqa: E402
 
-from roundtruth import certified, certify, kinds, select  # noqa: E402
+from roundtruth import certify, kinds, select  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
+from roundtruth.plans import looks  # noqa: E402
 
 DELTA = 0.05
 HUMAN, AUTO = 0.26, 0.08
@@ -44,9 +45,9 @@ def audited(kind: str, quality: float, seed: int, truth: pd.DataFrame, learner) 
     """The auto labels by (training items, share checked)."""
     of, items = kinds.get(kind), np.sort(truth["item"].unique())
     binary, found = of.BINARY, {}
-    plan = certified.ladder(len(items), round(1 - quality, 12), DELTA, binary)
-    learned, score = select.random(items, plan["train"][0], seed), pd.Series(dtype=float)
-    for size in plan["train"]:
+    plan = looks.schedule(len(items), round(1 - quality, 12), DELTA, looks.SETTINGS[binary])
+    learned, score = select.random(items, plan.train[0], seed), pd.Series(dtype=float)
+    for size in plan.train:
         learned = np.append(learned, select.least_confident(score, size - len(learned)))
         model = learner([str(i) for i in range(10)], seed, None)
         model.train(Items(learned), truth[truth["item"].isin(learned)])
@@ -57,7 +58,7 @@ def audited(kind: str, quality: float, seed: int, truth: pd.DataFrame, learner) 
         for p in SHARES:
             drawn, values = coins < p, score.to_numpy()
             certificate = certify.certify(
-                values[drawn], losses[drawn], values[~drawn], max_loss=plan["max_loss"], delta=DELTA, drawn=p,
+                values[drawn], losses[drawn], values[~drawn], max_loss=plan.max_loss, delta=DELTA, drawn=p,
                 binary=binary,
             )  # fmt: skip
             passed = 0 if certificate.threshold is None else (values[~drawn] >= certificate.threshold).sum()

@@ -34,9 +34,9 @@ def main() -> None:
 
 
 def compared(job: Job) -> list[dict]:
-    told, spent = forecast.told(job), ledger.spent(job)
-    after = told[told["round"] >= min(2, job.last_round())].iloc[:1]  # a job of one batch is known after it
-    rows = [("before", told.iloc[0]), *(("after_second_batch", row) for _, row in after.iterrows())]
+    history, spent = forecast.history(job), ledger.spent(job)
+    after = history[history["round"] >= min(2, job.last_round())].iloc[:1]  # a job of one batch is known after it
+    rows = [("before", history.iloc[0]), *(("after_second_batch", row) for _, row in after.iterrows())]
     return [
         {
             "job": "/".join(Path(job.address).parts[-2:]),

@@ -22,10 +22,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from printed import one_line
-from roundtruth.draw import uniforms
 
 from roundtruth import pictures, plans, steps, workforce
 from roundtruth.begin import begin
+from roundtruth.draw import uniforms
 from roundtruth.job import Job
 from roundtruth.settings import Strict
 from roundtruth.spec import JobSpec

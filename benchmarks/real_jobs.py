@@ -29,9 +29,10 @@ from learner import _classes  # noqa: E402
 from printed import one_line  # noqa: E402
 from whole_jobs import outcome, run  # noqa: E402
 
-from roundtruth import learners, ledger  # noqa: E402
+from roundtruth import learners, ledger, plans  # noqa: E402
 from roundtruth.begin import begin  # noqa: E402
 from roundtruth.job import Job  # noqa: E402
+from roundtruth.look import Look  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 
 
@@ -70,11 +71,11 @@ class Shared:
 
 def hindsight(job: Job) -> float | None:
     """The saving with the last model and the lowest threshold that keeps the target on all it did not learn from."""
-    looks = [job.look(r) for r in job.rounds_with("threshold.json")]
+    look = plans.last_look(job)
     truth = job.truth()  # None where recorded answers are replayed
-    if truth is None or not looks or looks[-1] is None or "model" not in looks[-1]:
+    if truth is None or look is None or look.model is None:
         return None
-    predictions = job.predictions(looks[-1]["model"])
+    predictions = job.predictions(look.model)
     score = job.kind.confidence(predictions)
     quality = job.kind.quality(predictions, truth).reindex(score.index)
     means = quality[score.sort_values(ascending=False, kind="stable").index].expanding().mean().to_numpy()
@@ -141,7 +142,7 @@ def measure(args, folder: Path) -> dict:
                 shutil.rmtree(spec.output)
             job = run(spec, checked)
             row = {"target": quality, "seed": seed} | outcome(job) | {"hindsight": hindsight(job)}
-            rows.append(row | {"looks": [look(job.look(r)) for r in job.rounds_with("threshold.json")]})
+            rows.append(row | {"looks": [figures_of(job.look(r)) for r in job.rounds_with("threshold.json")]})
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     table = pd.DataFrame(rows)
     return {
@@ -151,8 +152,8 @@ def measure(args, folder: Path) -> dict:
     }  # fmt: skip
 
 
-def look(found: dict) -> list:
-    return [found.get("stage"), found["checked"], found.get("auto"), found["quality"], found.get("expected")]
+def figures_of(look: Look) -> list:
+    return [look.stage, look.checked, look.auto, look.quality, look.expected]
 
 
 def figures(rows: pd.DataFrame, quality: float) -> dict:

@@ -20,7 +20,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import whole_jobs  # noqa: E402
 from printed import one_line  # noqa: E402
 
-from roundtruth import certified, select  # noqa: E402
+from roundtruth import select  # noqa: E402
+from roundtruth.plans import certified  # noqa: E402
 
 
 def farthest(pool: np.ndarray, have: np.ndarray, n: int) -> np.ndarray:
@@ -35,7 +36,7 @@ def farthest(pool: np.ndarray, have: np.ndarray, n: int) -> np.ndarray:
 
 
 def trained(job, score) -> np.ndarray:
-    return np.setdiff1d(certified.askable(job)["item"].to_numpy(), score.index)
+    return np.setdiff1d(job.askable(), score.index)
 
 
 STRATEGIES = {

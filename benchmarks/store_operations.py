@@ -2,8 +2,9 @@
 
     python benchmarks/store_operations.py
 
-On S3 each such operation is a request. One JSON line: for each plan, with and without a budget, the number of rounds and
-the largest number of operations of each step. `report` leaves out the writing of the page's pictures into `report/`.
+On S3 each such operation is a request. One JSON line: for each plan, with and without a budget, the number of rounds
+and the largest number of operations of each step. `report` leaves out the writing of the page's pictures into
+`report/`.
 """
 
 import argparse

@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -30,10 +31,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from printed import one_line  # noqa: E402
 
-from roundtruth import certified, kinds, loop, workforce  # noqa: E402
+from roundtruth import kinds, loop, workforce  # noqa: E402
 from roundtruth.begin import begin  # noqa: E402
 from roundtruth.draw import uniforms  # noqa: E402
 from roundtruth.job import Job  # noqa: E402
+from roundtruth.plans import looks  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
 from roundtruth.workforce.crowds import normals  # noqa: E402
 
@@ -266,11 +268,17 @@ def main() -> None:
     parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
     parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=NUMBER", help="a number of the plan, to try"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a setting of the plan, to try",
     )
     args = parser.parse_args()
+    binary = kinds.get(args.kind).BINARY
     for name, _, value in (pair.partition("=") for pair in args.set):
-        setattr(certified, name, type(getattr(certified, name))(eval(value)))
+        usual = looks.SETTINGS[binary]
+        looks.SETTINGS[binary] = replace(usual, **{name: type(getattr(usual, name))(eval(value))})
     quality = args.quality or kinds.get(args.kind).QUALITY
     start = time.process_time()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None

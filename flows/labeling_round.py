@@ -1,4 +1,4 @@
-"""One round: people answer a batch, a model learns from it and labels what it is sure of, people get the hardest next."""
+"""One round: people answer a batch, a model learns from it and labels what it is sure of."""
 
 from prefect import flow
 from prefect.client.schemas.objects import State

@@ -54,15 +54,13 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
 def survey(spec: JobSpec) -> Survey:
     """Read and check the dataset, and write nothing. Raises UserError as `begin` does."""
     shards = read_checked(spec)
-    return Survey(
-        sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards)
-    )
+    return Survey(sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards))
 
 
 def start(spec: JobSpec, store: Store, shards: list[formats.Shard]) -> None:
     begun = {
         "format": FORMAT,
-        "spec": portable(spec.model_dump(mode="json"), spec.output),
+        "spec": portable(dump(spec), spec.output),
         "fingerprint": fingerprint(spec),
         "items": sum(len(shard.items) for shard in shards),
         "shards": len(shards),
@@ -78,8 +76,8 @@ def amend(spec: JobSpec) -> Job:
     Raises UserError where that may not change, or where the dataset did.
     """
     job = Job(spec.output)
-    before, now = job.spec.model_dump(mode="json"), spec.model_dump(mode="json")
-    changed = [key for key in now if now[key] != before[key] and key != "output"]
+    before, now = (portable(dump(one), spec.output) for one in (job.spec, spec))
+    changed = [key for key in now if now[key] != before[key]]
     if fingerprint(spec) == job.begun["fingerprint"]:
         may = {"data", *AMENDABLE}  # the same data in another place is a project that was moved
     elif "data" in changed:
@@ -93,16 +91,19 @@ def amend(spec: JobSpec) -> Job:
     if fixed:
         key = fixed[0]
         raise UserError(
-            f"{key}: the job in {spec.output} has {before[key]!r}, the job file says {now[key]!r}; "
+            f"{key}: the job in {spec.output} has {dump(job.spec)[key]!r}, the job file says {dump(spec)[key]!r}; "
             "put it back, or give the new job a folder of its own"
         )
     if "learner" in changed:
         check_model(spec)
     if not changed:
         return job
-    given = portable(now, spec.output)
-    job.write_json(f"amendments/{len(job.listed('amendments/')) + 1:04d}.json", {key: given[key] for key in changed})
+    job.write_json(f"amendments/{len(job.listed('amendments/')) + 1:04d}.json", {key: now[key] for key in changed})
     return Job(spec.output)
+
+
+def dump(spec: JobSpec) -> dict:
+    return spec.model_dump(mode="json")
 
 
 # -- the dataset
@@ -160,7 +161,7 @@ def check_model(spec: JobSpec) -> None:
 
 
 def ingest(job: Job, shards: list[formats.Shard] | None, progress: Progress | None) -> None:
-    """Write the items and the labels they came with, in the shards in which the dataset is read, those that are missing."""
+    """Write the shards of items, and of the labels they came with, that are missing."""
     if len(job.listed("items/")) == job.begun["shards"]:
         return
     total, done = job.begun["items"], 0

@@ -18,8 +18,8 @@
               /seconds/train-12.3     an empty file: the step and the seconds it took
     output/output.manifest, report/
 
-Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/ and the lease. Opening a
-job lists the folder once; each file is read once, and only the columns that are asked for.
+Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/ and the lease. Opening
+a job lists the folder once; each file is read once, and only the columns that are asked for.
 """
 
 import posixpath
@@ -337,7 +337,8 @@ def check_format(begun: dict, address: str) -> None:
             "go on with the version that began the job, or give a new job a folder of its own (`output`)"
         )
     raise UserError(
-        f"{address}: job.json has the format {found!r}, and this version of roundtruth knows {FORMAT}; install a newer one"
+        f"{address}: job.json has the format {found!r}, and this version of roundtruth knows {FORMAT}; "
+        "install a newer one"
     )
 
 

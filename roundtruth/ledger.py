@@ -50,8 +50,8 @@ def totals(costs: pd.DataFrame, labeled: int, price: float) -> dict:
 def rounds(job) -> pd.DataFrame:
     """(round, human, answers, auto), one row a round.
 
-    A row holds people's batch of that round, and the auto labels of the model that was trained on the batches before it.
-    So a last round may hold auto labels alone.
+    A row holds people's batch of that round, and the auto labels of the model that was trained on the batches before
+    it. So a last round may hold auto labels alone.
     """
     last = job.last_round()
     human, auto = job.human_labels(), job.auto_labels()

@@ -5,7 +5,7 @@ A record is the line's JSON object as it stands. Every field, known or not, is w
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import islice
 
 from roundtruth.errors import UserError
 from roundtruth.storage import open_url, write_url
@@ -20,15 +20,20 @@ def read(path: str) -> Iterator[dict]:
     that JSON has), that names no item (`source-ref` or `source`), or that is blank before the end; for a file without
     records; and for a file that cannot be read.
     """
-    return chain.from_iterable(records for _, records in read_shards(path))
+    return (record for _, record in _each(path))
 
 
 def read_shards(path: str) -> Iterator[tuple[list[str], list[dict]]]:
     """The same as (lines, records), at most SHARD at a time. A line is its text without the white space around it."""
+    lines = _each(path)
+    while some := list(islice(lines, SHARD)):
+        yield [text for text, _ in some], [record for _, record in some]
+
+
+def _each(path: str) -> Iterator[tuple[str, dict]]:
+    """Each line's text and record."""
     blank = 0  # the number of the first of the blank lines read last
     number = 0
-    lines: list[str] = []
-    records: list[dict] = []
     try:
         with open_url(str(path)) as file:
             for number, data in enumerate(file, start=1):
@@ -37,20 +42,13 @@ def read_shards(path: str) -> Iterator[tuple[list[str], list[dict]]]:
                     continue
                 if blank:
                     raise UserError(f"{path}: line {blank}: blank; only the last lines may be")
-                text, record = _parsed(data, path, number)
-                lines.append(text)
-                records.append(record)
-                if len(lines) == SHARD:
-                    yield lines, records
-                    lines, records = [], []
+                yield _parsed(data, path, number)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     if number == 0 or blank == 1:
         raise UserError(f"{path}: empty; a manifest has one line for each item")
-    if lines:
-        yield lines, records
 
 
 def write(path: str, records: Iterable[dict]) -> None:

@@ -258,7 +258,7 @@ def mistakes(error: ValidationError) -> list[dict]:
     """All mistakes, those inside of `workforce` each with its own place."""
     found = []
     for one in error.errors():
-        inside = one["ctx"]["errors"] if one["type"] == "part" else [one | {"loc": ()}]
+        inside = one.get("ctx", {}).get("errors") or [one | {"loc": ()}]
         found += [mistake | {"loc": (*one["loc"], *mistake["loc"])} for mistake in inside]
     return found
 

@@ -197,7 +197,7 @@ def autolabel(job: Job, round: int, progress: Progress | None) -> None:
 
 def above(job: Job, score: pd.Series, look: Look) -> np.ndarray:
     """The pool's items at or above a look's threshold that the budget pays for, the most confident first."""
-    score = score[(score.to_numpy() >= look.threshold) & job.mask(job.pool())[score.index.to_numpy()]]
+    score = score.loc[(score.to_numpy() >= look.threshold) & job.mask(job.pool())[score.index.to_numpy()]]
     most = ledger.affordable(job.spec, ledger.spent(job), human=False)
     if most is None or most >= len(score):
         return score.index.to_numpy()

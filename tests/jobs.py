@@ -85,7 +85,8 @@ def boxed(attribute: str, drawn: list[dict], shape: tuple, classes: Sequence[str
 def classified(attribute: str, number: int, classes: Sequence[str] = "0123456789") -> dict:
     """What Ground Truth adds to the line of a picture that shows the digit `number`."""
     metadata = {
-        "class-name": classes[number], "confidence": 1.0, "type": "groundtruth/image-classification",
+        "class-name": [*classes, *map(str, range(len(classes), 20))][number],  # those behind the classes are unknown
+        "confidence": 1.0, "type": "groundtruth/image-classification",
         "human-annotated": "yes", "creation-date": CREATED, "job-name": "truth",
     }  # fmt: skip
     return {attribute: number, f"{attribute}-metadata": metadata}

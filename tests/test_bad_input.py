@@ -174,7 +174,10 @@ def test_a_dataset_that_changed(make, folder, told):
     [
         ("item,worker,label\n99,ann,1\n", "line 2: item: there is no item '99'"),
         ("item,worker,label\n1,ann,1\n1,bob,wolf\n", "line 3: field label: 'wolf' is not one of the job's classes"),
-        ("item,worker,labels\n1,ann,1\n", "line 1: column labels: the columns are item, worker, label"),
+        (
+            "item,worker,labels\n1,ann,1\n",
+            "line 1: field labels: an unknown column; the columns are item, worker, label",
+        ),
     ],
 )
 def test_an_answers_file(text, expected, make, folder, told, prefect_server):

@@ -1,8 +1,7 @@
-"""What a job is told to cost, against what its arithmetic and finished jobs say."""
+"""What a job is expected to cost, against its arithmetic and finished jobs."""
 
 import json
 
-import numpy as np
 import pytest
 
 from roundtruth import cli, forecast
@@ -38,33 +37,9 @@ def test_a_harder_target_costs_more(plan, make):
     assert costs[0] < costs[-1]
 
 
-def test_curves_for_classes_are_what_datasets_were_found_to_have(monkeypatch):
-    """After 256 items and with no target in view: the quartiles of the error relative to that of guessing are 0.13,
-    0.25 and 0.41 on LCDB; a normal distribution's logarithm, cut at 1, gives these. Losses are averages of draws."""
-    monkeypatch.setattr(forecast, "DRAWS", 4000)
-    monkeypatch.setattr(forecast, "REACHED", 0.0)
-    mean = np.array([losses.mean() for losses, _ in forecast.usual(True, 2, 256**1.5, 0.1)]) / 0.5
-    assert np.quantile(mean, [0.25, 0.5, 0.75]) == pytest.approx([0.13, 0.25, 0.41], abs=0.03)
-
-
-def test_half_of_the_curves_for_classes_have_the_target_in_reach():
-    """They keep it on a third of the items, but for the luck of some seventy right-or-wrong losses; of curves drawn
-    without regard to the target 0.54 and 0.68 do."""
-
-    def within(max_loss):
-        curves = [losses for losses, _ in forecast.usual(True, 10, 2000, max_loss)]
-        return np.mean([losses[: len(losses) // 3].mean() <= max_loss + 0.05 for losses in curves])
-
-    assert within(0.02) > 0.7
-    assert within(0.1) > 0.76
-    assert within(0.5) > 0.9
-
-
 def test_more_classes_cost_more(make):
     few, many = (
-        forecast.ends(
-            make(400, classes=[str(i) for i in range(k)], target={"quality": 0.8}, plan="certified"), 3000, 0.0
-        )
+        forecast.outcome(make(400, classes=[str(i) for i in range(k)], target={"quality": 0.8}, plan="certified"), 3000)
         for k in (2, 40)
     )
     assert few["cost"] < many["cost"]
@@ -84,36 +59,21 @@ def test_at_the_end_it_is_what_was_paid(plan, make):
 
 def test_where_the_model_costs_more_than_people_they_label_everything(make):
     spec = make(300, plan="certified", target={"quality": 0.6}, prices={"per_auto_label": 9.0})
-    told = forecast.of(spec)
+    found = forecast.of(spec)
     whole_cost = 300 * 0.26
-    assert (told["auto"], told["low"], told["cost"], told["high"]) == (0, *[pytest.approx(whole_cost)] * 3)
+    assert (found["auto"], found["low"], found["cost"], found["high"]) == (0, *[pytest.approx(whole_cost)] * 3)
     job = run_job(spec)
-    assert (job.last_round(), summarize(job)["cost"]["total"]) == (told["rounds"], pytest.approx(whole_cost))
+    assert (job.last_round(), summarize(job)["cost"]["total"]) == (found["rounds"], pytest.approx(whole_cost))
 
 
-def test_each_round_leaves_its_forecast_and_they_are_told_in_order(make):
+def test_each_round_leaves_its_forecast_and_the_history_has_them_in_order(make):
     job = run_job(make(300, plan="certified", target={"quality": 0.8}))
-    told = forecast.told(job)
-    assert told["round"].tolist() == sorted({0, *told["round"]})
-    assert len(told) >= 2
-    assert (
-        told.iloc[0]["cost"] == forecast.of(make(300, plan="certified", target={"quality": 0.8}, output="new"))["cost"]
-    )
-    assert told["cost"].between(told["low"], told["high"]).all()
-
-
-@pytest.mark.parametrize(
-    ("losses", "expected"),
-    [
-        (np.zeros(100), (600, 3)),  # all that is left passes at once
-        (np.ones(100), (0, 6)),  # nothing ever does: three more fifths for people
-        # 62 of 100 pass with a mean loss of .194, so 372; of the 228 left all are wrong: 200 are asked, then 28
-        (np.repeat([0.0, 1.0], 50), (372, 5)),
-    ],
-)
-def test_rounds_of_a_fifth_by_hand(losses, expected, make):
-    spec = make(1000, plan="ground-truth", target={"quality": 0.8})
-    assert forecast.fifths(losses, 0.0, 600, 0, 200, 200, spec, 3) == expected
+    history = forecast.history(job)
+    assert history["round"].tolist() == sorted({0, *history["round"]})
+    assert len(history) >= 2
+    new = make(300, plan="certified", target={"quality": 0.8}, output="new")
+    assert history.iloc[0]["cost"] == forecast.of(new)["cost"]
+    assert history["cost"].between(history["low"], history["high"]).all()
 
 
 def test_the_command(make, folder_of, capsys):

@@ -71,5 +71,6 @@ def test_what_late_answers_cost_is_counted_once(make, tmp_path):
     (people / "b.csv").write_text(f"item,worker,label\n{asked},bob,2\n{asked},ann,3\n")
     for _ in range(2):
         assert ledger.spent(run_job(spec)) == 12.0
+    job = Job(spec.output)
     assert summarize(job)["answers"] == 2
     assert job.labels(1)["class_id"].tolist() == [1]

@@ -44,11 +44,9 @@ def done(tmp_path_factory) -> dict[str, Job]:
     jobs = {"walk": whole_job(walk, 0.93, noise=0), "coin": whole_job(coin, 0.7, noise=0.2, **drawn)}
     for rule, job in jobs.items():
         look = job.look(max(job.rounds_with("threshold.json")))
-        assert look["rule"] == rule
-        assert 0 < look["coverage"] < 1
-        assert (
-            look["quality"] < 1
-        )  # something was wrong above the threshold, so that the rule is asked more than a count
+        assert look.rule == rule
+        assert 0 < look.coverage < 1
+        assert look.quality < 1  # something was wrong above the threshold, so that the rule is asked more than a count
     return jobs
 
 

@@ -1,13 +1,21 @@
-"""What happens next in a job, and what the next batch holds: one module a plan, found by its name in the job file."""
+"""How the rounds of a job are planned, one module a plan, and where a job stands. A module has the names that `Plan`
+lists.
+
+What happens next follows from what the job folder holds, so that a job that was killed goes on as if nothing happened.
+"""
 
 from importlib import import_module
-from typing import Any, Protocol
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Protocol, cast
 
 from roundtruth import ledger
-from roundtruth.look import Look
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from roundtruth.job import Job
+    from roundtruth.look import Look
+    from roundtruth.spec import JobSpec, Target
 
 PLANS = {
     "certified": "roundtruth.plans.certified",
@@ -17,102 +25,111 @@ CHECKED = ("probe", "validation")  # the roles of items that no model learns fro
 
 
 class Plan(Protocol):
-    """What every plan's module has. Each function is a function of what the job folder holds."""
+    """What every plan offers. All functions read the job folder; only `prepare` writes to it."""
 
-    DESCRIPTION: str  # a phrase for the job file's reference
-    CERTIFICATE: str  # how what it promises is proved: "holdout", or "none" where it promises nothing
-    FIXED: tuple[str, ...]  # keys of the job file that may not change once the job has begun
+    DESCRIPTION: str  # a sentence for the docs and the form
+    CERTIFICATE: str  # how the quality of auto labels is proved: "holdout", or "none"
+    FIXED: tuple[str, ...]  # keys of the job file that cannot be changed once the job has begun
 
-    def check_target(self, target) -> None:
-        """Raise ValueError where the plan cannot keep such a target."""
+    def check_target(self, target: "Target") -> None:
+        """Raise ValueError for a target that no job of the plan can reach."""
         ...
 
-    def prepare(self, job) -> None:
-        """Write down what must be fixed before anybody is asked."""
+    def prepare(self, job: "Job") -> None:
+        """Write what must be fixed before anybody is asked."""
         ...
 
-    def next_batch(self, job, round: int) -> pd.DataFrame:
-        """The batch of the round after `round`: (item, role); empty where nothing is left or the money is spent."""
+    def next_batch(self, job: "Job", number: int) -> "pd.DataFrame":
+        """The batch of the round after round `number`: (item, role). Empty where nothing is left or the money is
+        spent."""
         ...
 
-    def trains(self, job, round: int) -> bool:
-        """Whether a model is trained in this round, and predicts."""
+    def to_consolidate(self, job: "Job", number: int) -> "tuple[pd.DataFrame, np.ndarray | None]":
+        """The items (item, role) that get a label in a round, and those whose answers teach workers' skills; None means
+        all."""
         ...
 
-    def calibrates(self, job, round: int) -> bool:
-        """Whether a threshold is looked for in this round."""
+    def trains(self, job: "Job", number: int) -> bool:
+        """Whether a model is trained in a round, and predicts."""
         ...
 
-    def model_number(self, job, round: int) -> int:
-        """What the random numbers of a round's model follow from, besides the job's seed."""
+    def model_number(self, job: "Job", number: int) -> int:
+        """What the random numbers of a round's model follow from, beside the seed."""
         ...
 
-    def to_consolidate(self, job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
-        """The items (item, role) that get a label in this round, and those whose answers teach workers' skills; None
-        stands for all."""
+    def calibrates(self, job: "Job", number: int) -> bool:
+        """Whether there is a look in a round."""
         ...
 
-    def look(self, job, round: int) -> Look:
-        """The threshold of the round's model."""
+    def look(self, job: "Job", number: int) -> "Look":
+        """What a round's look finds."""
         ...
 
-    def promised(self, job) -> bool:
-        """Whether there are auto labels for which something is promised."""
+    def promised(self, job: "Job") -> bool:
+        """Whether there are auto labels whose quality is promised."""
         ...
 
-    def no_auto_label(self, job) -> str:
-        """Why a model that was looked at labeled nothing, in a sentence."""
+    def no_auto_label(self, job: "Job", look: "Look") -> str:
+        """Why the model labeled nothing, in a sentence. look: the newest one."""
         ...
 
-    def simulate(self, spec, kind, items: int, job, round: int) -> tuple[np.ndarray, np.ndarray]:
-        """How the job may end, for the forecast: auto labels and people's rounds, one each for every learning curve.
+    def simulate(
+        self, spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0
+    ) -> "tuple[np.ndarray, np.ndarray]":
+        """How the job may end, for the forecast: (auto labels, people's rounds), one number a simulated job each.
 
-        items: how many are to be labeled. job: None before the start; else what it has shown up to `round` counts.
+        items: number of items to label. job: the job once it has begun, as it stood after round `number`.
         """
         ...
 
 
-def get(name: str) -> Any:
-    return import_module(PLANS[name])
+def get(name: str) -> Plan:
+    return cast(Plan, import_module(PLANS[name]))
 
 
-def of(job) -> Any:
+def of(job: "Job") -> Plan:
     return get(job.spec.plan)
 
 
-def next_round(job) -> int | None:
-    """The round that is under way, or None where there is nothing left to do in rounds."""
+def trains(job: "Job", number: int) -> bool:
+    return of(job).trains(job, number)
+
+
+def calibrates(job: "Job", number: int) -> bool:
+    return of(job).calibrates(job, number)
+
+
+def promised(job: "Job") -> bool:
+    return of(job).promised(job)
+
+
+def next_round(job: "Job") -> int | None:
+    """The round that is under way; None where nothing is left to do in rounds."""
     last = job.last_round()
     return None if job.stopped or last == 0 or finished(job, last) else last
 
 
-def finished(job, round: int) -> bool:
-    """Whether the round has come to its end, but for the selection of the next batch."""
-    done = "auto.parquet" if job.has(round, "labels.parquet") and calibrates(job, round) else "labels.parquet"
-    return job.has(round, done)
+def finished(job: "Job", number: int) -> bool:
+    """Whether a round has come to its end, except for the selection of the next batch."""
+    done = "auto.parquet" if job.has(number, "labels.parquet") and calibrates(job, number) else "labels.parquet"
+    return job.has(number, done)
 
 
-def trains(job, round: int) -> bool:
-    return of(job).trains(job, round)
-
-
-def calibrates(job, round: int) -> bool:
-    return of(job).calibrates(job, round)
-
-
-def promised(job) -> bool:
-    return of(job).promised(job)
-
-
-def state(job) -> str:
+def state(job: "Job") -> str:
     """complete, waiting, stopped or running."""
     last = job.last_round()
-    if last and not job.stopped and job.has(last, "posted.json") and not job.has(last, "closed.json"):
-        return "waiting"
     if job.stopped:
         return "stopped"
+    if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):
+        return "waiting"
     if last and not finished(job, last):
         return "running"
     if len(job.pool()) == 0:
         return "complete"
     return "stopped" if ledger.affordable(job.spec, ledger.spent(job), human=True) == 0 else "running"
+
+
+def last_look(job: "Job") -> "Look | None":
+    """The newest look; None before the first."""
+    looked = job.rounds_with("threshold.json")
+    return job.look(looked[-1]) if looked else None

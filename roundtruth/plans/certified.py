@@ -1,181 +1,174 @@
-"""The certified plan: auto labels that are promised to be good enough, for the least money.
+"""The certified plan: it promises the quality of the auto labels, for the least money.
 
-A model is trained on a growing set of items, at random at first, then those it finds hardest. Beside it some items are
-drawn for checking, each by its own coin: people label them blind, no model learns from them while they are checked, and
-what they say is the only evidence of the promise. A *look* at (t, k) asks which part of the rest the t-th model may
-label, given the items whose coin is below the k-th probability. After each look the plan either finishes with it, or
-trains more, or checks more, whatever is expected to leave most to the model; only the last look labels anything.
+A model is trained on a growing set of items, random ones first, then those that it is least confident about. Beside it,
+items are chosen for checking by Poisson sampling: each has a random number of its own, its coin, and is checked if the
+coin is below a probability. People label checked items without seeing the model's labels, and no model learns from them
+while they are checked. Their answers are the only evidence for the promise.
 
-Why the promise holds, whatever is decided when, is in docs/several-looks.md. What it needs of this code:
-the training sets, the models and the merged labels depend on training answers only, never on a coin or on the answer
-to a checked item; what a look may spend of delta is fixed before anybody is asked; every item below a look's
-probability counts in it.
+A look at the pair (t, k) finds the part of the rest that the t-th model may label, by the items whose coin is below the
+k-th probability. After each look the plan finishes, or trains more, or checks more: whatever is expected to leave most
+items to the model. Only the final look's labels count. `roundtruth.plans.looks` has the statistics.
+
+docs/several-looks.md proves that the promise holds whatever is decided when. The proof needs this of the code:
+
+- Training sets, models and the merged labels of training items depend on training answers only, never on a coin or on
+  the answer to a checked item.
+- What a look may spend of delta is fixed before anybody is asked.
+- Every item whose coin is below a look's probability counts in that look.
 """
 
-from itertools import product
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from roundtruth import certify, ledger, select
+from roundtruth import kinds, ledger, select
+from roundtruth.curves import bootstrap_curves
 from roundtruth.draw import uniforms
 from roundtruth.look import Look
+from roundtruth.plans import looks
+from roundtruth.plans.looks import Decision, Pair, Sample, Schedule, Settings
 
-# How large training sets and checks are. All of it is chosen without looking at the data; chosen otherwise, the plan
-# would save less and promise the same.
-TRAIN = 1.0  # items to train on for an easy target, as a multiple of (items)^(2/3)
-HARDER = {True: 0.37, False: 2.0}  # right-or-wrong losses, others: it grows by (EASY / max_loss)^HARDER
-EASY = 0.4
-CHECK = {True: 0.8, False: 0.6}  # items to check at the first look for an easy target, as a multiple of (items)^(2/3)
-LEAST = {True: 0, False: 60}  # but no fewer: what losses of boxes prove does not depend on how many items there are
-CLOSER = {True: 0.2, False: 2.2}  # as HARDER, for the checked ones
-FEWEST = 2.5  # and at least this multiple of the number without which nothing can be promised, but no more than
-FIRST = 0.4  # this share of all items
-MORE_TRAIN = 1.5  # the next training set as a multiple of the last
-MORE_CHECK = {True: 2.0, False: 1.5}  # and the next check
-MOST_TRAIN, MOST_CHECK = 0.5, 0.5  # shares of all items
-LEVELS = {True: 3, False: 4}  # numbers of items to check
-SPENT = 0.5, 0.2  # of delta: by the look that is meant to be the last, and where it fails by more checks of that model
-LEARNING = {True: 0.5, False: 0.25}  # a model's loss falls as T^-LEARNING with T items to learn from; later models say
-BAD_LUCK = {True: 0.5, False: 0.2}  # wholly lost items added to the checked ones where it is expected what will pass
-HOPE = 0.9, 0.3  # where nothing is expected: losses may turn out to be lower by this factor, and to fall faster by this
-WORTH = 0.02  # of the items: what another round must at least be expected to leave to the model
+if TYPE_CHECKING:
+    from roundtruth.job import Job
+    from roundtruth.spec import JobSpec, Target
+
+DESCRIPTION = "`certified` promises the auto labels' quality."
+CERTIFICATE = "holdout"
+FIXED = ("target", "learner")  # whoever changes them has seen what the looks found
 
 
-def prepare(job) -> None:
-    """Flip the coins and fix what each look may spend, before anybody is asked."""
+def check_target(target: "Target") -> None:
+    if target.quality == 1:
+        raise ValueError(
+            "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
+        )
+
+
+def prepare(job: "Job") -> None:
+    """Draw the coins, and fix what each look may spend."""
     if job.there("certificate.json"):
         return
-    items = askable(job)
+    items = job.items(["item", "source", "labeled", "failure"])
+    items = items[items["failure"].isna() & ~items["labeled"]]
     coins = uniforms(job.spec.seed, "coin", items["source"])
     job.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
-    job.write_json("certificate.json", planned(job.spec.target, len(items), job.kind.BINARY))
+    job.write_json("certificate.json", asdict(schedule_for(job.spec, len(items))))
 
 
-def planned(target, items: int, binary: bool) -> dict:
-    """The ladder for a job's target."""
-    return ladder(items, round(1 - target.quality, 12), round(1 - target.confidence, 12), binary)
+def schedule_for(spec: "JobSpec", items: int) -> Schedule:
+    """The schedule of a job with so many items to label."""
+    max_loss, delta = (round(1 - value, 12) for value in (spec.target.quality, spec.target.confidence))
+    return looks.schedule(items, max_loss, delta, settings_for(spec))
 
 
-def askable(job) -> pd.DataFrame:
-    items = job.items()
-    return items[items.failure.isna() & ~items.labeled]
-
-
-def ladder(items: int, max_loss: float, delta: float, binary: bool) -> dict:
-    """The sizes of the training sets, the probabilities of the checks, and the delta of a look at each pair of them.
-
-    first: the training set that is likely to be enough. looks[t][k]: the delta of set t + 1 and probability k + 1; they
-    sum to `delta`.
-    """
-    scale, harder = items ** (2 / 3), max(1.0, EASY / max_loss)
-    most = max(1, MOST_TRAIN * items)
-    train = (TRAIN * scale * MORE_TRAIN ** np.arange(20)).clip(1, most).round().astype(int)
-    train = np.unique(train).tolist()
-    first = 1 + int(np.searchsorted(train, min(0.9 * TRAIN * scale * harder ** HARDER[binary], train[-1])))
-    fewest = np.log(SPENT[0] * delta) / np.log1p(-max_loss)  # checked items that prove something where none is wrong
-    check = max(CHECK[binary] * scale, LEAST[binary]) * harder ** CLOSER[binary]
-    check = min(max(check, FEWEST * fewest) / max(1, items), FIRST)
-    levels = np.unique((check * MORE_CHECK[binary] ** np.arange(LEVELS[binary])).clip(0, MOST_CHECK)).tolist()
-    looks = np.zeros((len(train), len(levels)))
-    looks[first - 1, : len(SPENT)] = SPENT[: len(levels)]
-    others = looks == 0
-    looks[others] = (1 - sum(SPENT)) / max(1, others.sum())
-    looks *= delta / looks.sum()
-    return {
-        "max_loss": max_loss,
-        "delta": delta,
-        "train": train,
-        "levels": levels,
-        "first": first,
-        "looks": looks.tolist(),
-    }
+def settings_for(spec: "JobSpec") -> Settings:
+    return looks.SETTINGS[kinds.get(spec.kind).BINARY]
 
 
 # -- where the job stands
 
 
-def fixed(job) -> dict:
-    return job.read_json("certificate.json")
+def schedule_of(job: "Job") -> Schedule:
+    """The schedule that was fixed when the job began."""
+    return Schedule(**job.read_json("certificate.json"))
 
 
-def stage(job, round: int) -> tuple[int, int] | None:
-    """(t, k) that the batches after the last threshold before this round are for, from 1. None where the last look was
-    final, and no higher budget took the job on from there."""
-    looked = [r for r in job.rounds_with("threshold.json") if r < round]
-    if not looked:
+def last_look(job: "Job", until: int) -> tuple[int, Look | None]:
+    """The round of the newest look up to a round, and what it found; (0, None) before the first."""
+    looked = [number for number in job.rounds_with("threshold.json") if number <= until]
+    return (looked[-1], job.look(looked[-1])) if looked else (0, None)
+
+
+def stage(job: "Job", number: int) -> Pair | None:
+    """The pair that a round's batch is for: the one that follows the newest look before the round. None where that look
+    was final, and no higher budget let the job go on from it."""
+    looked, found = last_look(job, number - 1)
+    if found is None:
         return 1, 1
-    found = _found(job, looked[-1]) or {}
-    following = found["next"]
-    if found.get("later") and (job.roles(round).query("round > @looked[-1]")["role"] != "rest").any():
-        following = found["later"]
-    return tuple(following) if following else None
+    roles = job.roles(number)
+    if found.later and (roles["role"].ne("rest") & roles["round"].gt(looked)).any():
+        return found.later
+    return found.next
 
 
-def later(job, round: int) -> tuple[int, int] | None:
-    """The stage that the budget kept the last look from going on to, where it now pays for all that this stage asks
-    and for as many auto labels as there are."""
-    looked = [r for r in job.rounds_with("threshold.json") if r <= round]
-    found = (_found(job, looked[-1]) or {}) if looked else {}
+def later(job: "Job", number: int, afford: int | None) -> Pair | None:
+    """The pair that the budget kept the job from, if the budget now pays for all items that the pair needs and for as
+    many auto labels as there are. afford: how many more items people may label; None is any number."""
+    found = last_look(job, number)[1]
     budget = job.spec.budget
-    if not found.get("later") or (budget is not None and budget <= found["budget"]):
+    if found is None or not found.later or (budget is not None and budget <= found.budget):
         return None
-    at = tuple(found["later"])
-    afford = ledger.affordable(job.spec, ledger.spent(job), human=True)
-    return at if afford is None or asks(job, round, at) <= afford else None
+    return found.later if afford is None or asks(job, number, found.later) <= afford else None
 
 
-def asks(job, round: int, at: tuple[int, int]) -> int:
-    """How many items the stage `at` asks about that nobody was asked about up to a round."""
-    return int(np.isin(np.concatenate(missing(job, round, at)), untouched(job, round)).sum())
+def asks(job: "Job", number: int, at: Pair) -> int:
+    """How many items a pair needs that nobody was asked about up to a round."""
+    return int(untouched(job, number)[np.concatenate(missing(job, number, at))].sum())
 
 
-def ready(job, round: int) -> bool:
-    """Whether the model of the stage can be made and looked at: all it learns from was asked with this round's batch,
-    and all that checks it; somebody answered, and something is left."""
-    at = stage(job, round)
-    if at is None or any(part.size for part in missing(job, round, at)):
+def untouched(job: "Job", number: int) -> np.ndarray:
+    """(number of items + 1,): whether an item is to be labeled, and no batch up to a round asked about it."""
+    return job.mask(job.askable()) & ~job.mask(job.roles(number)["item"])
+
+
+def trains(job: "Job", number: int) -> bool:
+    """A model is trained where the look is not at the model of the look before."""
+    before = last_look(job, number - 1)[1]
+    return calibrates(job, number) and not (before and before.stage and before.stage[0] == model_number(job, number))
+
+
+def calibrates(job: "Job", number: int) -> bool:
+    """There is a look where the batches so far hold all that the pair needs, somebody answered, and items are left."""
+    at = stage(job, number)
+    if at is None or any(part.size for part in missing(job, number, at)):
         return False
-    learned = job.human_labels(until=round).role.eq("train").any() or job.items().labeled.any()
-    return bool(learned and len(untouched(job, round)))
+    learned = job.human_labels(until=number)["role"].eq("train").any() or job.items(["labeled"])["labeled"].any()
+    return bool(learned and untouched(job, number).any())
 
 
-def untouched(job, round: int) -> np.ndarray:
-    """The items that no batch up to a round asked about."""
-    items = askable(job)["item"]
-    return items[~items.isin(job.roles(round)["item"])].to_numpy()
+def model_number(job: "Job", number: int) -> int:
+    return (stage(job, number) or (0, 0))[0]
 
 
-def trains(job, round: int) -> bool:
-    before = [r for r in job.rounds_with("threshold.json") if r < round]
-    at = stage(job, round)
-    return ready(job, round) and not (at and before and (_found(job, before[-1]) or {})["stage"][0] == at[0])
-
-
-def calibrates(job, round: int) -> bool:
-    return ready(job, round)
-
-
-def to_consolidate(job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """The batch and whatever is checked get labels; only training items teach, so that no checked item's label depends
-    on another's. Once the last look is made nothing depends on it, and all teach."""
-    batch = job.batch(round)
+def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """The batch and all checked items get labels. Only training items teach workers' skills, so that no checked item's
+    label depends on another's. After the final look nothing depends on the skills, and all items teach."""
+    batch = job.batch(number)
     if batch["role"].eq("rest").any():
         return batch, None
-    roles = job.roles(round)
+    roles = job.roles(number)
     about = roles["item"].isin(batch["item"]) | roles["role"].eq("validation")
     return roles[about], roles["item"][roles["role"] == "train"].to_numpy()
 
 
-# -- what is asked
+def promised(job: "Job") -> bool:
+    found = [job.look(number) for number in job.rounds_with("auto.parquet")]
+    passed = any(look.final and look.threshold is not None for look in found if look)
+    return passed and len(job.auto_labels()) > 0
 
 
-def next_batch(job, round: int) -> pd.DataFrame:
-    """What the stage still needs; once the last look is made, or none can be, all that is left, the hardest first where
-    the budget does not reach for all of it."""
-    pool, at = job.pool(), stage(job, round + 1) or later(job, round)
-    afford = ledger.affordable(job.spec, ledger.spent(job), human=True)
-    train, check = missing(job, round, at) if at else (pool[:0], pool[:0])
+def no_auto_label(job: "Job", look: Look) -> str:
+    prices = job.spec.prices
+    if not look.final:
+        return "The model labeled nothing: people had labeled everything before its labels could be shown good enough."
+    if ledger.human_price(prices, job.spec.workforce.answers_per_item) < prices.per_auto_label:
+        return "The model labeled nothing: an auto label costs more than people's."
+    if look.needed and np.isfinite(look.needed):
+        return f"The model labeled nothing: about {look.needed:.0f} more items would have had to be checked."
+    return "The model labeled nothing: it is not good enough for the target, however many items were checked."
+
+
+# -- what people are asked
+
+
+def next_batch(job: "Job", number: int) -> pd.DataFrame:
+    """The items that the next pair still needs. After the final look, or where there can be none, all items that are
+    left; the hardest first where the budget does not reach for all of them."""
+    pool, afford = job.pool(), ledger.affordable(job.spec, spent_so_far(job), human=True)
+    at = stage(job, number + 1) or later(job, number, afford)
+    train, check = missing(job, number, at) if at else (pool[:0], pool[:0])
     if len(train) + len(check):
         batch = pd.DataFrame(
             {"item": np.append(train, check), "role": ["train"] * len(train) + ["validation"] * len(check)}
@@ -184,280 +177,174 @@ def next_batch(job, round: int) -> pd.DataFrame:
         models = job.rounds_with("predictions/done.json")
         if models and afford is not None and afford < len(pool):
             score = job.kind.confidence(job.predictions(models[-1]))
-            pool = select.least_confident(score[score.index.isin(pool)], afford)
+            pool = select.least_confident(score[job.mask(pool)[score.index]], afford)
         batch = pd.DataFrame({"item": pool, "role": "rest"})
-    new = batch["item"].isin(untouched(job, round))
+    new = untouched(job, number)[batch["item"]]
     if afford is not None:
         batch = batch[~new | (new.cumsum() <= afford)] if afford or not new.any() else batch[:0]
     return batch.sort_values("item", ignore_index=True)
 
 
-def missing(job, round: int, at: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(train, check): the items that the stage `at` still needs, after the batches up to `round`."""
-    t, k = at
-    plan, roles, items = fixed(job), job.roles(round), askable(job)["item"].to_numpy()
-    have = roles["item"][roles["role"] == "train"].to_numpy()
-    want, before = min(plan["train"][t - 1], len(items)), plan["train"][t - 2] if t > 1 else 0
-    train = items[:0]
-    if len(have) < want:
-        if t == 1:
+def missing(job: "Job", number: int, at: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """(train, check): the items that a pair still needs after the batches up to a round."""
+    schedule, roles, items = schedule_of(job), job.roles(number), job.askable()
+    trained = roles["item"][roles["role"] == "train"].to_numpy()
+    want, train = min(schedule.trained(at), len(items)), items[:0]
+    if len(trained) < want:
+        if at[0] == 1:
             train = select.random(items, want, job.spec.seed)
         else:
-            train = hardest(job, job.model_round(round), want - before)
-        train = train[~np.isin(train, have)]
+            train = hardest(job, job.model_round(number), want - schedule.trained((at[0] - 1, at[1])))
+        train = train[~job.mask(trained)[train]]
     coins = job.read_table("coins.parquet")
-    below = coins["item"][coins["coin"] < plan["levels"][k - 1]].to_numpy()
-    known = roles["item"][roles["role"] != "rest"]  # what was asked without need for a look counts in it as any other
-    return train, below[~np.isin(below, np.concatenate([train, known]))]
+    check = coins["item"].to_numpy()[coins["coin"].to_numpy() < schedule.probability(at)]
+    # What was asked with the last of the money ("rest") counts in a look as any other item.
+    known = job.mask(train) | job.mask(roles["item"][roles["role"] != "rest"])
+    return train, check[~known[check]]
 
 
-def hardest(job, model: int, size: int) -> np.ndarray:
-    """Of all that the model was not trained on, whatever their coin, those it is least sure of."""
+def hardest(job: "Job", model: int, size: int) -> np.ndarray:
+    """The items that a model is least confident about, of all that it was not trained on, whatever their coin.
+
+    model: its round.
+    """
     return select.least_confident(job.kind.confidence(job.predictions(model)), size)
 
 
-# -- looking and deciding
+def spent_so_far(job: "Job") -> float:
+    """Money spent, where the job has a budget, and only then."""
+    return ledger.spent(job) if job.spec.budget is not None else 0.0
 
 
-def _look(job, round: int) -> dict:
-    """threshold.json: what the model of the stage may label by what was checked, and what comes next.
+# -- looking
 
-    `next` is the stage to go on to; `final` where that is none and this threshold is the one that counts.
-    """
-    at = stage(job, round)
+
+def look(job: "Job", number: int) -> Look:
+    """What the model of the round's pair may label by what was checked, and what comes next."""
+    at, schedule, settings = stage(job, number), schedule_of(job), settings_for(job.spec)
     assert at is not None
-    (t, k), plan = at, fixed(job)
-    model = job.model_round(round)
-    score, drawn, losses = checked(job, round, model)
-    binary, p, delta = job.kind.BINARY, plan["levels"][k - 1], plan["looks"][t - 1][k - 1]
-    rest, afford, worth = score[~drawn], ledger.affordable(job.spec, ledger.spent(job), human=False), ledger.auto_pays(job.spec)
-    # of what passes only the lower end may be left out; so it ends above all that people were asked about since
-    asked = rest[rest.index.isin(job.roles(round)["item"])].max()
-    most = len(rest) if np.isnan(asked) else int((rest > asked).sum())
-    falling, falls = in_order(score[drawn], losses), learning(job, round, at)
-
-    def passing(most: int) -> tuple[certify.Certificate, int]:
-        certificate = certify.certify(
-            score[drawn].to_numpy(),
-            losses,
-            rest.to_numpy(),
-            max_loss=plan["max_loss"],
-            delta=delta,
-            drawn=p,
-            binary=binary,
-            most=most if worth else 0,
-        )
-        return certificate, int((rest >= certificate.threshold).sum()) if certificate.threshold is not None else 0
-
-    def going_on(ahead: dict[tuple[int, int], float], count: int) -> list[int] | None:
-        best = max(ahead, key=lambda pair: ahead[pair], default=None)
-        go_on = best is not None and ahead[best] > count + WORTH * len(score)
-        if not go_on and count == 0 and ahead:
-            # what people are asked now they would be asked anyway; so go on up to the training set that is likely to be
-            # enough, and then as long as a little luck may do
-            hope = options(plan, HOPE[0] * falling, len(score), at, falls + HOPE[1], binary, luck=0)
-            best = max(ahead, key=lambda pair: hope[pair])
-            go_on = t < plan["first"] or hope[best] > WORTH * len(score)
-        if count == 0 and at == (plan["first"], 1) and (t, k + 1) in ahead:
-            # the first check of what is likely to be enough: a bad draw is likelier than a bad model
-            best, go_on = (t, k + 1), True
-        if not go_on or best is None:
-            return None
-        # more is checked only once the training set is as large as it is likely to have to be
-        return [t + 1, k] if best[0] > t or (t < plan["first"] and (t + 1, k) in ahead) else [t, k + 1]
-
-    certificate, count = passing(most if afford is None else min(most, afford))
-    ahead = options(plan, falling, len(score), at, falls, binary) if worth else {}
-    ahead.pop(at, None)
-    paid = payable(job, plan, ahead, len(score), at)
-    following = going_on(paid, count)
-    found = {"stage": [t, k], "model": model}
-    if job.spec.budget is not None and worth:
-        asking, all_that_passes = ledger.affordable(job.spec, ledger.spent(job), human=True), passing(most)[1]
-        if count < all_that_passes:
-            following = None  # not evidence is lacking but money
-        elif count and following and asking is not None and asks(job, round, (following[0], following[1])) > asking:
-            following = None  # what passed would be given up for a look that cannot be paid
-        if following is None:
-            wanted = going_on(ahead, all_that_passes)
-            if wanted is None and count < all_that_passes:
-                wanted = next(([one, two] for one, two in ((t, k + 1), (t + 1, k)) if (one, two) in ahead), None)
-            found["without_budget"] = int(max([all_that_passes, *ahead.values()]))
-            following, found["later"] = (None, wanted) if all_that_passes else (wanted, None)
-    found |= {
-        "threshold": certificate.threshold,
-        "rule": certificate.rule,
-        "checked": certificate.checked,
-        "above": certificate.above,
-        "quality": None if certificate.estimate is None else 1 - certificate.estimate,
-        "max_loss": plan["max_loss"],
-        "binary": binary,
-        "drawn": p,
-        "delta": delta,
-        "coverage": certificate.coverage,
-        "log_e": certificate.log_e,
-        "auto": count,
-        "expected": {f"{one},{two}": int(value) for (one, two), value in paid.items()},
-        "next": following,
-        "final": following is None,
-        "budget": job.spec.budget,
-    }
-    if found["final"] and not found.get("later") and certificate.threshold is None and 0 < len(losses) < len(score):
-        found["needed"] = certify.needed(
-            score[drawn].to_numpy(), losses, score[~drawn].to_numpy(), max_loss=plan["max_loss"], delta=delta
-        )
-    return found
+    spent, sample = spent_so_far(job), sample_at(job, number, at)
+    afford = ledger.affordable(job.spec, spent, human=False)
+    most = may_pass(job, sample)
+    found, count = looks.passing(schedule, settings, sample, at, most if afford is None else min(most, afford))
+    paid, decision = decide(job, number, sample, at, count, spent)
+    final = decision.next is None
+    nothing = final and not decision.later and found.threshold is None and 0 < found.checked < sample.total
+    return Look(
+        threshold=found.threshold,
+        rule=found.rule,
+        checked=found.checked,
+        above=found.above,
+        quality=None if found.estimate is None else 1 - found.estimate,
+        final=final,
+        provisional=True,
+        stage=at,
+        next=decision.next,
+        model=job.model_round(number),
+        max_loss=schedule.max_loss,
+        binary=settings.binary,
+        drawn=schedule.probability(at),
+        delta=schedule.delta_of(at),
+        coverage=found.coverage,
+        log_e=found.log_e,
+        auto=count,
+        expected={f"{t},{k}": int(auto) for (t, k), auto in paid.items()},
+        budget=job.spec.budget,
+        without_budget=decision.without_budget,
+        later=decision.later,
+        needed=looks.needed(schedule, sample, at) if nothing else None,
+    )
 
 
-def checked(job, round: int, model: int) -> tuple[pd.Series, np.ndarray, np.ndarray]:
-    """(score of each item the model did not learn from, which of them are checked, the losses of those)."""
-    score = job.kind.confidence(job.predictions(model))
-    roles = job.roles(round)
-    drawn = score.index.isin(roles["item"][roles["role"] == "validation"])
-    quality = job.kind.quality(job.predictions(model), job.human_labels(until=round)).reindex(score.index[drawn])
-    return score, drawn, (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as lost
+def may_pass(job: "Job", sample: Sample) -> int:
+    """How many of the rest may pass, if money is no matter: none where a model's label costs more than people's."""
+    return sample.most if ledger.auto_pays(job.spec) else 0
 
 
-def in_order(score: pd.Series, losses: np.ndarray) -> np.ndarray:
-    """The losses, the surest item's first."""
-    return losses[np.argsort(-score.to_numpy(), kind="stable")]
+def decide(
+    job: "Job", number: int, sample: Sample, at: Pair, count: int, spent: float
+) -> tuple[dict[Pair, float], Decision]:
+    """What each pair further on is expected to leave to the model within the budget, and what follows the look at `at`.
+
+    count: the items that the model may label now. spent: the money so far.
+    """
+    spec, schedule, settings = job.spec, schedule_of(job), settings_for(job.spec)
+    if not ledger.auto_pays(spec):
+        return {}, Decision(None)
+
+    def affordable(asked: float) -> int | None:
+        return ledger.affordable(spec, spent, human=False, asked=asked)
+
+    ahead = looks.expected(schedule, settings, sample, at)
+    paid = looks.within_budget(schedule, ahead, sample.total, at, affordable)
+    following = looks.going_on(schedule, settings, sample, at, paid, count)
+    if spec.budget is None:
+        return paid, Decision(following)
+    asking, passing, afford = ledger.affordable(spec, spent, human=True), count, affordable(0)
+    if afford is not None and afford < sample.most:
+        passing = looks.passing(schedule, settings, sample, at, sample.most)[1]
+    # The budget ends the job where it does not pay for all that passes, or where what passes would be given up for a
+    # look that it does not pay for.
+    ends = count < passing or (count and following and asking is not None and asks(job, number, following) > asking)
+    if following and not ends:
+        return paid, Decision(following)
+    return paid, looks.without_money(schedule, settings, sample, at, ahead, count, passing)
 
 
-def seen(job, round: int) -> tuple[np.ndarray, int, float]:
-    """(losses of the checked items, the surest first, number of items they stand for, the exponent they fall with) at
-    a round's look."""
-    found = _found(job, round)
-    assert found
-    score, drawn, losses = checked(job, round, found["model"])
-    return in_order(score[drawn], losses), len(score), learning(job, round, tuple(found["stage"]))
+def sample_at(job: "Job", number: int, at: Pair) -> Sample:
+    """What the model of the pair `at` does on the items that it did not learn from, in round `number`."""
+    predictions, roles, people = job.predictions(job.model_round(number)), job.roles(number), job.human_labels(number)
+    score = job.kind.confidence(predictions)
+    validation = job.mask(roles["item"][roles["role"] == "validation"])
+    drawn = validation[score.index]
+    found = predictions[validation[predictions["item"]]]
+    quality = job.kind.quality(found, people).reindex(score.index[drawn])
+    rest = score[~drawn].to_numpy()
+    # Of what passes only the lower end may be left out. So the threshold must lie above all items that people were
+    # asked about since.
+    asked = rest[job.mask(roles["item"])[score.index[~drawn]]]
+    most = int((rest > asked.max()).sum()) if len(asked) else len(rest)
+    losses = (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as completely lost
+    exponent = exponent_at(job, number, at, people[validation[people["item"]]])
+    return Sample(score[drawn].to_numpy(), losses, rest, most, exponent)
 
 
-def payable(job, plan: dict, ahead: dict, total: int, at: tuple[int, int]) -> dict[tuple[int, int], float]:
-    """What of `options` the budget pays for: as many auto labels as are left money for after people were asked."""
-    if job.spec.budget is None:
-        return ahead
-    most = {pair: ledger.affordable(job.spec, ledger.spent(job), human=False, asked=to_ask(plan, total, at, pair)) for pair in ahead}
-    most = {pair: np.inf if some is None else some for pair, some in most.items()}
-    return {pair: min(most[pair], auto) for pair, auto in ahead.items() if most[pair]}
-
-
-def to_ask(plan: dict, total: int, at: tuple[int, int], pair: tuple[int, int]) -> float:
-    """About how many more items people are asked about on the way from one look to another."""
-    more, p = plan["train"][pair[0] - 1] - plan["train"][at[0] - 1], plan["levels"][at[1] - 1]
-    return more * (1 - p) + (plan["levels"][pair[1] - 1] - p) * (total - more)
-
-
-def learning(job, round: int, at: tuple[int, int]) -> float:
-    """The exponent with which the loss falls: half what the kind's is, half what this job's first and latest model show
-    on the items checked of both."""
-    (t, _), train = at, fixed(job)["train"]
-    usual = LEARNING[job.kind.BINARY]
-    if t == 1:
+def exponent_at(job: "Job", number: int, at: Pair, people: pd.DataFrame) -> float:
+    """The exponent with which the model's losses fall: half of it is usual for the kind, half is what this job's first
+    and newest model show on the items that were checked for both. people: the labels of the checked items."""
+    usual, train = job.kind.CURVE.exponent, schedule_of(job).train
+    if at[0] == 1:
         return usual
-    roles, people = job.roles(round), job.human_labels(until=round)
-    people = people[people["item"].isin(roles["item"][roles["role"] == "validation"])]
-    models = [r for r in job.rounds_with("predictions/done.json") if r <= round]
-    first, last = (job.kind.quality(job.predictions(r), people) for r in (models[0], models[-1]))
+    checked = job.mask(people["item"])
+    models = [r for r in job.rounds_with("predictions/done.json") if r <= number]
+    predictions = (job.predictions(r) for r in (models[0], models[-1]))
+    first, last = (job.kind.quality(some[checked[some["item"]]], people) for some in predictions)
     both = first.index.intersection(last.index)
     before, now = (1 - some.reindex(both).mean() for some in (first, last))
     if not len(both) or not before or not now:
         return usual
-    return float(np.clip((usual + np.log(before / now) / np.log(train[t - 1] / train[0])) / 2, 0, 1))
+    return float(np.clip((usual + np.log(before / now) / np.log(train[at[0] - 1] / train[0])) / 2, 0, 1))
 
 
-def options(
-    plan: dict,
-    losses: np.ndarray,
-    total: int,
-    at: tuple[int, int],
-    falls: float,
-    binary: bool,
-    luck: float | None = None,
-) -> dict[tuple[int, int], float]:
-    """How many items the model would be left with, by the look that is aimed at, the one at hand and all further on.
-
-    losses: (n,) of the checked items, the surest first; they are taken for typical of all `total` the model did not
-    learn from. More training takes the hardest of these away, and lowers the losses of the others as T^-falls.
-    """
-    (t, k), train, levels, looks = at, plan["train"], plan["levels"], plan["looks"]
-    luck, found = BAD_LUCK[binary] if luck is None else luck, {}
-    for one, two in product(range(t, len(train) + 1), range(k, len(levels) + 1)):
-        more, p, delta = train[one - 1] - train[t - 1], levels[two - 1], looks[one - 1][two - 1]
-        if more < total:
-            fallen = losses * (train[t - 1] / train[one - 1]) ** falls
-            passing = reach(fallen, 1 - more / total, p, total, plan["max_loss"], delta, binary, luck)
-            found[one, two] = (1 - p) * total * passing
-    return found
+# -- the forecast
 
 
-def reach(
-    losses: np.ndarray, left: float, p: float, total: float, max_loss: float, delta: float, binary: bool, luck: float
-) -> float:
-    """The share of the items that would pass if they were checked with probability p and had losses like these.
-
-    losses: (n,) of `total` items, the surest first, of which only the first share `left` will be there; `luck` wholly
-    lost ones are added above each cut. Right-or-wrong losses pass where as few wrong ones among the checked items have
-    a chance of at most delta if the undrawn items broke the promise, as the walk rule asks of a single cut; others
-    where the evidence of the coin rule's bet is enough.
-    """
-    from scipy.special import betainc
-
-    n = len(losses)
-    if n == 0 or not 0 < p < 1:
-        return 0.0
-    place = np.arange(1, n + 1)
-    if binary:
-        above = place / n * total
-        wrong = (np.cumsum(losses) + luck) / (place + luck) * p * above
-        proves = betainc((1 - p) * above * max_loss + 1, wrong + 1, 1 - p) <= delta
-    else:
-        expected = np.full(max(1, int(certify.REACH * left * total)), p)
-        gain = certify.evidence(np.append(losses, 1.0), p, certify.bet_on(expected, max_loss, delta, binary), max_loss)
-        rate = (np.cumsum(gain[:-1]) + luck * gain[-1]) / (place + luck)
-        proves = rate * place / n * p * total >= np.log(1 / delta)
-    passes = proves & (place <= np.ceil(left * n))
-    return float(min(place[passes].max(initial=0) / n, left))
-
-
-DESCRIPTION = "`certified` promises the auto labels' quality"
-CERTIFICATE = "holdout"
-FIXED = ("target", "learner")
-
-
-def check_target(target) -> None:
-    if target.quality == 1:
-        raise ValueError(
-            "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
-        )
-
-
-def _found(job, round):
-    path = job.path(round, "threshold.json")
-    return job.read_json(path) if job.there(path) else None
-
-
-def look(job, round):
-    found = _look(job, round)
-    found["provisional"] = True
-    return Look.from_json(found)
-
-
-def model_number(job, round):
-    return (stage(job, round) or (0, 0))[0]
-
-
-def promised(job):
-    last = (_found(job, r) for r in job.rounds_with("auto.parquet"))
-    return any(found and found["final"] and found["threshold"] is not None for found in last) and bool(
-        len(job.auto_labels())
-    )
-
-
-def no_auto_label(job):
-    return "The model labeled nothing."
-
-
-def simulate(spec, kind, items, job, round):
-    from roundtruth.forecast import through_looks
-
-    return tuple(np.array(through_looks(spec, items, kind.BINARY, job, round)).T)
+def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(auto labels, people's rounds) at the end of each simulated job; each follows one learning curve."""
+    if not ledger.auto_pays(spec):
+        return np.array([0]), np.array([2])
+    settings, (looked, found) = settings_for(spec), last_look(job, number) if job else (0, None)
+    if job is None or found is None:
+        schedule = schedule_for(spec, items)
+        curves = kinds.get(spec.kind).CURVE.prior_curves(len(spec.classes), items, schedule.max_loss)
+        levels = looks.shares_below(schedule, items, len(curves.losses))
+        return looks.ends(schedule, settings, curves, items - schedule.train[0], (1, 1), levels)
+    if found.final:
+        left = items - len(job.roles(looked)) - found.auto
+        return np.array([found.auto]), np.array([looked + (left > 0)])
+    schedule, sample = schedule_of(job), sample_at(job, looked, found.stage)
+    curves = bootstrap_curves(sample.falling, sample.exponent)
+    coins = job.read_table("coins.parquet", ["coin"])["coin"].to_numpy()
+    levels = np.array([np.mean(coins < level) for level in schedule.levels])
+    levels = np.broadcast_to(levels, (len(curves.losses), len(levels)))
+    return looks.ends(schedule, settings, curves, sample.total, found.stage, levels)

@@ -1,83 +1,50 @@
-"""The plan of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling".
+"""The plan of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling". It promises
+nothing.
 
-10 random items try the set-up; more random ones are checked until they are a fifth of the dataset; another random fifth
-is for training. Then, round after round, a model that was trained on all of it labels what it is sure of, and people get
-the fifth that it is least sure of, until nothing is left.
+People label 10 random items to try the set-up, then more random items for validation until these are a fifth of the
+dataset, then a random fifth for training. From then on a model is trained in every round on all training items. It
+labels what it is sure of, and people label the fifth that it is least confident about, until nothing is left.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from roundtruth import certify, ledger, select
+from roundtruth import certify, kinds, ledger, plans, select
+from roundtruth.curves import Curves, bootstrap_curves
 from roundtruth.look import Look
 
-DESCRIPTION = "`ground-truth` is Amazon's procedure, and promises nothing"
+if TYPE_CHECKING:
+    from roundtruth.job import Job
+    from roundtruth.spec import JobSpec, Target
+
+DESCRIPTION = "`ground-truth` is Amazon's procedure and promises nothing."
 CERTIFICATE = "none"
 FIXED = ()
+
 PROBE = 10  # items that try the set-up
-SHARE = 0.2  # of the dataset, a batch
+SHARE = 0.2  # of the dataset: a batch
 
 
-def check_target(target) -> None:
-    """Any target will do: none is promised."""
+def check_target(target: "Target") -> None:
+    """Any target may be aimed at."""
 
 
-def prepare(job) -> None:
-    """Nothing has to be fixed beforehand."""
+def prepare(job: "Job") -> None:
+    """Nothing needs to be fixed."""
 
 
-def trains(job, round: int) -> bool:
-    """Not while the first answers are gathered, nor without any answer to learn from, nor when nothing is left.
-
-    What is left is judged by people's batches alone, so that the answer stays the same once auto labels are there.
-    """
-    if job.batch(round)["role"].iloc[0] != "train" or job.labels(round).empty:
-        return False
-    taken = job.mask(job.roles(round)["item"])
-    for earlier in job.rounds_with("auto.parquet"):
-        if earlier < round:
-            taken |= job.mask(job.auto(earlier)["item"])
-    return not taken[job.askable()].all()
+def batch_size(items: int) -> int:
+    """The number of items in a whole batch."""
+    return max(1, math.floor(SHARE * items + 0.5))
 
 
-def calibrates(job, round: int) -> bool:
-    return trains(job, round)
-
-
-def model_number(job, round: int) -> int:
-    return round
-
-
-def to_consolidate(job, round: int) -> tuple[pd.DataFrame, np.ndarray | None]:
-    return job.batch(round), None
-
-
-def look(job, round: int) -> Look:
-    """The lowest threshold above which the validation items have the target's quality."""
-    checked = job.validation(round)
-    score, quality = checked["score"].to_numpy(), checked["quality"].to_numpy()
-    theta = certify.naive(score, quality, job.spec.target.quality)
-    above = quality[score >= theta] if theta is not None else quality[:0]
-    return Look(theta, "naive", len(quality), len(above), float(above.mean()) if len(above) else None)
-
-
-def promised(job) -> bool:
-    return False
-
-
-def no_auto_label(job) -> str:
-    return "The model labeled nothing: no threshold reached the target."
-
-
-def next_batch(job, round: int) -> pd.DataFrame:
-    from roundtruth.plans import CHECKED
-
-    pool, seed = job.pool(), job.spec.seed
-    most = batch_size(len(job.askable()))
-    probe = min(PROBE, most)
-    checked = int(job.asked()["role"].isin(CHECKED).sum())
+def next_batch(job: "Job", number: int) -> pd.DataFrame:
+    """The batch of the round after round `number`: (item, role). Empty where nothing is left or the money is spent."""
+    pool, most = job.pool(), batch_size(len(job.askable()))
+    probe, checked = min(PROBE, most), int(job.asked()["role"].isin(plans.CHECKED).sum())
     if checked < probe:
         role, size = "probe", probe - checked
     elif checked < most:
@@ -86,56 +53,96 @@ def next_batch(job, round: int) -> pd.DataFrame:
         role, size = ("rest" if len(pool) <= most else "train"), most
     afford = ledger.affordable(job.spec, ledger.spent(job), human=True)
     size = size if afford is None else min(size, afford)
-    if job.has(max(round, 1), "predictions/done.json"):
-        scores = job.kind.confidence(job.predictions(round))
-        batch = select.least_confident(scores[job.mask(pool)[scores.index.to_numpy()]], size)
+    if job.has(max(number, 1), "predictions/done.json"):
+        scores = job.kind.confidence(job.predictions(number))
+        batch = select.least_confident(scores[job.mask(pool)[scores.index]], size)
     else:
-        batch = select.random(pool, size, seed)
+        batch = select.random(pool, size, job.spec.seed)
     return pd.DataFrame({"item": batch, "role": role})
 
 
-def batch_size(items: int) -> int:
-    """A fifth of the items, and at least one."""
-    return max(1, math.floor(SHARE * items + 0.5))
+def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, None]:
+    """The round's batch gets labels, and all answers teach workers' skills."""
+    return job.batch(number), None
 
 
-# -- the forecast
+def trains(job: "Job", number: int) -> bool:
+    """A model is trained where the batch is a training batch, somebody answered it, and something is left.
 
-
-def simulate(spec, kind, items: int, job, round: int) -> tuple[np.ndarray, np.ndarray]:
-    from roundtruth.forecast import bootstrap_curves
-
-    fifth = batch_size(items)
-    done = job.last_round() if job else 0
-    models = [r for r in job.rounds_with("auto.parquet") if r <= round] if job else []
-    auto = sum(job.auto(r)["item"].nunique() for r in models)
-    asked = len(job.roles(round)) if job and round else 0
-    max_loss = 1 - spec.target.quality
-    left = items - max(asked, 2 * fifth) - auto
-    if models:
-        learned = asked - fifth
-        falling = job.validation(models[-1]).sort_values("score", ascending=False, kind="stable")["quality"]
-        curves = bootstrap_curves(1 - falling.to_numpy(), kind.CURVE.exponent)
-    else:
-        learned = fifth
-        losses, exponents = kind.CURVE.draw(len(spec.classes), items, max_loss)
-        curves = losses * ((items ** (2 / 3) / learned) ** exponents)[:, None], exponents
-    ends = [rounds_to_come(*curve, left, auto, learned, fifth, max_loss, max(done, 3)) for curve in zip(*curves)]
-    return tuple(np.array(ends).T)
-
-
-def rounds_to_come(
-    losses: np.ndarray, exponent: float, left: int, auto: int, learned: int, fifth: int, max_loss: float, rounds: int
-) -> tuple[int, int]:
-    """Auto labels and people's rounds at the end of one curve.
-
-    losses: of the items that are `left`, the surest first, after `learned` training items. auto, rounds: so far.
+    What is left follows from the batches and the auto labels of earlier rounds alone, so that the answer stays the same
+    once the round's own auto labels are there.
     """
+    if job.batch(number)["role"].iloc[0] != "train" or job.labels(number).empty:
+        return False
+    asked, items = job.asked(), job.askable()
+    taken = job.mask(asked["item"][asked["round"] <= number])
+    for earlier in job.rounds_with("auto.parquet"):
+        if earlier < number:
+            taken |= job.mask(job.auto(earlier)["item"])
+    return not taken[items].all()
+
+
+calibrates = trains  # every model is looked at
+
+
+def model_number(job: "Job", number: int) -> int:
+    return number
+
+
+def look(job: "Job", number: int) -> Look:
+    """The lowest threshold above which the validation items reach the target."""
+    checked = job.validation(number)
+    assert checked is not None  # the predictions are there
+    score, quality = checked["score"].to_numpy(), checked["quality"].to_numpy()
+    threshold = certify.naive(score, quality, job.spec.target.quality)
+    above = quality[score >= threshold] if threshold is not None else quality[:0]
+    return Look(threshold, "naive", len(quality), len(above), float(above.mean()) if len(above) else None)
+
+
+def promised(job: "Job") -> bool:
+    return False
+
+
+def no_auto_label(job: "Job", look: Look) -> str:
+    return "The model labeled nothing: no threshold reached the target."
+
+
+def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(auto labels, people's rounds) at the end of each simulated job; each follows one learning curve."""
+    curve, batch = kinds.get(spec.kind).CURVE, batch_size(items)
+    models = [r for r in job.rounds_with("auto.parquet") if r <= number] if job else []
+    asked = len(job.roles(number)) if job and number else 0
+    auto = sum(job.auto(r)["item"].nunique() for r in models) if job else 0
+    if job and models:
+        checked = job.validation(models[-1])
+        assert checked is not None
+        falling = checked.sort_values("score", ascending=False, kind="stable")["quality"]
+        curves, learned = bootstrap_curves(1 - falling.to_numpy(), curve.exponent), asked - batch
+    else:
+        prior, learned = curve.prior_curves(len(spec.classes), items, 1 - spec.target.quality), batch
+        fallen = (items ** (2 / 3) / learned) ** prior.exponents  # prior curves hold after items^(2/3) training items
+        curves = Curves(prior.losses * fallen[:, None], prior.exponents)
+    left, rounds = items - max(asked, 2 * batch) - auto, max(job.last_round() if job else 0, 3)
+    max_loss = 1 - spec.target.quality
+    ends = [simulate_one(losses, exponent, left, learned, batch, max_loss) for losses, exponent in zip(*curves)]
+    more_auto, more_rounds = np.array(ends).T
+    return auto + more_auto, rounds + more_rounds
+
+
+def simulate_one(
+    losses: np.ndarray, exponent: float, left: int, learned: int, batch: int, max_loss: float
+) -> tuple[int, int]:
+    """How many of the `left` items the model labels in the end, and how many rounds people are still asked in.
+
+    losses: (n,), what the model loses on the items that are left, the loss at the highest score first. It has learned
+    from `learned` items; its losses fall with the exponent.
+    """
+    auto, rounds = 0, 0
     while left > 0:
         good = np.flatnonzero(np.cumsum(losses) <= max_loss * np.arange(1, len(losses) + 1))
         passes = (good[-1] + 1) / len(losses) if len(good) else 0.0
         auto, left = auto + int(passes * left), left - int(passes * left)
-        asked = min(fifth, left)
+        asked = min(batch, left)
         losses = losses[int(passes * len(losses)) :]
         losses = losses[: int(np.ceil(len(losses) * (1 - asked / max(left, 1))))]
         left, rounds = left - asked, rounds + (asked > 0)

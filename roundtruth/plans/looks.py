@@ -1,1 +1,400 @@
-SETTINGS = {True: None, False: None}
+"""The statistics of the certified plan, on arrays alone: which looks there may be, and which comes next.
+
+A look is a pair (t, k), both counted from 1: the t-th model, and the items that are checked with the k-th probability.
+The schedule shares delta among all pairs before anybody is asked (alpha spending). After a look the plan estimates what
+each pair further on would leave to the model, and goes on where that pays. docs/several-looks.md has the proof that the
+promise holds whatever is decided here, and says where the settings are from.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from roundtruth import certify
+from roundtruth.certify import Certificate
+from roundtruth.curves import Curves
+
+Pair = tuple[int, int]  # (t, k), from 1
+
+BLOCKS = 16  # in which the cuts of a curve are tried
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how large training sets and checks are and when a job goes on.
+
+    All of it is chosen without the data of the job. Other values would save less money; the promise does not depend on
+    them. N is the number of items to label, e the largest mean loss that the target allows.
+    """
+
+    binary: bool  # whether a loss is 0 or 1 and nothing between
+
+    # What differs between losses of 0 or 1 and others
+    harder_train: float  # exponent: a harder target needs a training set that is (easy / e)^harder_train as large
+    check: float  # checked items at the first look where the target is easy, as a multiple of N^(2/3)
+    least_check: int  # items, the fewest of that: what losses that vary prove does not depend on N
+    harder_check: float  # exponent: a harder target needs (easy / e)^harder_check as many checked items
+    more_check: float  # factor from each number of checked items to the next
+    levels: int  # how many numbers of checked items there are
+    bad_luck: float  # completely lost items that estimates add to the checked ones, so that they are not too hopeful
+
+    # What is the same for all
+    train: float = 1.0  # training items that do where the target is easy, as a multiple of N^(2/3)
+    more_train: float = 1.5  # factor from each training set to the next
+    enough: float = 0.9  # share of the training items that a target needs, with which the first look is worth its delta
+    easy: float = 0.4  # loss: a target is easy where e is at least this large
+    fewest: float = 2.5  # checked items at the least, as a multiple of those that prove something if none is wrong
+    most_first: float = 0.4  # share of all items: no more are checked at the first look
+    most_check: float = 0.5  # share of all items: no more are ever checked
+    most_train: float = 0.5  # share of all items: no training set is larger
+    # Shares of delta: for the look that is meant to be the last, and for the next check of the same model, in case the
+    # first sample was unlucky. All other pairs share the rest.
+    spent: tuple[float, ...] = (0.5, 0.2)
+    # Where nothing is expected to pass, a job still hopes that losses turn out this much lower (a factor), and that
+    # they fall faster (added to the exponent).
+    hope: tuple[float, float] = (0.9, 0.3)
+    worth: float = 0.02  # share of all items that a further look must at least add, to be worth people's time
+
+
+# By `kind.BINARY`. The values of each sort were set on other data than those they are reported for.
+SETTINGS = {
+    True: Settings(
+        binary=True,
+        harder_train=0.37,
+        check=0.8,
+        least_check=0,
+        harder_check=0.2,
+        more_check=2.0,
+        levels=3,
+        bad_luck=0.5,
+    ),
+    False: Settings(
+        binary=False,
+        harder_train=2.0,
+        check=0.6,
+        least_check=60,
+        harder_check=2.2,
+        more_check=1.5,
+        levels=4,
+        bad_luck=0.2,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All looks that a job may make. certificate.json holds these fields."""
+
+    max_loss: float  # the largest mean loss that keeps the target
+    delta: float  # the largest probability that the promise is broken
+    train: list[int]  # sizes of the training sets
+    levels: list[float]  # probabilities that an item is checked
+    first: int  # t of the training set that is likely to be large enough
+    looks: list[list[float]]  # looks[t - 1][k - 1] is the share of delta of the pair (t, k); they add up to delta
+
+    def trained(self, at: Pair) -> int:
+        """The number of training items at a look."""
+        return self.train[at[0] - 1]
+
+    def probability(self, at: Pair) -> float:
+        """The probability that an item is checked at a look."""
+        return self.levels[at[1] - 1]
+
+    def delta_of(self, at: Pair) -> float:
+        """The share of delta that a look may spend."""
+        return self.looks[at[0] - 1][at[1] - 1]
+
+
+def schedule(items: int, max_loss: float, delta: float, settings: Settings) -> Schedule:
+    """The schedule for a number of items to label."""
+    scale, harder = items ** (2 / 3), max(1.0, settings.easy / max_loss)
+    most = max(1, settings.most_train * items)
+    train = (settings.train * scale * settings.more_train ** np.arange(20)).clip(1, most).round().astype(int)
+    train = np.unique(train).tolist()
+    likely = settings.enough * settings.train * scale * harder**settings.harder_train
+    first = 1 + int(np.searchsorted(train, min(likely, train[-1])))
+    none_wrong = np.log(settings.spent[0] * delta) / np.log1p(-max_loss)  # checked items that then prove something
+    check = max(settings.check * scale, settings.least_check) * harder**settings.harder_check
+    check = min(max(check, settings.fewest * none_wrong) / max(1, items), settings.most_first)
+    levels = (check * settings.more_check ** np.arange(settings.levels)).clip(0, settings.most_check)
+    levels = np.unique(levels).tolist()
+    looks = np.zeros((len(train), len(levels)))
+    looks[first - 1, : len(settings.spent)] = settings.spent[: len(levels)]
+    others = looks == 0
+    looks[others] = (1 - sum(settings.spent)) / max(1, others.sum())
+    looks *= delta / looks.sum()
+    return Schedule(max_loss, delta, train, levels, first, looks.tolist())
+
+
+# -- one look
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a model does on the items that it did not learn from."""
+
+    scores: np.ndarray  # (n,) of the checked items
+    losses: np.ndarray  # (n,) of the checked items, from 0 to 1
+    rest: np.ndarray  # (m,) scores of the other items
+    most: int  # how many of the rest may pass
+    exponent: float  # b: the model's losses fall as T^-b with T training items
+
+    @property
+    def total(self) -> int:
+        return len(self.scores) + len(self.rest)
+
+    @cached_property
+    def falling(self) -> np.ndarray:
+        """(n,) the losses, the loss at the highest score first."""
+        return self.losses[np.argsort(-self.scores, kind="stable")]
+
+
+def passing(schedule: Schedule, settings: Settings, sample: Sample, at: Pair, most: int) -> tuple[Certificate, int]:
+    """What may be promised at a look if at most `most` of the rest may pass, and how many of the rest then pass."""
+    found = certify.certify(
+        sample.scores,
+        sample.losses,
+        sample.rest,
+        max_loss=schedule.max_loss,
+        delta=schedule.delta_of(at),
+        drawn=schedule.probability(at),
+        binary=settings.binary,
+        most=most,
+    )
+    return found, 0 if found.threshold is None else int((sample.rest >= found.threshold).sum())
+
+
+def needed(schedule: Schedule, sample: Sample, at: Pair) -> float:
+    """About how many more items would have to be checked for something to pass at a look; infinity if no number would
+    do."""
+    more = certify.needed(
+        sample.scores, sample.losses, sample.rest, max_loss=schedule.max_loss, delta=schedule.delta_of(at)
+    )
+    return np.inf if more is None else more
+
+
+# -- what comes next
+
+
+class Decision(NamedTuple):
+    """What follows a look."""
+
+    next: Pair | None  # the pair that the job goes on to; None: the look is final
+    later: Pair | None = None  # where the budget made the look final: the pair that it kept the job from
+    without_budget: int | None = None  # where the budget decided: the auto labels to be expected without it
+
+
+def going_on(
+    schedule: Schedule, settings: Settings, sample: Sample, at: Pair, ahead: dict[Pair, float], count: int
+) -> Pair | None:
+    """The look that follows the one at `at`, or None where the job finishes with this one.
+
+    ahead: the items that each pair further on is expected to leave to the model. count: the items it may label now.
+    """
+    t, k = at
+    if not ahead:
+        return None
+    if count == 0 and at == (schedule.first, 1) and (t, k + 1) in ahead:
+        return t, k + 1  # an unlucky sample is likelier than a bad model
+    best = max(ahead, key=lambda pair: ahead[pair])
+    worth = settings.worth * sample.total
+    if ahead[best] <= count + worth:
+        if count:
+            return None
+        # People would be asked about the next items in any case. So the job goes on up to the training set that is
+        # likely to be large enough, and then as long as something may pass with a little luck.
+        hope = hoped(schedule, settings, sample, at)
+        best = max(ahead, key=lambda pair: hope[pair])
+        if t >= schedule.first and hope[best] <= worth:
+            return None
+    # More items are checked only once the training set is as large as it is likely to have to be.
+    trains = best[0] > t or (t < schedule.first and (t + 1, k) in ahead)
+    return (t + 1, k) if trains else (t, k + 1)
+
+
+def without_money(
+    schedule: Schedule,
+    settings: Settings,
+    sample: Sample,
+    at: Pair,
+    ahead: dict[Pair, float],
+    count: int,
+    passing: int,
+) -> Decision:
+    """What follows where the budget does not let the job go on as it would.
+
+    ahead: as for `going_on`, if money were no matter. count: the items that the model may label within the budget, of
+    the `passing` items that it may label without one.
+    """
+    t, k = at
+    wanted = going_on(schedule, settings, sample, at, ahead, passing)
+    if wanted is None and count < passing:
+        wanted = next((pair for pair in ((t, k + 1), (t + 1, k)) if pair in ahead), None)
+    best = int(max([passing, *ahead.values()]))
+    # Where nothing passes yet, the next batch is asked as far as the money reaches.
+    return Decision(None, wanted, best) if passing else Decision(wanted, None, best)
+
+
+def expected(schedule: Schedule, settings: Settings, sample: Sample, at: Pair) -> dict[Pair, float]:
+    """How many items each pair further on is expected to leave to the model."""
+    curve = Curves(sample.falling[None], np.array([sample.exponent]))
+    found = expected_auto(schedule, settings, curve, sample.total, at, settings.bad_luck)
+    return {pair: float(auto[0]) for pair, auto in found.items() if pair != at}
+
+
+def hoped(schedule: Schedule, settings: Settings, sample: Sample, at: Pair) -> dict[Pair, float]:
+    """As `expected`, where everything turns out a little better."""
+    lower, faster = settings.hope
+    curve = Curves(lower * sample.falling[None], np.array([sample.exponent + faster]))
+    return {pair: float(auto[0]) for pair, auto in expected_auto(schedule, settings, curve, sample.total, at).items()}
+
+
+def within_budget(
+    schedule: Schedule, ahead: dict[Pair, float], total: int, at: Pair, affordable: Callable[[float], int | None]
+) -> dict[Pair, float]:
+    """The part of `ahead` that the budget pays for.
+
+    affordable(asked): how many auto labels the budget pays for once people were asked about so many more items; None is
+    any number.
+    """
+    most = {pair: affordable(to_ask(schedule, total, at, pair)) for pair in ahead}
+    most = {pair: np.inf if some is None else some for pair, some in most.items()}
+    return {pair: min(most[pair], auto) for pair, auto in ahead.items() if most[pair]}
+
+
+def to_ask(schedule: Schedule, total: int, at: Pair, pair: Pair) -> float:
+    """About how many more items people are asked about on the way from the look `at` to the look `pair`.
+
+    total: the number of items that the model at `at` did not learn from.
+    """
+    more, p = schedule.trained(pair) - schedule.trained(at), schedule.probability(at)
+    return more * (1 - p) + (schedule.probability(pair) - p) * (total - more)
+
+
+def ends(
+    schedule: Schedule, settings: Settings, curves: Curves, total: int, at: Pair, levels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(auto labels, people's rounds) where a job stops at the pair that leaves most to the model: (curves,) twice.
+
+    Arguments as for `expected_auto`.
+    """
+    found = expected_auto(schedule, settings, curves, total, at, levels=levels) or {at: np.zeros(len(curves.losses))}
+    auto, rounds = np.stack(list(found.values())), np.array([t + k - 1 for t, k in found])
+    most = auto.max(axis=0).astype(int)
+    return most, rounds[auto.argmax(axis=0)] + (most < total)
+
+
+def shares_below(schedule: Schedule, items: int, draws: int) -> np.ndarray:
+    """(draws, levels): shares of the items that are checked at each level, as chance may have it."""
+    levels, luck = np.array(schedule.levels), np.random.default_rng(1).standard_normal((draws, 1))
+    return np.clip(levels + luck * np.sqrt(levels * (1 - levels) / max(1, items)), 0, 1)
+
+
+def expected_auto(
+    schedule: Schedule,
+    settings: Settings,
+    curves: Curves,
+    total: int,
+    at: Pair,
+    luck: float = 0.0,
+    levels: np.ndarray | None = None,
+) -> dict[Pair, np.ndarray]:
+    """How many items the model would label by the look at `at` and by each pair further on: (curves,) for each pair.
+
+    curves: what the model loses now. The losses are taken to be typical of all `total` items that it did not learn
+        from.
+    Further training takes the hardest items away, and lowers the losses of the others as T^-b.
+    luck: completely lost items that are added to the checked ones.
+    levels: (curves, number of levels), the shares of the items that are checked; the schedule's probabilities unless
+        given.
+    """
+    (t, k), found = at, {}
+    if levels is None:
+        levels = np.broadcast_to(schedule.levels, (len(curves.losses), len(schedule.levels)))
+    for pair in product(range(t, len(schedule.train) + 1), range(k, len(schedule.levels) + 1)):
+        more, p = schedule.trained(pair) - schedule.trained(at), levels[:, pair[1] - 1]
+        if more < total:
+            fallen = (schedule.trained(at) / schedule.trained(pair)) ** curves.exponents
+            losses, left, delta = curves.losses * fallen[:, None], 1 - more / total, schedule.delta_of(pair)
+            share = passing_share(losses, left, p, total, schedule.max_loss, delta, settings.binary, luck)
+            found[pair] = (1 - p) * total * share
+    return found
+
+
+def passing_share(
+    losses: np.ndarray, left: float, p: np.ndarray, total: int, max_loss: float, delta: float, binary: bool, luck: float
+) -> np.ndarray:
+    """The share of the items that would pass, for each of some curves: (curves,).
+
+    losses: (curves, n), the loss at the highest score first. They stand for `total` items, of which only the share
+    `left` with the highest scores will be there. p: (curves,), the probability that an item is checked; nothing passes
+    where it is 0 or 1. delta: below 1/2. luck: completely lost items that are added above each cut.
+
+    There is a cut below each loss. What matters is the lowest that passes, so the cuts are tried in blocks from the
+    lowest up, until each curve has one.
+    """
+    n, possible = losses.shape[1], (p > 0) & (p < 1)
+    share, tried, p = np.zeros(len(losses)), np.flatnonzero(possible), np.where(possible, p, 0.5)[:, None]
+    place = np.arange(1, int(np.ceil(left * n)) + 1)
+    above, losses = place / n * total, losses[:, : len(place)]
+    if binary:
+        rate, proves = mean_above(losses, 1.0, luck), walk_proves
+        if luck == 0:  # if a cut passes and the next item is right, the next cut passes too: only that one is tried
+            rate[:, :-1][losses[:, 1:] == 0] = np.inf
+    else:
+        passing = max(1, int(certify.REACH * left * total))
+        rate, proves = coin_rate(losses, p, passing, max_loss, delta, luck), coin_proves
+    for block in np.array_split(place - 1, BLOCKS)[::-1]:
+        passes = proves(rate[np.ix_(tried, block)], above[block], p[tried], max_loss, delta)
+        found = passes.any(axis=1)
+        lowest = passes[found, ::-1].argmax(axis=1) if len(block) else 0
+        share[tried[found]] = np.minimum((place[block[-1:]] - lowest) / n, left)
+        tried = tried[~found]
+    return share
+
+
+def mean_above(values: np.ndarray, unlucky: np.ndarray | float, luck: float) -> np.ndarray:
+    """(curves, cuts): the mean of the values above each cut, with `luck` values `unlucky` added to them."""
+    place = np.arange(1, values.shape[1] + 1)
+    return (np.cumsum(values, axis=1) + luck * unlucky) / (place + luck)
+
+
+def walk_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
+    """Whether the walk rule, for losses of 0 or 1, is expected to let each cut pass: (curves, cuts).
+
+    rate: (curves, cuts), the mean loss above each cut. above: (cuts,), items there. p: (curves, 1), the probability
+    that an item is checked.
+
+    A cut passes if so few wrong ones among the checked items, at their expected number, have a probability of at most
+    delta where the undrawn items just break the promise. This is a negative binomial tail.
+    """
+    from scipy.special import betainc
+
+    wrong = rate * p * above
+    # With as many wrong ones, 1 - p is no less than the mode and the mean of the beta distribution below, and so no
+    # less than its median. Then the tail is at least 1/2, and so above delta.
+    hopeless = wrong >= p * above * max_loss + np.maximum(0, p / (1 - p) - 1)
+    curve, cut = np.nonzero(~hopeless)
+    passes, q = np.zeros(wrong.shape, dtype=bool), 1 - p[curve, 0]
+    passes[curve, cut] = betainc(q * above[cut] * max_loss + 1, wrong[curve, cut] + 1, q) <= delta
+    return passes
+
+
+def coin_rate(losses, p, count: int, max_loss: float, delta: float, luck: float) -> np.ndarray:
+    """(curves, cuts): the mean evidence of a checked item above each cut, by the coin rule.
+
+    losses: (curves, cuts). p: (curves, 1), the probability that an item is checked. count: items expected to pass.
+    """
+    bet = certify.best_bet(p, count * (1 / p - 1), max_loss, delta, binary=False)
+    lost = certify.evidence(np.ones(1), p, bet, max_loss)
+    return mean_above(certify.evidence(losses, p, bet, max_loss), lost, luck)
+
+
+def coin_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
+    """Whether the coin rule is expected to let each cut pass: (curves, cuts). Its evidence is taken to grow with the
+    number of checked items. rate: (curves, cuts), the mean evidence; the others as for `walk_proves`."""
+    return rate * p * above >= np.log(1 / delta)

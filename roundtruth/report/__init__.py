@@ -9,8 +9,9 @@ import pandas as pd
 
 from roundtruth import forecast, kinds, ledger, plans
 from roundtruth.draw import uniforms
-from roundtruth.plans import certified
+from roundtruth.look import Look
 from roundtruth.report import evidence, words
+from roundtruth.report.evidence import Evidence
 
 GALLERY = 24  # pictures in one
 SAMPLE = 20_000  # labels of one source whose quality is plotted; more would not change the plot
@@ -20,7 +21,7 @@ FAILED = 50  # failed items that are listed
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot: its name, what it shows in words for who cannot see it, and a sentence below it."""
+    """A plot: its name, what it shows in words (for those who cannot see it), and a sentence below it."""
 
     name: str
     group: str  # "rounds", "money" or "quality"
@@ -44,12 +45,12 @@ def write(job, summary: dict) -> dict[str, bytes]:
     `job` is a `roundtruth.job.Job` at any point of its life, `summary` its summary; what is not there yet is left out
     of the page. The names are lower case words joined by dashes.
     """
-    labels, look = job.outcome(), evidence.last_look(job)
-    charts, galleries = charts_of(job, summary, labels, look), galleries_of(job, labels)
+    labels, seen = job.outcome(), evidence.gather(job)
+    charts, galleries = charts_of(job, summary, labels, seen), galleries_of(job, labels)
     pictures = named(charts, galleries)
     for name, png in pictures.items():
         job.store.replace(f"report/{name}.png", png)
-    html = page(job, summary, charts, galleries, look)
+    html = page(job, summary, charts, galleries, seen)
     job.store.replace("report/index.html", html.encode("utf-8", "replace"))  # a file name may hold what UTF-8 cannot
     return pictures
 
@@ -67,7 +68,7 @@ def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:
     return {chart.name: chart.png for chart in charts} | sheets
 
 
-def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look: evidence.Look | None = None) -> str:
+def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen: Evidence | None = None) -> str:
     """The page as HTML: styles and pictures are in it, and whatever users wrote is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -93,31 +94,35 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], look
         explanation=words.explanation(summary),
         promise=words.promise(summary, kind.QUALITY_NAME, job.spec.target.confidence, final(job)),
         certificate=certificate(job, summary, kind.QUALITY_NAME),
-        ways=compared(job, summary, look),
+        ways=compared(job, summary, seen),
         strip=strip(summary),
         measured={source: value for source, value in (summary["measured"] or {}).items() if value is not None},
         charts=charts,
         galleries=galleries,
-        workers=ends(job.workers()),
+        workers=extremes(job.workers()),
         failed=reasons.head(FAILED).to_dict("records"),
         failures=len(reasons),
         facts=list(facts(job.spec, summary)),
     )
 
 
-def final(job) -> dict | None:
-    """The threshold.json of the certified plan's last look, once it is made."""
-    looked = job.rounds_with("threshold.json") if (job.spec.plan == 'certified') else []
-    look = certified._found(job, looked[-1]) if looked else None
-    return look if look and look["final"] else None
+def promises(job) -> bool:
+    """Whether the job's plan promises something about the auto labels."""
+    return job.spec.target.certificate != "none"
+
+
+def final(job) -> Look | None:
+    """The final look of a job that promises something, once it is made."""
+    look = plans.last_look(job)
+    return look if look and look.final and promises(job) else None
 
 
 def certificate(job, summary: dict, quality_name: str) -> dict | None:
-    """What the certificate rests on; None where there was no last look, or nothing was checked."""
+    """What the certificate rests on; None where there was no final look, or nothing was checked."""
     look = final(job)
-    if look is None or not look["checked"]:
+    if look is None or not look.checked:
         return None
-    holds, delta = bool(summary["target"]["holds"]), certified.fixed(job)["delta"]
+    holds, delta = bool(summary["target"]["holds"]), 1 - job.spec.target.confidence
     scope = words.SCOPE if holds else None
     return {
         "sentence": words.certificate(look, quality_name, delta, holds),
@@ -126,13 +131,13 @@ def certificate(job, summary: dict, quality_name: str) -> dict | None:
     }
 
 
-def compared(job, summary: dict, look: evidence.Look | None) -> list[dict]:
-    """What else could have been done, beside a certified job: rows of the page's table."""
-    if look is None or not (job.spec.plan == 'certified'):
+def compared(job, summary: dict, seen: Evidence | None) -> list[dict]:
+    """What else could have been done, beside a job that promises something: rows of the page's table."""
+    if seen is None or not promises(job):
         return []
     given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
     given["job"] = words.promised(summary, kinds.get(job.spec.kind).QUALITY_NAME)
-    rows = evidence.ways(job, summary, look).to_dict("records")
+    rows = evidence.ways(job, summary, seen).to_dict("records")
     so_far = "" if summary["state"] == "complete" else " so far"
     return [
         row
@@ -158,10 +163,10 @@ def strip(summary: dict) -> list[tuple[str, str, int]]:
     return [part for part in [*parts, ("open", "without a label", left)] if part[2]]
 
 
-def charts_of(job, summary: dict, labels: pd.DataFrame, look: evidence.Look | None) -> list[Chart]:
+def charts_of(job, summary: dict, labels: pd.DataFrame, seen: Evidence | None) -> list[Chart]:
     others = [money_chart(job, summary), quality_chart(job, summary, labels)]
-    if look is not None:
-        others += [coverage_chart(job, summary, look), calibration_chart(job, look)]
+    if seen is not None:
+        others += [coverage_chart(job, summary, seen), calibration_chart(job, seen)]
     return [*charts_of_rounds(job, summary, labels), *(chart for chart in others if chart)]
 
 
@@ -282,38 +287,37 @@ def money_chart(job, summary: dict) -> Chart | None:
 
     if not summary["rounds"]:
         return None
-    told, prices = forecast.told(job), job.spec.prices
+    history, prices = forecast.history(job), job.spec.prices
     spent = evidence.spending(pd.DataFrame(summary["rounds"]), prices.per_auto_label)
     labeled = summary["human"] + summary["auto"]
-    items = labeled if summary["state"] == "complete" else len(certified.askable(job))
+    items = labeled if summary["state"] == "complete" else len(job.askable())
     alone = items * ledger.human_price(prices, job.spec.workforce.answers_per_item)
     total = words.money(summary["cost"]["total"])
     alt = f"Money spent against items labeled: {total} for {words.many(labeled, 'item')}; "
     alt += f"people alone would cost {words.money(alone)} for {words.count(items)}."
     caption = "Money spent, item by item: steep where people label, flat where the model does."
-    if len(told):
-        last = told.iloc[-1]
+    if len(history):
+        last = history.iloc[-1]
         made = f"after round {last['round']:.0f}" if last["round"] else "before the start"
         reach = f"{words.money(last['low'])} to {words.money(last['high'])}"
         caption += (
             f" The last forecast, made {made}, was {words.money(last['cost'])} in all, 80{words.SPACE}% range {reach}."
         )
         alt += f" Forecasts of the total are squares with their range, the last {words.money(last['cost'])}, {reach}."
-    return Chart("money", "money", alt, caption, plots.money_curve(spent, told, max(items, 1), alone))
+    return Chart("money", "money", alt, caption, plots.money_curve(spent, history, max(items, 1), alone))
 
 
-def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
+def coverage_chart(job, summary: dict, seen: Evidence) -> Chart:
     """How much of the rest the last model could label, and how well by the checked items."""
     from roundtruth.report import plots
 
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
-    theta = look.found["threshold"]
-    promised = {"certified": theta} if (job.spec.plan == 'certified') else {}
+    promised = {"certified": seen.look.threshold} if promises(job) else {}
     cuts, said = {}, []
-    for cut, threshold in (promised | {"naive": look.naive}).items():
-        above = look.checked["quality"][look.checked["score"] >= (np.inf if threshold is None else threshold)]
+    for cut, threshold in (promised | {"naive": seen.naive}).items():
+        above = seen.checked["quality"][seen.checked["score"] >= (np.inf if threshold is None else threshold)]
         if len(above):
-            cuts[cut] = look.share(threshold), above.mean()
+            cuts[cut] = seen.share(threshold), above.mean()
             said.append(
                 f"the {cut} cut, θ{words.SPACE}={words.SPACE}{threshold:.3g}, lets {words.percent(cuts[cut][0])} "
                 f"of the rest through, with {name} {words.score(above.mean())}"
@@ -321,7 +325,7 @@ def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
         elif threshold is None:
             why = "nothing can be promised yet" if cut == "certified" else "no threshold reaches the target"
             said.append(f"there is no {cut} cut: {why}")
-    caption = f"The last model on {words.many(len(look.checked), 'checked item')}, an estimate: {'; '.join(said)}. "
+    caption = f"The last model on {words.many(len(seen.checked), 'checked item')}, an estimate: {'; '.join(said)}. "
     if "certified" in cuts:
         caption += "Right of the certified cut the mean may look good enough and not be. "
     caption += "The naive cut promises nothing." if "naive" in cuts else ""
@@ -331,15 +335,15 @@ def coverage_chart(job, summary: dict, look: evidence.Look) -> Chart:
         f"A curve of {name} of the checked items above a threshold, against the share of the rest above it, with the "
         f"target {target:g}. {caption}",
         caption,
-        plots.quality_by_coverage(evidence.coverage_curve(look), target, cuts, name),
+        plots.quality_by_coverage(evidence.coverage_curve(seen), target, cuts, name),
     )
 
 
-def calibration_chart(job, look: evidence.Look) -> Chart | None:
+def calibration_chart(job, seen: Evidence) -> Chart | None:
     """Whether a confidence is as good as it says."""
     from roundtruth.report import plots
 
-    bins, name = evidence.calibration(look.checked), kinds.get(job.spec.kind).QUALITY_NAME
+    bins, name = evidence.calibration(seen.checked), kinds.get(job.spec.kind).QUALITY_NAME
     lines = [
         f"{words.percent(row.confidence, 0)} confident, {name} {row.quality:.2f} ({words.many(row.items, 'item')})"
         for row in bins.itertuples()
@@ -374,7 +378,7 @@ def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
     return galleries
 
 
-def ends(workers: pd.DataFrame | None) -> dict | None:
+def extremes(workers: pd.DataFrame | None) -> dict | None:
     """The workers of the highest and of the lowest skill, all of them where they are few."""
     if workers is None or not len(workers):
         return None

@@ -1,23 +1,24 @@
-"""What the checked items say of the last model: tables for the report's charts, and other ways beside the one taken."""
+"""What the checked items show about the newest model, as tables for the report's charts, and what else the job could
+have done."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from roundtruth import certify, ledger, plans
-from roundtruth.plans import certified, ground_truth
+from roundtruth.look import Look
+from roundtruth.plans import ground_truth
 
 ROWS = 500  # of a curve; more would not change the plot
 BINS = 10
 
 
 @dataclass(frozen=True)
-class Look:
-    """The last time a threshold was read off checked items."""
+class Evidence:
+    """What the newest look saw."""
 
-    found: dict  # its threshold.json
+    look: Look
     checked: pd.DataFrame  # (item, score, quality) of the checked items, by the model that was looked at
     rest: np.ndarray  # (m,) that model's scores of the items that were neither checked nor learned from
     naive: float | None  # the lowest threshold above which the checked items reach the target
@@ -30,35 +31,35 @@ class Look:
         return self.passing(threshold) / max(len(self.rest), 1)
 
 
-def last_look(job) -> Look | None:
-    """None where nothing was checked yet."""
-    looks = ((round, certified._found(job, round)) for round in reversed(job.rounds_with("threshold.json")))
-    round, found = next(((round, found) for round, found in looks if found and found["checked"]), (0, None))
-    if found is None:
+def gather(job) -> Evidence | None:
+    """What the newest look saw at which something was checked; None where there is none."""
+    looks = ((number, job.look(number)) for number in reversed(job.rounds_with("threshold.json")))
+    number, look = next(((number, look) for number, look in looks if look.checked), (0, None))
+    if look is None:
         return None
-    predictions = job.predictions(job.model_round(round))
-    score = job.kind.confidence(predictions)
-    roles = job.roles(round)
-    drawn = score.index.isin(roles["item"][roles["role"].isin(plans.CHECKED)])
-    chosen = predictions[predictions["item"].isin(score.index[drawn])]
-    quality = job.kind.quality(chosen, job.human_labels(until=round)).reindex(score.index[drawn])
-    checked = pd.DataFrame({"score": score[drawn], "quality": quality}).rename_axis("item").reset_index()
-    # as each plan has it: where something is promised, an item that nobody answered counts as lost
-    checked = checked.fillna({"quality": 0.0}) if (job.spec.plan == 'certified') else checked.dropna()
+    predictions, roles = job.predictions(job.model_round(number)), job.roles(number)
+    score, drawn = job.kind.confidence(predictions), job.mask(roles["item"][roles["role"].isin(plans.CHECKED)])
+    quality = job.kind.quality(predictions[drawn[predictions["item"]]], job.human_labels(until=number))
+    of_drawn = score[drawn[score.index]]
+    checked = pd.DataFrame({"score": of_drawn, "quality": quality.reindex(of_drawn.index)})
+    checked = checked.rename_axis("item").reset_index()
+    # As each plan has it: where something is promised, an item that nobody answered counts as completely lost.
+    promises = job.spec.target.certificate != "none"
+    checked = checked.fillna({"quality": 0.0}) if promises else checked.dropna()
     lowest = certify.naive(checked["score"].to_numpy(), checked["quality"].to_numpy(), job.spec.target.quality)
-    return Look(found, checked, score[~drawn].to_numpy(), lowest)
+    return Evidence(look, checked, score[~drawn[score.index]].to_numpy(), lowest)
 
 
-def coverage_curve(look: Look) -> pd.DataFrame:
-    """(threshold, coverage, quality, items): for the score of each checked item, the surest first, the share of the
+def coverage_curve(seen: Evidence) -> pd.DataFrame:
+    """(threshold, coverage, quality, items): for the score of each checked item, the highest first, the share of the
     rest at or above it, and the mean quality and number of the checked items there. At most ROWS rows."""
-    groups = look.checked.groupby("score")["quality"].agg(["sum", "count"])[::-1].cumsum()
+    groups = seen.checked.groupby("score")["quality"].agg(["sum", "count"])[::-1].cumsum()
     threshold = groups.index.to_numpy(float)
-    passing = len(look.rest) - np.searchsorted(np.sort(look.rest), threshold)
+    passing = len(seen.rest) - np.searchsorted(np.sort(seen.rest), threshold)
     curve = pd.DataFrame(
         {
             "threshold": threshold,
-            "coverage": passing / max(len(look.rest), 1),
+            "coverage": passing / max(len(seen.rest), 1),
             "quality": (groups["sum"] / groups["count"]).to_numpy(),
             "items": groups["count"].to_numpy(),
         }
@@ -67,9 +68,10 @@ def coverage_curve(look: Look) -> pd.DataFrame:
 
 
 def calibration(checked: pd.DataFrame) -> pd.DataFrame:
-    """(bin, confidence, quality, items): the checked items in tenths of confidence, from `bin` up, empty ones left out.
+    """(bin, confidence, quality, items): the checked items in tenths of confidence, each from `bin` up, without empty
+    ones.
 
-    A reliability diagram's table (Murphy and Winkler 1977): mean confidence beside mean quality.
+    The table of a reliability diagram (Murphy and Winkler 1977): mean confidence beside mean quality.
     """
     tenth = np.clip((checked["score"] * BINS + 1e-9).astype(int), 0, BINS - 1)
     means = checked.groupby(tenth)[["score", "quality"]].agg(["mean", "size"])
@@ -91,19 +93,19 @@ def spending(rounds: pd.DataFrame, auto_price: float) -> pd.DataFrame:
     )
 
 
-def ways(job, summary: dict, look: Look) -> pd.DataFrame:
+def ways(job, summary: dict, seen: Evidence) -> pd.DataFrame:
     """(way, human, auto, cost, saving): this job, what else it could have done, and the other plan at its best.
 
     naive: the same answers and model, but the lowest threshold that reaches the target. ground-truth: the plan of that
-    name, were its first model good enough for all that is left; it asks people for a fifth of the items to check and
-    a fifth to train on before it labels anything.
+    name if its first model is good enough for all items that are left. It asks people about a fifth of the items to
+    check and a fifth to train on before it labels anything.
     """
-    total = len(certified.askable(job))
-    fifth = max(1, math.floor(ground_truth.SHARE * total + 0.5))
+    total = len(job.askable())
+    asked = min(2 * ground_truth.batch_size(total), total)
     rows = [
         ("job", summary["human"], summary["auto"]),
-        ("naive", total - look.passing(look.naive), look.passing(look.naive)),
-        ("ground-truth", min(2 * fifth, total), total - min(2 * fifth, total)),
+        ("naive", total - seen.passing(seen.naive), seen.passing(seen.naive)),
+        ("ground-truth", asked, total - asked),
         ("people", total, 0),
     ]
     table = pd.DataFrame(rows, columns=["way", "human", "auto"])

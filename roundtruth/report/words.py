@@ -2,6 +2,8 @@
 
 import math
 
+from roundtruth.look import Look
+
 SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -116,10 +118,10 @@ def promised(summary: dict, quality_name: str) -> str:
     return f"{goal(target['quality'], quality_name)}, with {100 * target['confidence']:.4g}{SPACE}% confidence"
 
 
-def promise(summary: dict, quality_name: str, confidence: float, look: dict | None = None) -> tuple[str, str]:
-    """What is promised of the auto labels, and what is not: a few words, and a plain sentence for who pays.
+def promise(summary: dict, quality_name: str, confidence: float, look: Look | None = None) -> tuple[str, str]:
+    """What is promised of the auto labels, and what is not: a few words, and a plain sentence.
 
-    look: the threshold.json of the certified plan's last look, once it is made.
+    look: the final look of a job that promises something, once it is made.
     """
     target = summary["target"]
     aim = goal(target["quality"], quality_name)
@@ -129,7 +131,7 @@ def promise(summary: dict, quality_name: str, confidence: float, look: dict | No
         labels = f"{many(summary['auto'], 'label')} by the model {'matches' if summary['auto'] == 1 else 'match'}"
         wrong = f"the chance that this is wrong is at most {risk}"
         return "Promised", f"{labels} people's labels with {aim}; {wrong}."
-    if look and look["threshold"] is None:
+    if look and look.threshold is None:
         return "Nothing can be promised", nothing(look, aim)
     if not summary["auto"]:
         if ended:
@@ -145,59 +147,58 @@ def promise(summary: dict, quality_name: str, confidence: float, look: dict | No
     )
 
 
-def nothing(look: dict, aim: str) -> str:
+def nothing(look: Look, aim: str) -> str:
     """Why nothing can be promised, and what would have been needed."""
-    if not look["checked"]:
+    if not look.checked:
         return "No item was checked, as the budget did not reach that far; so the model labeled none."
     said = (
-        f"After {many(look['checked'], 'checked item')} {aim} could not be shown of any part of the model's labels, "
+        f"After {many(look.checked, 'checked item')} {aim} could not be shown of any part of the model's labels, "
         "so it labeled nothing."
     )
-    if look.get("needed"):
-        more = "item" if look["needed"] == 1 else "items"
-        return f"{said} About {count(look['needed'])} more checked {more} would have done, by what the others showed."
-    if "needed" in look:
+    if look.needed is None:
+        return said
+    if math.isinf(look.needed):
         return f"{said} No number of checked items would have done: the model is not good enough for it."
-    return said
+    more = "item" if look.needed == 1 else "items"
+    return f"{said} About {count(look.needed)} more checked {more} would have done, by what the others showed."
 
 
-def certificate(look: dict, quality_name: str, delta: float, labeled: bool) -> str:
+def certificate(look: Look, quality_name: str, delta: float, labeled: bool) -> str:
     """What a certificate rests on, in a sentence that a statistician can check.
 
-    look: the threshold.json of the certified plan's last look; delta: of the job; labeled: whether its part of the rest
-    was labeled.
+    look: the final look. delta: of the whole job. labeled: whether the model labeled what passed.
     """
-    t, k = look["stage"]
+    t, k = look.stage
     said = (
-        f"Rule \u201c{look['rule']}\u201d, look ({t}, {k}) with δ{SPACE}={SPACE}{look['delta']:.4g} "
+        f"Rule \u201c{look.rule}\u201d, look ({t}, {k}) with δ{SPACE}={SPACE}{look.delta:.4g} "
         f"of the {delta:.4g} that all looks together may spend: each item that the model did not learn from was drawn "
-        f"by a coin of its own with probability {look['drawn']:.4g}; {many(look['checked'], 'item')} were drawn "
+        f"by a coin of its own with probability {look.drawn:.4g}; {many(look.checked, 'item')} were drawn "
         "and labeled by people blind to the model"
     )
     evidence = ""
-    if look["log_e"] is not None:
-        needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look['delta']):.3f}"
-        evidence = f"; the largest log e-value of any cut is {look['log_e']:.3f}, and {needs} passes"
-    if look["threshold"] is None:
+    if look.log_e is not None:
+        needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look.delta):.3f}"
+        evidence = f"; the largest log e-value of any cut is {look.log_e:.3f}, and {needs} passes"
+    if look.threshold is None:
         return f"{said}{evidence}; no cut passed."
     estimate = ""
-    if look["quality"] is not None:
-        estimate = f" with {'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of {look['quality']:.4f}"
-        if look["binary"]:
-            wrong = round((1 - look["quality"]) * look["above"])
+    if look.quality is not None:
+        estimate = f" with {'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of {look.quality:.4f}"
+        if look.binary:
+            wrong = round((1 - look.quality) * look.above)
             estimate += f", {count(wrong)} of them wrong"
-        estimate += " (an estimate; promised is the target only)"
-    took = ", and these the model labeled" if labeled else ""
+        estimate += " (an estimate; only the target is promised)"
+    took = ", and the model labeled these" if labeled else ""
     return (
-        f"{said}, {count(look['above'])} of them at or above the threshold {look['threshold']:.6g}{estimate}{evidence}"
-        f"; of the items not drawn {count(look['auto'])}, {percent(look['coverage'])}, are at or above it{took}."
+        f"{said}, {count(look.above)} of them at or above the threshold {look.threshold:.6g}{estimate}{evidence}"
+        f"; of the items not drawn {count(look.auto)}, {percent(look.coverage)}, are at or above it{took}."
     )
 
 
 SCOPE = (
     "The promise is about people's consolidated label of an item, not about a truth beyond it; about the mean over the "
-    "auto labels, not each of them or each class; and about this finite pool of items, not others like them. Random "
-    "are the coins alone; fixed are the dataset, the model and what people say of an item."
+    "auto labels, not each of them or each class; and about this finite pool of items, not others like them. Only "
+    "the coins are random; the dataset, the model and what people say about an item are fixed."
 )
 RECOMPUTE = (
     ("docs/recompute_certificate.py", "recomputes it from the job folder's files alone"),

@@ -116,7 +116,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def servers(request, tmp_path_factory) -> Iterator[Servers]:
-    """On PostgreSQL in the modules that say DATABASE = "postgres", else on SQLite; with the variables in ENVIRONMENT."""
+    """On PostgreSQL in the modules that say DATABASE = "postgres", else on SQLite; with their ENVIRONMENT."""
     folder = tmp_path_factory.mktemp("servers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{TESTS}:{os.environ.get('PYTHONPATH', '')}")  # the workers' learner

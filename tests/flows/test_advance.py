@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from flows import advance as module
-from roundtruth import steps
+from roundtruth import answers, steps
 from roundtruth.begin import begin
 from roundtruth.job import Job
 from tests.jobs import go
@@ -55,7 +55,7 @@ def test_a_waiting_job_is_started_for_each_answer_that_came_and_only_once(sweep,
     asked = waiting.batch(1)["item"].tolist()
     answer(waiting, asked[0])
     assert sweep() == ["by csv"]
-    steps.wait(waiting, 1)  # what the run does
+    steps.wait(Job(waiting.address), 1)  # what the run does
     assert sweep() == []
     answer(waiting, *asked)
     assert sweep() == ["by csv"]
@@ -63,8 +63,7 @@ def test_a_waiting_job_is_started_for_each_answer_that_came_and_only_once(sweep,
 
 def test_answers_that_were_taken_by_a_run_that_died_before_the_batch_was_closed(sweep, waiting):
     answer(waiting, *waiting.batch(1)["item"])
-    backend = steps.workforce.get(waiting)
-    steps.collect(waiting, 1, backend)
+    answers.collect(waiting)
     assert sweep() == ["by csv"]
 
 

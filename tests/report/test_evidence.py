@@ -5,36 +5,38 @@ import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 
+from roundtruth import plans
+from roundtruth.look import Look
 from roundtruth.report import evidence
 from tests.jobs import digits, run_job
 
 
-def look_at(score, quality, rest, naive=None) -> evidence.Look:
+def seen_at(score, quality, rest, naive=None) -> evidence.Evidence:
     checked = pd.DataFrame({"item": range(1, len(score) + 1), "score": score, "quality": quality})
-    return evidence.Look({"threshold": None}, checked, np.array(rest), naive)
+    return evidence.Evidence(Look(None, "naive", len(score), 0, None), checked, np.array(rest), naive)
 
 
 def test_coverage_curve_by_hand():
-    look = look_at([0.9, 0.5, 0.9, 0.2], [1.0, 0.5, 0.8, 0.1], [0.95, 0.1, 0.9, 0.6, 0.3])
-    curve = evidence.coverage_curve(look)
+    seen = seen_at([0.9, 0.5, 0.9, 0.2], [1.0, 0.5, 0.8, 0.1], [0.95, 0.1, 0.9, 0.6, 0.3])
+    curve = evidence.coverage_curve(seen)
     assert curve["threshold"].tolist() == [0.9, 0.5, 0.2]
     assert curve["coverage"].tolist() == [0.4, 0.6, 0.8]
     assert curve["items"].tolist() == [2, 3, 4]
     np.testing.assert_allclose(curve["quality"], [0.9, 2.3 / 3, 0.6])
-    assert [look.passing(t) for t in (None, 0.9, 0.0)] == [0, 2, 5]
-    assert [look.share(t) for t in (None, 0.9, 0.0)] == [0.0, 0.4, 1.0]
+    assert [seen.passing(t) for t in (None, 0.9, 0.0)] == [0, 2, 5]
+    assert [seen.share(t) for t in (None, 0.9, 0.0)] == [0.0, 0.4, 1.0]
 
 
 def test_coverage_curve_of_many_items_keeps_its_ends():
     score = np.random.default_rng(0).random(20_000)
-    curve = evidence.coverage_curve(look_at(score, score, [0.5]))
+    curve = evidence.coverage_curve(seen_at(score, score, [0.5]))
     assert len(curve) == evidence.ROWS
     assert curve["threshold"].iloc[[0, -1]].tolist() == [score.max(), score.min()]
     assert curve["items"].iloc[[0, -1]].tolist() == [1, 20_000]
 
 
 def test_coverage_curve_where_nothing_is_left():
-    assert evidence.coverage_curve(look_at([0.5], [1.0], []))["coverage"].tolist() == [0.0]
+    assert evidence.coverage_curve(seen_at([0.5], [1.0], []))["coverage"].tolist() == [0.0]
 
 
 def test_calibration_by_hand():
@@ -65,22 +67,22 @@ def test_spending_by_hand():
 
 
 @pytest.mark.parametrize("plan", ["certified", "ground-truth"])
-def test_the_last_look_is_what_the_plan_saw(plan, make):
+def test_the_evidence_is_what_the_plan_saw(plan, make):
     job = run_job(make(300, plan=plan, target={"quality": 0.8}))
-    look = evidence.last_look(job)
-    assert look is not None
-    found = look.found
-    assert found == job.threshold(max(job.rounds_with("threshold.json")))
-    assert found["threshold"] is not None
-    assert found["checked"] == len(look.checked)
-    above = look.checked[look.checked["score"] >= found["threshold"]]
-    assert found["above"] == len(above)
-    assert found["quality"] == pytest.approx(above["quality"].mean())
-    assert look.passing(found["threshold"]) == job.auto(max(job.rounds_with("auto.parquet")))["item"].nunique()
+    seen = evidence.gather(job)
+    assert seen is not None
+    look = seen.look
+    assert look == plans.last_look(job)
+    assert look.threshold is not None
+    assert look.checked == len(seen.checked)
+    above = seen.checked[seen.checked["score"] >= look.threshold]
+    assert look.above == len(above)
+    assert look.quality == pytest.approx(above["quality"].mean())
+    assert seen.passing(look.threshold) == job.auto(max(job.rounds_with("auto.parquet")))["item"].nunique()
     asked = job.asked()
-    assert len(look.rest) + len(look.checked) + (asked["role"] == "train").sum() == 300 or plan == "ground-truth"
+    assert len(seen.rest) + len(seen.checked) + (asked["role"] == "train").sum() == 300 or plan == "ground-truth"
     if plan == "ground-truth":
-        assert look.naive == found["threshold"]
+        assert seen.naive == look.threshold
 
 
 @pytest.mark.parametrize("plan", ["certified", "ground-truth"])
@@ -90,36 +92,34 @@ def test_what_nobody_answered_is_lost_where_something_is_promised(plan, begun, t
     (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
     recorded = {"backend": "simulated", "answers": "answers.csv"}
     job = run_job(begun("image-classification", 120, plan=plan, workforce=recorded).spec)
-    look = evidence.last_look(job)
-    assert look is not None
+    seen = evidence.gather(job)
+    assert seen is not None
     roles = job.roles(max(job.rounds_with("threshold.json")))
     drawn = set(roles["item"][roles["role"].isin(["probe", "validation"])])
     unanswered = {item for item in drawn if item % 3 == 0}
     assert unanswered
-    lost = look.checked["item"] % 3 == 0
+    lost = seen.checked["item"] % 3 == 0
     if plan == "certified":
-        assert set(look.checked["item"]) == drawn
-        assert set(look.checked["quality"][lost]) == {0.0}
+        assert set(seen.checked["item"]) == drawn
+        assert set(seen.checked["quality"][lost]) == {0.0}
     else:
-        assert set(look.checked["item"]) == drawn - unanswered
+        assert set(seen.checked["item"]) == drawn - unanswered
 
 
 def test_before_anything_is_checked_there_is_no_look(begun):
-    assert evidence.last_look(begun("object-detection", 5)) is None
+    assert evidence.gather(begun("object-detection", 5)) is None
 
 
-def ways_of(n: int, human: int, auto: int, cost: float, look: evidence.Look) -> pd.DataFrame:
+def ways_of(n: int, human: int, auto: int, cost: float, seen: evidence.Evidence) -> pd.DataFrame:
     prices = SimpleNamespace(per_item=0.08, per_answer=0.036, per_auto_label=0.08)
     spec = SimpleNamespace(prices=prices, workforce=SimpleNamespace(answers_per_item=5))
-    items = pd.DataFrame({"item": range(n + 2), "failure": None, "labeled": False})
-    items.loc[0, "failure"], items.loc[1, "labeled"] = "no file", True  # nobody is asked about these two
-    job = SimpleNamespace(spec=spec, items=lambda: items)
-    return evidence.ways(job, {"human": human, "auto": auto, "cost": {"total": cost}}, look).set_index("way")
+    job = SimpleNamespace(spec=spec, askable=lambda: np.arange(1, n + 1))
+    return evidence.ways(job, {"human": human, "auto": auto, "cost": {"total": cost}}, seen).set_index("way")
 
 
 def test_other_ways_by_hand():
-    look = look_at([0.5], [1.0], [0.9] * 700 + [0.1] * 100, naive=0.5)
-    table = ways_of(1000, 350, 650, 143.0, look)
+    seen = seen_at([0.5], [1.0], [0.9] * 700 + [0.1] * 100, naive=0.5)
+    table = ways_of(1000, 350, 650, 143.0, seen)
     assert table.loc["job", ["human", "auto", "cost"]].tolist() == [350, 650, 143.0]
     assert table.loc["naive", ["human", "auto", "cost"]].tolist() == [300, 700, 134.0]
     # a fifth to check and a fifth to train on: 400 at $0.26, 600 at $0.08
@@ -129,6 +129,6 @@ def test_other_ways_by_hand():
 
 
 def test_other_ways_of_few_items():
-    table = ways_of(1, 1, 0, 0.26, look_at([0.5], [0.0], []))
+    table = ways_of(1, 1, 0, 0.26, seen_at([0.5], [0.0], []))
     assert table["human"].tolist() == [1, 1, 1, 1]
     assert table["auto"].tolist() == [0, 0, 0, 0]

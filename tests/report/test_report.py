@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from roundtruth import report, steps
+from roundtruth import plans, report, steps
 from roundtruth.job import Job
+from roundtruth.look import Look
 from roundtruth.report import evidence
 from roundtruth.summary import summarize
 from tests.jobs import digits, files, run_job, scripted, write_lines
@@ -62,9 +63,9 @@ def written(job) -> tuple[Page, dict[str, bytes]]:
 
 def some_of(job, charts: bool = False, galleries: bool = False) -> Page:
     """The page without the pictures that a test does not look at, which take most of the time."""
-    summary, labels, look = summarize(job), job.outcome(), evidence.last_look(job)
-    shown = report.charts_of(job, summary, labels, look) if charts else []
-    return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else [], look).encode())
+    summary, labels, seen = summarize(job), job.outcome(), evidence.gather(job)
+    shown = report.charts_of(job, summary, labels, seen) if charts else []
+    return Page(report.page(job, summary, shown, report.galleries_of(job, labels) if galleries else [], seen).encode())
 
 
 def decode(uri: str) -> Image.Image:
@@ -292,8 +293,8 @@ def test_of_many_classes_the_first_are_listed(begun):
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
 
 
-def certified_page(job) -> tuple[Page, dict, dict]:
-    """The page, the summary and the last look's threshold.json of a job that was run."""
+def certified_page(job) -> tuple[Page, dict, Look]:
+    """The page, the summary and the last look of a job that was run."""
     summary, pictures = steps.write_report(job)
     assert json.loads(job.store.read("report/summary.json")) == summary
     assert FIGURES - {"quality"} <= set(pictures)
@@ -301,7 +302,7 @@ def certified_page(job) -> tuple[Page, dict, dict]:
     check_self_contained(page)
     check_inert(page)
     assert all(image["alt"] for image in page.images())
-    return page, summary, job.threshold(max(job.rounds_with("threshold.json")))
+    return page, summary, plans.last_look(job)
 
 
 def test_a_certified_job_says_what_is_promised_and_what_it_rests_on(make):
@@ -313,9 +314,9 @@ def test_a_certified_job_says_what_is_promised_and_what_it_rests_on(make):
         f"{auto} labels by the model match people's labels with an accuracy of at least 0.8; "
         "the chance that this is wrong is at most 5 %."
     ) in page.text
-    assert f"{look['checked']} items were drawn and labeled by people blind to the model" in page.text
-    assert f"{look['above']} of them at or above the threshold {look['threshold']:.6g}" in page.text
-    assert f"of the items not drawn {auto}, {100 * look['coverage']:.1f} %," in page.text
+    assert f"{look.checked} items were drawn and labeled by people blind to the model" in page.text
+    assert f"{look.above} of them at or above the threshold {look.threshold:.6g}" in page.text
+    assert f"of the items not drawn {auto}, {100 * look.coverage:.1f} %," in page.text
     assert "docs/recompute_certificate.py" in page.text
     # 120 of 300 by people at $0.26, 180 by the model at $0.08
     assert "The ground-truth plan, at best" in page.text
@@ -323,7 +324,7 @@ def test_a_certified_job_says_what_is_promised_and_what_it_rests_on(make):
     assert f"{summary['human']} {auto} ${summary['cost']['total']:.2f}" in page.text
     assert "breaks its target in about half of all jobs" in page.text
     alts = " ".join(image["alt"] for image in page.images())
-    assert f"the certified cut, θ\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{look['threshold']:.3g}" in alts
+    assert f"the certified cut, θ\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{look.threshold:.3g}" in alts
 
 
 def test_a_job_that_can_promise_nothing_says_why(make, monkeypatch):
@@ -336,7 +337,7 @@ def test_a_job_that_can_promise_nothing_says_why(make, monkeypatch):
     page, summary, look = certified_page(run_job(make(200, learner=never, **EASY)))
     assert summary["auto"] == 0
     assert (
-        f"Nothing can be promised. After {look['checked']} checked items an accuracy of at least 0.8 could not be shown"
+        f"Nothing can be promised. After {look.checked} checked items an accuracy of at least 0.8 could not be shown"
     ) in page.text
     assert "No number of checked items would have done" in page.text
     assert "Why there is no certificate" in page.text

@@ -1,5 +1,9 @@
+import math
+from dataclasses import replace
+
 import pytest
 
+from roundtruth.look import Look
 from roundtruth.report import words
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -54,11 +58,11 @@ def test_the_promise_in_a_sentence_for_who_pays():
     )
 
 
-BOXES = {
-    "stage": [2, 1], "rule": "coin", "checked": 172, "above": 131, "threshold": 0.7123456789, "quality": 0.78125,
-    "binary": False, "drawn": 0.18254, "delta": 0.03, "coverage": 0.93, "log_e": 4.25, "auto": 771,
-}  # fmt: skip
-NOTHING = BOXES | {"threshold": None, "above": 0, "quality": None, "coverage": 0.0, "auto": 0, "log_e": 2.5}
+BOXES = Look(
+    threshold=0.7123456789, rule="coin", checked=172, above=131, quality=0.78125, provisional=True, stage=(2, 1),
+    binary=False, drawn=0.18254, delta=0.03, coverage=0.93, log_e=4.25, auto=771,
+)  # fmt: skip
+NOTHING = replace(BOXES, threshold=None, above=0, quality=None, coverage=0.0, auto=0, log_e=2.5)
 
 
 def test_the_certificate_in_a_sentence_for_a_statistician():
@@ -71,7 +75,7 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
         "e-value of any cut is 4.250, and log 1/δ = 3.507 passes; of the items not drawn 771, 93.0 %, are at "
         "or above it, and these the model labeled."
     )
-    walk = BOXES | {"rule": "walk", "binary": True, "log_e": None, "above": 100, "quality": 0.97}
+    walk = replace(BOXES, rule="walk", binary=True, log_e=None, above=100, quality=0.97)
     said = words.certificate(walk, "accuracy", 0.05, True)
     assert "an accuracy of 0.9700, 3 of them wrong" in said
     assert "e-value" not in said
@@ -87,14 +91,14 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
     [
         ({"needed": 210}, "About 210 more checked items would have done"),
         ({"needed": 1}, "About 1 more checked item would have done"),
-        ({"needed": None}, "No number of checked items would have done"),
+        ({"needed": math.inf}, "No number of checked items would have done"),
         ({}, "so it labeled nothing."),
         ({"checked": 0}, "No item was checked, as the budget did not reach that far"),
     ],
 )
 def test_where_nothing_can_be_promised_it_is_said_what_would_have_done(found, said):
     summary = {"target": {"quality": 0.6, "certificate": "holdout", "holds": None}, "auto": 0, "state": "complete"}
-    title, sentence = words.promise(summary, "mean IoU", 0.95, NOTHING | found)
+    title, sentence = words.promise(summary, "mean IoU", 0.95, replace(NOTHING, **found))
     assert title == "Nothing can be promised"
     assert said in sentence
     assert ("checked item" in sentence) == (found.get("checked", 1) > 0)

@@ -1,23 +1,21 @@
 """Whole jobs by the certified plan at the edges, both kinds: that each ends well, and says why."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from roundtruth import plans
 from roundtruth.begin import begin
 from roundtruth.job import Job
 from roundtruth.report import words
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
-from tests.jobs import go, output, run_job, write_lines
-from tests.test_steps import facts, files, killed_at_every_write
+from tests.jobs import COLOURS, boxes, digits, facts, files, go, killed_at_every_write, output, run_job, write_lines
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+ROOT = Path(__file__).resolve().parents[2]
 script = importlib.util.spec_from_file_location("recompute", ROOT / "docs" / "recompute_certificate.py")
 recompute = importlib.util.module_from_spec(script)
 script.loader.exec_module(recompute)
@@ -45,7 +43,7 @@ class Told:
         found = self.truth[self.truth["item"].isin(pictures.items)].reset_index(drop=True)
         wrong = ~found["item"].isin(self.right)
         if "left" in found:
-            found.loc[wrong, ["left", "top", "width", "height"]] = [0.0, 0.0, 1.0, 1.0]
+            found.loc[wrong, ["class_id", "left", "top", "width", "height"]] = [0, 0.0, 0.0, 1.0, 1.0]
             nothing = found["item"].isin(self.empty)
             found.loc[nothing, ["class_id", "left", "top", "width", "height"]] = [-1, 0.0, 0.0, 0.0, 0.0]
         else:
@@ -62,35 +60,21 @@ class Told:
 @pytest.fixture
 def dataset(tmp_path, monkeypatch):
     """dataset(kind, n, **changed): a job about n items, with the learner Told."""
-    import whole_jobs
 
     def made(kind: str, n: int, **changed) -> JobSpec:
-        if not (tmp_path / "one.png").exists():
-            classes = whole_jobs.write(tmp_path, kind, n)
-            (tmp_path / "classes").write_text(" ".join(classes))
+        if not (tmp_path / "input.manifest").exists():
+            monkeypatch.setattr(Told, "truth", (boxes if kind == BOXES else digits)(tmp_path, n), raising=False)
             monkeypatch.setattr(Told, "right", np.arange(1, n + 1), raising=False)
         given = {
             "name": "job", "kind": kind, "data": str(tmp_path / "input.manifest"),
-            "classes": (tmp_path / "classes").read_text().split(), "output": str(tmp_path / "job"),
+            "classes": COLOURS if kind == BOXES else [*"0123456789"], "output": str(tmp_path / "job"),
             "plan": "certified", "target": {"quality": EASY[kind]}, "weights": "none",
             "workforce": {"backend": "simulated", "truth": str(tmp_path / "truth.manifest"), "noise": 0},
-            "learner": "tests.test_certified_edges:Told",
+            "learner": "tests.plans.test_certified_edges:Told",
         }  # fmt: skip
-        spec = JobSpec.model_validate(given | changed)
-        monkeypatch.setattr(Told, "truth", truth(spec, kind), raising=False)
-        return spec
+        return JobSpec.model_validate(given | changed)
 
     return made
-
-
-def truth(spec, kind) -> pd.DataFrame:
-    import whole_jobs
-    from sklearn.datasets import load_digits
-
-    if kind == BOXES:
-        return whole_jobs.Boxes.truth
-    numbers = load_digits().target
-    return pd.DataFrame({"item": np.arange(1, len(numbers) + 1), "class_id": numbers})
 
 
 def ended(job: Job) -> dict:
@@ -110,15 +94,15 @@ def agrees(job: Job) -> None:
     if job.store.exists("certificate.json"):
         recompute.main(Path(job.address))  # ends the program where something is wrong
     looks = [job.look(r) for r in job.rounds_with("threshold.json")]
-    stages = [tuple(look["stage"]) for look in looks]
+    stages = [look.stage for look in looks]
     assert len(set(stages)) == len(stages)
     auto = job.auto_labels()
     if len(auto):
         last = max(job.rounds_with("threshold.json"))
-        score = job.kind.confidence(job.predictions(looks[-1]["model"]))
+        score = job.kind.confidence(job.predictions(looks[-1].model))
         roles = job.roles(last)
         drawn = roles["item"][roles["role"] == "validation"]
-        assert set(auto["item"]) == set(score.index[(score >= looks[-1]["threshold"]) & ~score.index.isin(drawn)])
+        assert set(auto["item"]) == set(score.index[(score >= looks[-1].threshold) & ~score.index.isin(drawn)])
         assert not auto["item"].isin(job.asked()["item"]).any()
     asks = pd.concat([job.asks(r) for r in range(1, job.last_round() + 1)]) if job.last_round() else auto
     assert not asks["item"].duplicated().any()
@@ -168,13 +152,13 @@ def test_a_look_that_the_budget_cut_short_is_followed_by_the_next_one(dataset, t
     before, round_ = ended(job), max(job.rounds_with("threshold.json"))
     look = job.look(round_)
     assert before["state"] == "stopped"
-    assert look["final"]
-    assert 0 < look["auto"] == before["auto"] <= 0.7 * auto
-    assert look["without_budget"] >= auto
+    assert look.final
+    assert 0 < look.auto == before["auto"] <= 0.7 * auto
+    assert look.without_budget >= auto
     assert before["target"]["holds"] is True
     extra = job.batch(job.last_round())
     if job.last_round() > round_:  # what was left went to the items that the model is least sure of
-        score = job.kind.confidence(job.predictions(look["model"]))
+        score = job.kind.confidence(job.predictions(look.model))
         open_ = score.index[~score.index.isin(job.roles(round_)["item"])]
         assert set(extra["item"]) == set(score[open_].nsmallest(len(extra)).index)
     # a little more money does not pay for the next look: what there is stays
@@ -183,10 +167,10 @@ def test_a_look_that_the_budget_cut_short_is_followed_by_the_next_one(dataset, t
 
     job = run_job(dataset(CLASSES, 300, target={"quality": 0.6}))
     after, last = ended(job), max(job.rounds_with("threshold.json"))
-    assert job.look(last)["stage"] == look["later"]
+    assert job.look(last).stage == look.later
     fixed = job.store.read_json("certificate.json")
-    t, k = look["later"]
-    assert job.look(last)["delta"] == fixed["looks"][t - 1][k - 1]
+    t, k = look.later
+    assert job.look(last).delta == fixed["looks"][t - 1][k - 1]
     assert after["state"] == "complete"
     assert after["auto"] > before["auto"]
     assert after["target"]["holds"] is True
@@ -226,8 +210,8 @@ def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job
     undisturbed = Job(other.output)
     looks = [undisturbed.look(r) for r in undisturbed.rounds_with("threshold.json")]
     assert len(looks) > 1
-    assert looks[0]["final"]  # by the budget
-    assert looks[0]["auto"] > 0
+    assert looks[0].final  # by the budget
+    assert looks[0].auto > 0
     written, fixed = [], {}
     for budget in budgets:
         spec = dataset(CLASSES, 300, budget=budget, **given)
@@ -249,9 +233,12 @@ def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job
 def test_a_target_that_nothing_reaches(kind, dataset, monkeypatch):
     spec = dataset(kind, 150)
     monkeypatch.setattr(Told, "right", np.array([], dtype=int))
-    summary = ended(run_job(spec))
+    job = run_job(spec)
+    summary = ended(job)
     assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 150, 0)
     assert summary["target"]["holds"] is None
+    assert plans.last_look(job).final
+    assert plans.last_look(job).needed == np.inf  # no number of checked items would do
     assert "not good enough for the target" in summary["why"]
 
 
@@ -261,7 +248,7 @@ def test_a_target_that_everything_reaches(kind, dataset):
     summary = ended(job)
     assert (summary["state"], summary["why"]) == ("complete", "")
     assert summary["auto"] > 200
-    assert len([r for r in job.rounds_with("threshold.json") if job.look(r)["stage"][1]]) == 1
+    assert len(job.rounds_with("threshold.json")) == 1
     assert summary["target"]["holds"] is True
 
 
@@ -308,8 +295,8 @@ def test_people_who_answer_by_chance(dataset, tmp_path):
 
 def test_items_that_nobody_answers(dataset, tmp_path):
     """Every third gets no answer: checked ones count as lost, asked ones fail, and the job ends."""
-    spec = dataset(CLASSES, 150)
-    said = truth(spec, CLASSES).head(150)
+    dataset(CLASSES, 150)
+    said = Told.truth
     rows = [f"{row.item},{who},{row.class_id}" for row in said.itertuples() if row.item % 3 for who in "abc"]
     job = run_job(dataset(CLASSES, 150, workforce=replay(tmp_path, rows)))
     summary = ended(job)
@@ -321,7 +308,7 @@ def test_items_that_nobody_answers(dataset, tmp_path):
 
 def test_nobody_answers_anything(dataset, tmp_path):
     dataset(CLASSES, 60)
-    (tmp_path / "00060.png").unlink()  # so that nobody is asked about the only item that anybody answers
+    (tmp_path / "images/0060.png").unlink()  # so that nobody is asked about the only item that anybody answers
     summary = ended(run_job(dataset(CLASSES, 60, workforce=replay(tmp_path, ["60,ann,0"]))))
     assert (summary["state"], summary["human"], summary["failed"]) == ("complete", 0, 60)
     assert "Nobody answered" in summary["why"]

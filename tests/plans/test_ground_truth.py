@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roundtruth import plan, steps
+from roundtruth import plans, steps
 from roundtruth.begin import begin
 from roundtruth.job import Job
+from roundtruth.plans import ground_truth
 from roundtruth.summary import summarize
 from tests.jobs import output, run_job, same_picture, scripted, write_lines
 
@@ -157,9 +158,9 @@ def test_a_higher_budget_goes_on_where_the_lower_one_stopped(make, tmp_path):
     """Cut short anywhere, the job ends as it would have without a budget: as many items are checked as planned."""
     for budget in (0.5, 1.6, 3.2, 5.7, None):
         job = run_job(make(50, budget=budget, target={"quality": 0.9}))
-        assert plan.state(job) == ("stopped" if budget else "complete")
+        assert plans.state(job) == ("stopped" if budget else "complete")
     asked = job.asked()
-    assert asked.role.isin(plan.CHECKED).sum() == 10
+    assert asked.role.isin(plans.CHECKED).sum() == 10
     assert not asked["item"].duplicated().any()
     assert summarize(job)["human"] + summarize(job)["auto"] == 50
     assert len(job.store.list("amendments/")) == 4
@@ -169,7 +170,7 @@ def test_a_higher_budget_goes_on_where_the_lower_one_stopped(make, tmp_path):
 def test_a_lower_budget_stops_at_once(make):
     run_job(make(50, budget=3.0))
     job = run_job(make(50, budget=1.0))
-    assert (job.spec.budget, plan.state(job), job.last_round()) == (1.0, "stopped", 2)
+    assert (job.spec.budget, plans.state(job), job.last_round()) == (1.0, "stopped", 2)
 
 
 def test_the_surest_are_labeled_where_the_money_ends(make, monkeypatch):
@@ -191,3 +192,16 @@ def test_without_any_answer_nothing_is_learned_and_every_item_fails(make, tmp_pa
     assert summary["cost"]["total"] == 0.12  # .08 for the item and one answer
     reasons = {record["label-metadata"].get("failure-reason") for record in output(tmp_path / "job")}
     assert reasons == {None, "nobody answered"}
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        (np.zeros(100), (600, 0)),  # all that is left passes at once
+        (np.ones(100), (0, 3)),  # nothing ever does: three more batches for people
+        # 62 of 100 pass with a mean loss of .194, so 372 do; of the 228 left all are wrong: 200 are asked, then 28
+        (np.repeat([0.0, 1.0], 50), (372, 2)),
+    ],
+)
+def test_rounds_to_come_by_hand(losses, expected):
+    assert ground_truth.simulate_one(losses, 0.0, 600, 200, 200, 0.2) == expected
