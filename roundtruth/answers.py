@@ -10,20 +10,22 @@ from roundtruth.tables import as_answers
 
 
 def ask(job, round: int) -> None:
-    """Ask people about the round's batch, or for more answers than before where the job file wants more by now."""
-    wanted, before = job.spec.workforce.answers_per_item, posted(job, round)
-    if before and before["answers"] >= wanted:
+    """Ask people about the round's batch; ask again once the job file names other people, or wants more answers."""
+    people, before = job.spec.workforce, posted(job, round)
+    if before and before["answers"] >= people.answers_per_item:
         return
-    items = job.asks(round)[["item"]].assign(answers=wanted)
+    items = job.asks(round)[["item"]].assign(answers=people.answers_per_item)
     handle = workforce.get(job).ask(round, items)
-    name = f"posted-{wanted}.json" if before else "posted.json"
-    job.write_json(job.path(round, name), {**handle, "answers": wanted})
+    again = len(job.listed(job.path(round, "posted")))
+    name = f"posted-{again + 1:04d}.json" if again else "posted.json"
+    job.write_json(job.path(round, name), {**handle, "backend": people.backend, "answers": people.answers_per_item})
 
 
 def posted(job, round: int) -> dict | None:
-    """What the backend returned when it was last asked about a round's batch, and how many answers it was asked for."""
-    handles = [job.read_json(path) for path in job.listed(job.path(round, "posted"))]
-    return max(handles, key=lambda handle: handle["answers"], default=None)
+    """What the job's backend returned when it was last asked about a round's batch; None where it was not asked."""
+    paths = job.listed(job.path(round, "posted-")) or [job.path(round, "posted.json")]
+    handle = job.read_json(paths[-1]) if job.there(paths[-1]) else None
+    return handle if handle and handle["backend"] == job.spec.workforce.backend else None
 
 
 def collect(job) -> bool:
@@ -59,6 +61,7 @@ def close(job, round: int, how: str) -> None:
 def news(job) -> tuple[pd.DataFrame, bool]:
     """The answers that the job folder does not have yet, each with its round as `batch`; whether no more will come."""
     handles = {round: posted(job, round) for round in job.rounds_with("posted.json")}
+    handles = {round: handle for round, handle in handles.items() if handle}
     brought, exhausted = workforce.get(job).collect(handles)
     brought = newest(as_answers(brought, job.kind))
     asked = job.asked()

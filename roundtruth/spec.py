@@ -53,10 +53,11 @@ class AnyWorkforce:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema, handler):
         """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
-        schemas = {
-            name: handler(workforce.module(name).Settings.__pydantic_core_schema__) for name in workforce.BACKENDS
-        }
-        return {"anyOf": [schema | {"title": name.capitalize()} for name, schema in schemas.items()]}
+        schemas = []
+        for name in workforce.BACKENDS:
+            part = handler.resolve_ref_schema(handler(workforce.module(name).Settings.__pydantic_core_schema__))
+            schemas.append(part | {"title": name.replace("-", " ").capitalize()})
+        return {"anyOf": schemas}
 
     @classmethod
     def check(cls, value: Any) -> Strict:

@@ -63,7 +63,7 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     """
     closed = job.has(round, "closed.json")
     if not closed:
-        answers.ask(job, round)  # only where more answers are wanted by now
+        answers.ask(job, round)  # does nothing unless the job file changed
     exhausted = answers.collect(job)
     asked = len(job.asks(round))
     if closed:

@@ -3,10 +3,12 @@
 import pandas as pd
 import pytest
 
-from roundtruth import answers, steps, workforce
+from roundtruth import answers, steps, terminal, workforce
 from roundtruth.begin import begin
 from roundtruth.job import Job
+from roundtruth.summary import summarize
 from roundtruth.workforce import Collected
+from tests.jobs import run_job
 
 COLUMNS = ["item", "worker", "class_id", "minute", "reason"]
 
@@ -45,7 +47,7 @@ class Brings:
 
     def collect(self, posted):
         assert list(posted) == [1]
-        assert posted[1]["answers"] == 2
+        assert (posted[1]["backend"], posted[1]["answers"]) == ("files", 2)
         return self.said
 
 
@@ -116,4 +118,16 @@ def test_more_answers_are_asked_for_once(make):
         steps.wait(Job(job.address), 1)
     job = Job(job.address)
     assert answers.posted(job, 1)["answers"] == 12
-    assert job.listed("rounds/001/posted") == ["rounds/001/posted-12.json", "rounds/001/posted.json"]
+    assert job.listed("rounds/001/posted") == ["rounds/001/posted-0002.json", "rounds/001/posted.json"]
+
+
+def test_a_job_whose_people_do_not_answer_is_given_to_others(make):
+    spec = make(30, workforce={"backend": "files"})
+    job = run_job(spec)
+    assert summarize(job)["state"] == "waiting"
+    others = make(30)  # simulated
+    begin(others)
+    assert terminal.waiting(Job(spec.output)).endswith("of round 1 answered.")
+    job = run_job(others)
+    assert summarize(job)["state"] == "complete"
+    assert set(job.answers(1)["item"]) == set(job.batch(1)["item"])

@@ -39,8 +39,8 @@ class Workforce(Protocol):
         """Ask people about items: (item, answers), `answers` being how many are wanted of each.
 
         Asking again for the same is nothing new; asking for more adds. `labels` are labels that people are to review.
-        What is returned is kept as JSON in the job folder and given to `collect`; the job adds `answers` to it, the
-        number that it asked for.
+        What is returned is kept as JSON in the job folder and given to `collect`; the job adds the name of the
+        `backend` and the number of `answers` that it asked for.
         """
         ...
 

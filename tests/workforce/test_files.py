@@ -55,6 +55,7 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert job.store.read_json("rounds/001/posted.json") == {
         "file": "people/batch-001.csv",
         "items": items,
+        "backend": "files",
         "answers": 1,
     }
     again = workforce.get(job).ask(1, job.batch(1).assign(answers=1))
