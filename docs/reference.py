@@ -60,12 +60,12 @@ def table(model) -> str:
 
 
 def row(name: str, field) -> str:
-    may_be = list_of(field) if field.json_schema_extra else values(field.annotation, field.metadata)
-    return f"| `{name}` | {may_be} | {default(field)} | {field.description or ''} |\n"
+    allowed = registered(field) if field.json_schema_extra else values(field.annotation, field.metadata)
+    return f"| `{name}` | {allowed} | {default(field)} | {field.description or ''} |\n"
 
 
-def list_of(field) -> str:
-    """The names that a field may have, where they are registered."""
+def registered(field) -> str:
+    """The registered names that a field may hold."""
     schema: dict = {}
     field.json_schema_extra(schema)
     return " or ".join(f"`{name}`" for name in schema["enum"])

@@ -10,9 +10,22 @@ from roundtruth.tables import as_answers
 
 
 def ask(job, round: int) -> None:
-    """Ask people about the round's batch."""
-    items = job.asks(round)[["item"]].assign(answers=job.spec.workforce.answers_per_item)
-    job.write_json(job.path(round, "posted.json"), workforce.get(job).ask(round, items))
+    """Ask people about the round's batch; ask again once the job file names other people, or wants more answers."""
+    people, before = job.spec.workforce, posted(job, round)
+    if before and before["answers"] >= people.answers_per_item:
+        return
+    items = job.asks(round)[["item"]].assign(answers=people.answers_per_item)
+    handle = workforce.get(job).ask(round, items)
+    again = len(job.listed(job.path(round, "posted")))
+    name = f"posted-{again + 1:04d}.json" if again else "posted.json"
+    job.write_json(job.path(round, name), {**handle, "backend": people.backend, "answers": people.answers_per_item})
+
+
+def posted(job, round: int) -> dict | None:
+    """What the job's backend returned when it was last asked about a round's batch; None where it was not asked."""
+    paths = job.listed(job.path(round, "posted-")) or [job.path(round, "posted.json")]
+    handle = job.read_json(paths[-1]) if job.there(paths[-1]) else None
+    return handle if handle and handle["backend"] == job.spec.workforce.backend else None
 
 
 def collect(job) -> bool:
@@ -39,32 +52,40 @@ def answered(job, round: int) -> int:
 
 
 def close(job, round: int, how: str) -> None:
-    """End the round's batch: the answers there are now count, later ones do not. how: "complete" or "expired"."""
+    """End the round's batch; `how` is "complete" or "expired". The answers there are now count, later ones do not."""
     files = len(job.listed(job.path(round, "answers/")))
     closed = {"how": how, "files": files, "at": datetime.now(UTC).isoformat(timespec="seconds")}
     job.write_json(job.path(round, "closed.json"), closed)
 
 
 def news(job) -> tuple[pd.DataFrame, bool]:
-    """The answers that the job folder does not have yet, with their round as `batch`; whether no more will come."""
-    posted = {round: job.read_json(job.path(round, "posted.json")) for round in job.rounds_with("posted.json")}
-    brought, exhausted = workforce.get(job).collect(posted)
-    brought = as_answers(brought, job.kind)
-    brought["batch"] = job.first_asked()[brought["item"].to_numpy()]
-    parts = [new_answers(job, round, brought[brought["batch"] == round]) for round in posted]
+    """The answers that the job folder does not have yet, each with its round as `batch`; whether no more will come."""
+    handles = {round: posted(job, round) for round in job.rounds_with("posted.json")}
+    handles = {round: handle for round, handle in handles.items() if handle}
+    brought, exhausted = workforce.get(job).collect(handles)
+    brought = newest(as_answers(brought, job.kind))
+    brought["batch"] = job.first_asked()[brought["item"].to_numpy()]  # an item is asked about in one round only
+    parts = [new_answers(job, round, brought[brought["batch"] == round]) for round in handles]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else brought[:0], exhausted
 
 
+def newest(answers: pd.DataFrame) -> pd.DataFrame:
+    """The newest answer of each worker to each item. All rows of one answer have the same time."""
+    last = answers.groupby(["item", "worker"])["submitted_at"].transform("max")
+    return answers[(answers["submitted_at"] == last) | last.isna()].reset_index(drop=True)
+
+
 def new_answers(job, round: int, brought: pd.DataFrame) -> pd.DataFrame:
-    """Those of the answers to a round's batch that are not known yet, or differ from what is known."""
-    if brought.empty:
-        return brought
+    """Those of the answers to a round's batch that are not known yet, or that are a newer word than what is known."""
     known = job.answers(round)
-    new = changed(brought, known, [*job.kind.COLUMNS, "reason"]) if len(known) else brought
+    if brought.empty or known.empty:
+        return brought
     if job.has(round, "closed.json"):  # a correction after the close would count an answer twice
-        new = new[~pair(new).isin(pair(known))]
-    return new
+        return brought[~pair(brought).isin(pair(known))]
+    new = changed(brought, known, [*job.kind.COLUMNS, "reason"])
+    before = known.groupby(["item", "worker"])["submitted_at"].max().reindex(pair(new))
+    return new[~(before.array > new["submitted_at"].array)]
 
 
 def pair(answers: pd.DataFrame) -> pd.MultiIndex:

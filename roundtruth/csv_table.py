@@ -12,9 +12,9 @@ from roundtruth.errors import UserError
 def read(data: bytes, name: str, needed: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """The cells of a CSV with a header as text without white space around them; the index is the line a row ends on.
 
-    data: UTF-8, with or without a BOM. `needed` columns must be there, `optional` ones may be; a column of another name
-    is a mistake, so that a misspelt one is not passed over. Blank lines are. Raises UserError, which names line and
-    column.
+    data: UTF-8, with or without a BOM. `needed` columns must be there, `optional` ones may be. A column of another name
+    is a mistake, so that a misspelt one is not ignored. Blank lines are ignored. Raises UserError, which names the line
+    and the column.
     """
     rows, lines = [], []
     reader = csv.reader(io.StringIO(_text(data, name), newline=""), strict=True)
@@ -43,7 +43,7 @@ def _text(data: bytes, name: str) -> str:
 
 
 def check_header(header: list[str], name: str, needed: Sequence[str], optional: Sequence[str]) -> None:
-    expected = f"the columns are {', '.join(needed)}" + (f"; there may be {', '.join(optional)}" if optional else "")
+    expected = f"the columns are {', '.join(needed)}" + (f", and optionally {', '.join(optional)}" if optional else "")
     for place, column in enumerate(header):
         if column not in (*needed, *optional):
             raise UserError(f"{name}: line 1: field {column}: an unknown column; {expected}")

@@ -7,7 +7,7 @@
     input/0001.parquet        the labels that items came with, in the same shards
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
     rounds/001/batch.parquet  which items people are asked about, and what for
-              /posted.json    the backend's handle
+              /posted.json    the backend's handle; posted-0002.json where people were asked again
               /answers/0001.parquet   what one collection brought
               /closed.json    the batch's end: which answers count
               /labels.parquet, workers.parquet

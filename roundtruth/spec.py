@@ -19,8 +19,8 @@ class Target(Strict):
 
     quality: Annotated[Number, Field(gt=0, le=1)] | None = Field(
         None,
-        description="The mean quality that auto labels must have against people's labels. Without it what is usual for "
-        "the kind.",
+        description="The mean quality that auto labels must have against people's labels. Without it, the usual target "
+        "of the kind.",
     )
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
         0.95, description="How sure the promise about quality is to be."
@@ -46,14 +46,18 @@ class AnyWorkforce:
     @classmethod
     def __get_pydantic_core_schema__(cls, source, handler):
         return core_schema.no_info_plain_validator_function(
-            cls.check, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.model_dump())
+            cls.check,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.model_dump(mode="json")),
         )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema, handler):
         """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
-        models = [workforce.module(name).Settings for name in workforce.BACKENDS]
-        return {"anyOf": [handler(model.__pydantic_core_schema__) for model in models]}
+        schemas = []
+        for name in workforce.BACKENDS:
+            part = handler.resolve_ref_schema(handler(workforce.module(name).Settings.__pydantic_core_schema__))
+            schemas.append(part | {"title": name.replace("-", " ").capitalize()})
+        return {"anyOf": schemas}
 
     @classmethod
     def check(cls, value: Any) -> Strict:
@@ -64,7 +68,7 @@ class AnyWorkforce:
             raise ValueError(f"name a backend that is there: {' or '.join(workforce.BACKENDS)}")
         try:
             return workforce.module(name).Settings.model_validate(value)
-        except ValidationError as error:  # pydantic keeps the places of mistakes only where it made the schema itself
+        except ValidationError as error:  # pydantic would forget where in this part each mistake is
             found = error.errors(include_url=False, include_context=False)
             raise PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found}) from None
 

@@ -61,9 +61,12 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
 
     {"asked", "answered", "done"}: items asked about, items with all their answers, whether the batch is closed.
     """
+    closed = job.has(round, "closed.json")
+    if not closed:
+        answers.ask(job, round)  # does nothing unless the job file changed
     exhausted = answers.collect(job)
     asked = len(job.asks(round))
-    if job.has(round, "closed.json"):
+    if closed:
         return {"asked": asked, "answered": asked, "done": True}
     answered = answers.answered(job, round)
     done = exhausted or answered == asked

@@ -1,7 +1,8 @@
-"""The two tables that carry everything between steps: answers and labels. Their columns are typed, even without rows.
+"""The two tables that steps pass on: answers and labels, with typed columns even where they are empty.
 
-answers: item, worker, the kind's columns, submitted_at, seconds, reason, batch; one row for each thing that a worker
-    drew or named. seconds are active seconds (NaN: unknown). reason says why there is no label: then there is none.
+answers: item, worker, the kind's columns, submitted_at, seconds, reason, batch. One row for each thing that a worker
+    drew or named. seconds are active seconds (NaN: unknown). reason says why there is no label (missing: there is one);
+    the kind's columns of such a row hold their types' empty values. batch is the round that asked.
 labels: item, the kind's columns, confidence, source (human, auto, verified or input), role, round.
 """
 
@@ -31,12 +32,10 @@ def empty(columns: dict[str, str]) -> pd.DataFrame:
 
 
 def as_answers(table: pd.DataFrame, kind) -> pd.DataFrame:
-    """A table of answers with all of its columns in their order and types; what a backend does not know is missing.
-
-    Where there is a reason, the kind's columns may be missing; they then hold its types' empty values.
-    """
+    """The same answers with all columns, in their order and types. What a backend does not know may be missing."""
     none = no_answers(kind)
     table = table.reset_index(drop=True).reindex(columns=none.columns)
     empty_value = {"int64": -1, "float64": 0.0, "str": ""}
     missing = {"batch": 0} | {name: empty_value.get(dtype, -1) for name, dtype in kind.COLUMNS.items()}
-    return table.fillna(missing).astype(none.dtypes.to_dict())
+    table = table.fillna(missing).astype(none.dtypes.to_dict())
+    return table.assign(reason=table["reason"].mask(table["reason"] == ""))

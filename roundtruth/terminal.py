@@ -171,5 +171,5 @@ def waiting(job) -> str:
 
     last = job.last_round()
     said = f"Waiting for people: {answers.answered(job, last)} of {len(job.asks(last))} items of round {last} answered."
-    where = getattr(workforce.get(job), "where", None)
-    return f"{said} {where(job.read_json(job.path(last, 'posted.json')))}" if where else said
+    where, posted = getattr(workforce.get(job), "where", None), answers.posted(job, last)
+    return f"{said} {where(posted)}" if where and posted else said

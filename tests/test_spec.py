@@ -1,10 +1,16 @@
 import json
+import sys
+from types import SimpleNamespace
+from typing import Literal
 
+import jsonschema
 import pytest
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from roundtruth import workforce
 from roundtruth.errors import UserError
+from roundtruth.settings import Strict
 from roundtruth.spec import JobSpec, located
 
 GOOD = """\
@@ -205,6 +211,40 @@ def test_a_mistake_in_what_a_key_names_gets_the_keys_line(write):
 
 def test_the_form_has_a_word_for_every_field():
     schema = JobSpec.model_json_schema()
-    for part in [schema, *schema["$defs"].values()]:
+    for part in [schema, *schema["$defs"].values(), *schema["properties"]["workforce"]["anyOf"]]:
         for name, field in part["properties"].items():
             assert field.get("description") or "$ref" in field or name == "backend", name
+
+
+def test_a_workforce_that_is_registered_later_is_in_the_form(monkeypatch):
+    """With its own title, and without losing the parts that its settings have."""
+
+    class Place(Strict):
+        """Where it is."""
+
+        port: int = Field(8080, description="Its port.")
+
+    class Settings(Strict):
+        """People elsewhere."""
+
+        backend: Literal["some-people"] = "some-people"
+        answers_per_item: int = Field(1, description="How many.")
+        home: Place = Field(Place(), description="Where they live.")
+        work: Place = Field(Place(), description="Where they work.")
+
+    monkeypatch.setitem(workforce.BACKENDS, "some-people", "some_people")
+    monkeypatch.setitem(sys.modules, "some_people", SimpleNamespace(Settings=Settings, PATHS=()))
+    schema = JobSpec.model_json_schema()
+    people = schema["properties"]["workforce"]["anyOf"]
+    assert [part["title"] for part in people] == ["Simulated", "Files", "Some people"]
+    assert people[2]["properties"]["home"]["$ref"] == "#/$defs/Place"
+    assert "oneOf" not in json.dumps(schema)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    given = {
+        "name": "a", "kind": "image-classification", "data": "/d", "classes": ["x"], "output": "/o",
+        "workforce": {"backend": "some-people", "home": {"port": 1}},
+    }  # fmt: skip
+    spec = JobSpec.model_validate(given)
+    assert (spec.workforce.home.port, spec.workforce.work.port) == (1, 8080)
+    assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
+    jsonschema.validate(spec.model_dump(mode="json"), schema)

@@ -3,10 +3,10 @@
 A module has
     NAME, HELP   the format's name, and what it is in a few words
     ENDINGS      of its files; a folder has none
-    UNIT         "line" where an item is a line of the file, else "item"
+    UNIT         "line" where an item is a line of the file; else an item has no place of its own
     read(path, kind, classes, attribute) -> Iterator[Shard]     where it can be read
     write(path, items, labels, kind, classes)                   where it can be written
-    holds(path) -> bool                                         where another format has the same ending
+    holds(path) -> bool      whether a file is in this format, where another format has files of the same ending
 """
 
 from collections.abc import Iterator
@@ -48,15 +48,16 @@ def read(data: str, kind: kinds.Kind, classes: list[str], attribute: str) -> Ite
     A record has `source-ref` and, where the item came with a label, `attribute` and its metadata as `kind` encodes
     them. Raises UserError, which names file, line and field.
     """
-    return recognised(data).read(data, kind, classes, attribute)
+    return of(data).read(data, kind, classes, attribute)
 
 
-def recognised(data: str) -> Any:
-    """The format of a dataset, by its ending and, where two share one, by how it begins."""
+def of(data: str) -> Any:
+    """The format of a dataset: by its ending and, where several formats have that ending, by how the file begins."""
     if is_folder(data):
         return module("folder")
     ending = PurePosixPath(data).suffix.lower()
     fitting = [one for one in modules() if ending in one.ENDINGS and hasattr(one, "read")]
+    fitting.sort(key=lambda one: not hasattr(one, "holds"))  # a format that takes any file is asked last
     return next(one for one in fitting if not hasattr(one, "holds") or one.holds(data))
 
 
@@ -67,7 +68,7 @@ def base(data: str) -> str:
 
 def place(data: str, item: int) -> str:
     """Where an item stands in a dataset, for a message."""
-    return f"{data}: {getattr(recognised(data), 'UNIT', 'item')} {item}"
+    return f"{data}: {getattr(of(data), 'UNIT', 'item')} {item}"
 
 
 def is_folder(data: str) -> bool:

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import pictures
-from roundtruth.errors import UserError
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
 from roundtruth.manifest import SHARD
-from roundtruth.storage import resolve
+from roundtruth.storage import resolve_all
 from roundtruth.tables import no_labels
 
 SOURCES = ("human", "auto", "verified", "input")  # who gave a label, as in the table of labels
@@ -50,10 +49,5 @@ def no_sizes(items: Sequence[int]) -> pd.DataFrame:
 
 def picture_sizes(items: Sequence[int], sources: Sequence[str], base: str, where: Callable[[int], str]) -> pd.DataFrame:
     """(item, width, height, depth) of the pictures; 0 where one is missing or broken. `where(item)` is its place."""
-    urls = []
-    for item, source in zip(items, sources):
-        try:
-            urls.append(resolve(source, base))
-        except UserError as mistake:
-            raise UserError(f"{where(item)}: {mistake}") from None
+    urls = resolve_all(pd.Series(sources, dtype="str"), base, lambda index: f"{where(items[index])}: ")
     return pictures.check(pd.DataFrame({"url": urls}))[["width", "height", "depth"]].assign(item=list(items))

@@ -1,8 +1,9 @@
 """Who answers: one module a backend, found by its name in the job file (`workforce: {backend: NAME, ...}`).
 
 A module has
-    Settings     a `roundtruth.settings.Strict` with the keys of the job file: `backend`, `answers_per_item` and its own
-    PATHS        which of these keys are paths: relative ones are relative to the job file
+    Settings     what the job file says of this backend: a `roundtruth.settings.Strict` that has at least
+                 `backend: Literal[NAME]` and `answers_per_item`
+    PATHS        which of these are paths: relative ones are relative to the job file
     DESCRIPTION  who answers, in a few words
     Backend      a class that does what `Workforce` lists
 """
@@ -38,16 +39,18 @@ class Workforce(Protocol):
         """Ask people about items: (item, answers), `answers` being how many are wanted of each.
 
         Asking again for the same is nothing new; asking for more adds. `labels` are labels that people are to review.
-        What is returned is kept as JSON in the job folder and given to `collect`.
+        What is returned is kept as JSON in the job folder and given to `collect`; the job adds the name of the
+        `backend` and the number of `answers` that it asked for.
         """
         ...
 
     def collect(self, posted: dict[int, dict]) -> Collected:
-        """Whatever anybody said by now, about any round; `posted` has what `ask` returned, by round.
+        """Whatever anybody said by now, about any round; `posted` has what `ask` last returned, by round.
 
-        It may bring everything each time, or only what is new. The job finds the round by the item. Of a worker's
-        several answers to an item the newest counts. An answer says who gave it and when, how many active seconds it
-        took (NaN: unknown), and has a reason in place of a label where a person could not tell.
+        It may bring everything each time, or only what `job.answers(round)` does not have yet. The job finds the round
+        by the item. An answer says who gave it and when, and how many active seconds it took (NaN: unknown). It has a
+        reason in place of a label where a person could not tell. If a worker answers an item again, the newest answer
+        counts; all rows of one answer have the same time.
         """
         ...
 

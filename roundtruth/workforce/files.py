@@ -1,7 +1,8 @@
 """People who answer by files: a batch is a CSV in the job folder, answers are CSVs dropped into people/answers/.
 
 Answers may come at any time and in any number of files. A worker who changes an answer gives it again: of several files
-the last by name counts, in one file the last row.
+the last by name counts, in one file the last row. Who cannot tell leaves the label empty and says why in the column
+`reason`.
 """
 
 import re
@@ -21,7 +22,7 @@ PATHS = ()
 FOLDER = "people/answers/"
 
 
-class Settings(Strict, title="Files"):
+class Settings(Strict):
     """People who answer by CSV files in the job folder."""
 
     backend: Literal["files"] = Field("files", description="People who answer by CSV.")
@@ -86,19 +87,19 @@ class Backend:
             lambda line: "reason: there is a label, too; give one of them",
         )
         labels = kind.read_answers(frame.loc[given, ["item", "worker", *kind.CSV]], classes, where)
-        answers = frame[["item", "worker", "reason"]].replace({"reason": {"": None}}).join(labels[list(kind.COLUMNS)])
+        answers = frame[["item", "worker", "reason"]].join(labels[list(kind.COLUMNS)])
         kind.check(answers[given], job.items(["item", "width", "height"]), where)
-        answers = one_word(answers, kind, where)
+        answers = one_answer_each(answers, kind, where)
         now = pd.Timestamp(datetime.now(UTC)).as_unit("us")
         return as_answers(answers.assign(submitted_at=now), kind)
 
 
-def one_word(answers: pd.DataFrame, kind, where) -> pd.DataFrame:
-    """The last answer of a worker to an item, where one row is an answer; else a reason must stand alone."""
+def one_answer_each(answers: pd.DataFrame, kind, where) -> pd.DataFrame:
+    """The last answer of each worker to each item, where one row is an answer; else a reason must stand alone."""
     pair = ["item", "worker"]
     if kind.ONE_PER_ITEM:
         return answers.drop_duplicates(pair, keep="last")
-    several = answers["reason"].notna() & (answers.groupby(pair)["item"].transform("size") > 1)
+    several = (answers["reason"] != "") & (answers.groupby(pair)["item"].transform("size") > 1)
     csv_table.refuse(several, where, lambda line: "reason: the worker has more rows about this item; take some out")
     return answers
 

@@ -25,7 +25,7 @@ PATHS = ("truth", "answers")
 POOL = 40  # workers; the crowds this was fitted on had 43, 39 and 52
 
 
-class Settings(Strict, title="Simulated"):
+class Settings(Strict):
     """People who are simulated from a truth that is known, or whose answers were recorded."""
 
     backend: Literal["simulated"] = Field("simulated", description="People who are simulated.")
@@ -55,7 +55,8 @@ class Backend:
 
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
         """Take the batch. Raises UserError where the truth or the recording cannot be used."""
-        self._answers(items["item"])
+        count = int(items["answers"].max())
+        self._answers(items["item"], count)
         return {"posted_at": datetime.now(UTC).isoformat(), "items": items["item"].tolist()}
 
     def collect(self, posted: dict[int, dict]) -> Collected:
@@ -72,7 +73,7 @@ class Backend:
 
     def _said(self, asked: dict) -> pd.DataFrame:
         """All answers to a batch, also those that are still to come."""
-        answers = self._answers(pd.Series(asked["items"], dtype=np.int64))
+        answers = self._answers(pd.Series(asked["items"], dtype=np.int64), asked["answers"])
         names = answers["worker"], self._source(answers["item"])
         start = pd.Timestamp(asked["posted_at"]).as_unit("us")
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
@@ -83,16 +84,17 @@ class Backend:
         sources = self.job.items(["item", "source"])
         return items.map(sources.set_index("item")["source"])
 
-    def _answers(self, items: pd.Series) -> pd.DataFrame:
-        """All answers to some items: item, worker and the label columns."""
+    def _answers(self, items: pd.Series, count: int) -> pd.DataFrame:
+        """`count` answers to each of some items, or as many as were recorded: item, worker and the label columns."""
         if self.spec.answers is not None:
             recorded = self._recorded
-            return recorded[recorded["item"].isin(items)].reset_index(drop=True)
+            mine = recorded["item"].isin(items) & (recorded["turn"] < count)
+            return recorded[mine].drop(columns="turn").reset_index(drop=True)
         known = self._truth[self._truth["item"].isin(items)]
         about = self.job.items(["item", "source", "width", "height"])
         about = about.rename(columns={"width": "picture_width", "height": "picture_height"})  # a box has such names too
         asked = about[about["item"].isin(items)].reset_index(drop=True)
-        assigned = assign(asked["source"], self.spec.answers_per_item, self.seed)
+        assigned = assign(asked["source"], count, self.seed)
         assigned = asked.take(assigned["place"]).assign(worker=assigned["worker"].to_numpy())
         assigned = assigned.merge(known[["item", *self.kind.COLUMNS]], on="item")
         return self._simulated(assigned)
@@ -104,8 +106,7 @@ class Backend:
         crowd = crowds.get(self.kind)
         if crowd is None:
             raise UserError(
-                f"workforce: nobody knows how people err in jobs of {self.job.spec.kind}; set noise: 0, "
-                "at which they do not"
+                f"workforce: nobody knows how people err in jobs of {self.job.spec.kind}; set noise: 0, and they do not"
             )
         return crowd.simulate_answers(assigned, self.job.spec.classes, self.seed, self.spec.noise)
 
@@ -115,11 +116,12 @@ class Backend:
 
     @cached_property
     def _recorded(self) -> pd.DataFrame:
+        """All recorded answers, and each worker's turn to answer an item: 0, 1, ..., by chance."""
         answers = recorded(self.job)
         alone = answers[["item", "worker"]].drop_duplicates()
-        alone["turn"] = uniforms(self.seed, "recorded", alone["worker"], self._source(alone["item"]))
-        alone = alone.sort_values(["item", "turn"]).groupby("item").head(self.spec.answers_per_item)
-        return answers.merge(alone[["item", "worker"]], on=["item", "worker"])
+        chance = uniforms(self.seed, "recorded", alone["worker"], self._source(alone["item"]))
+        alone = alone.assign(turn=chance).sort_values(["item", "turn"])
+        return answers.merge(alone.assign(turn=alone.groupby("item").cumcount()), on=["item", "worker"])
 
 
 def assign(sources: pd.Series, count: int, seed: int) -> pd.DataFrame:

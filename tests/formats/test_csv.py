@@ -75,7 +75,7 @@ def test_cells_may_be_quoted_padded_and_from_a_spreadsheet(table):
         (
             NAMES,
             "source,class\na,cat\n",
-            "line 1: field class: an unknown column; the columns are source; there may be label",
+            "line 1: field class: an unknown column; the columns are source, and optionally label",
         ),
         (NAMES, "source,label,label\na,cat,cat\n", "line 1: field label: the column is there twice"),
         (NAMES, "source,label\na,cat\nb\n", "line 3: 1 cells"),

@@ -1,5 +1,8 @@
 import json
-from types import SimpleNamespace
+import re
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -103,6 +106,35 @@ def test_a_job_is_exported_anywhere(place, job):
     assert store.read("out.csv").splitlines()[1:] == [b"1,a.jpg,cat,1,2,3,4,0.5,auto"]
     assert [image["file_name"] for image in store.read_json("out.json")["images"]] == ["a.jpg"]
     assert read(f"{place}/out.csv")[0]["label"]["annotations"] == read(f"{place}/out.json")[0]["label"]["annotations"]
+
+
+def test_a_format_of_the_same_ending_is_found_by_how_its_file_begins(tmp_path, monkeypatch):
+    """Although COCO, which comes first, takes any .json file."""
+    other = ModuleType("other")
+    other.NAME, other.HELP, other.ENDINGS = "other", "lists", (".json",)
+    other.holds = lambda path: Path(path).read_bytes().startswith(b"[")
+    other.read = lambda path, kind, classes, attribute: "other's"
+    monkeypatch.setitem(sys.modules, "other", other)
+    monkeypatch.setitem(formats.FORMATS, "other", "other")
+    put(f"{tmp_path}/a.json", b"[]")
+    put(f"{tmp_path}/b.json", json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}]}).encode())
+    assert formats.read(f"{tmp_path}/a.json", kinds.get("object-detection"), [], "label") == "other's"
+    assert read(f"{tmp_path}/b.json") == [{"source-ref": "a.jpg"}]
+    assert "other" not in formats.exports()
+
+
+@pytest.mark.parametrize("name", list(formats.FORMATS))
+def test_the_page_of_formats_has_every_format_and_ending(name):
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    assert f"\n## {name}\n" in page.lower()
+    for ending in formats.module(name).ENDINGS:
+        assert re.search(rf"^\| {name} \|.*`{re.escape(ending)}`", page, re.IGNORECASE | re.MULTILINE), ending
+
+
+@pytest.mark.parametrize("name", formats.exports())
+def test_the_page_of_formats_shows_every_export(name):
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    assert f"--to {name} " in page
 
 
 def test_a_format_that_is_not_there(job, tmp_path):

@@ -5,8 +5,12 @@ from roundtruth import steps, workforce
 from roundtruth.begin import begin
 from roundtruth.errors import UserError
 from roundtruth.job import Job
+from roundtruth.storage import LocalStore
 from roundtruth.summary import summarize
 from tests.jobs import run_job
+
+BOXES = {"kind": "object-detection", "classes": ["cat", "dog"], "learner": "default"}
+HEADER = "item,worker,class,left,top,width,height\n"
 
 
 @pytest.fixture
@@ -48,7 +52,12 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert asked["item"].tolist() == items
     assert asked["source"].tolist() == [f"images/{item:04d}.png" for item in items]
     job = Job(spec.output)
-    assert job.store.read_json("rounds/001/posted.json") == {"file": "people/batch-001.csv", "items": items}
+    assert job.store.read_json("rounds/001/posted.json") == {
+        "file": "people/batch-001.csv",
+        "items": items,
+        "backend": "files",
+        "answers": 1,
+    }
     again = workforce.get(job).ask(1, job.batch(1).assign(answers=1))
     assert again["items"] == items  # asking twice is asking once
     assert tmp_path.joinpath("job/people/batch-001.csv").read_text().count("\n") == len(items) + 1
@@ -191,6 +200,40 @@ def test_a_reason_beside_a_label_is_a_mistake(open_job):
     assert told(spec).startswith("a.csv: line 2: reason: there is a label, too")
 
 
+def test_each_file_is_read_once_a_sweep_however_many_rounds_there_are(open_job, monkeypatch):
+    spec, items, put = open_job(plan="ground-truth")
+    put("a.csv", "item,worker,label\n" + "".join(f"{item},ann,0\n" for item in range(1, 31)))
+    put("b.csv", f"item,worker,label\n{items[0]},bob,1\n")
+    job = run_job(spec)
+    assert len(job.rounds_with("closed.json")) > 1
+    read, reads = LocalStore.read, []
+    monkeypatch.setattr(LocalStore, "read", lambda store, path: reads.append(path) or read(store, path))
+    steps.collect_late(Job(spec.output))
+    assert sorted(path for path in reads if path.endswith(".csv")) == ["people/answers/a.csv", "people/answers/b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("{0},ann,,,,,,too dark\n", ["too dark"]),
+        ("{0},ann,cat,1,2,3,4,\n{0},ann,cat,1,2,3,5,\n{0},bob,,,,,,too dark\n", ["", "", "too dark"]),
+    ],
+)
+def test_a_reason_in_place_of_boxes(rows, expected, open_job):
+    spec, items, put = open_job(**BOXES)
+    put("a.csv", HEADER.replace("height", "height,reason") + rows.format(items[0]))
+    answers = collect(spec)
+    assert answers["reason"].fillna("").tolist() == expected
+    assert answers["class_id"].tolist() == [-1 if reason else 0 for reason in expected]
+
+
+def test_a_reason_among_boxes_is_a_mistake(open_job):
+    spec, items, put = open_job(**BOXES)
+    rows = f"{items[0]},ann,cat,1,2,3,4,\n{items[0]},ann,,,,,,too dark\n"
+    put("a.csv", HEADER.replace("height", "height,reason") + rows)
+    assert told(spec).startswith("a.csv: line 3: reason: the worker has more rows about this item")
+
+
 def test_labels_to_be_reviewed_stand_beside_the_items(open_job, tmp_path):
     spec, items, _ = open_job()
     job = Job(spec.output)
@@ -202,10 +245,6 @@ def test_labels_to_be_reviewed_stand_beside_the_items(open_job, tmp_path):
 
 
 # -- boxes
-
-
-BOXES = {"kind": "object-detection", "classes": ["cat", "dog"], "learner": "default"}
-HEADER = "item,worker,class,left,top,width,height\n"
 
 
 def test_boxes_are_rows_and_an_empty_class_is_nothing_to_draw(open_job):

@@ -74,7 +74,7 @@ def ask(job, items=None):
     workforce = Backend(job)
     items = job.items()["item"].tolist() if items is None else items
     posted = json.loads(json.dumps(workforce.ask(1, pd.DataFrame({"item": items, "answers": 5}))))
-    return workforce.collect({1: posted})
+    return workforce.collect({1: posted | {"answers": job.spec.workforce.answers_per_item}})
 
 
 @pytest.mark.parametrize("make", [detection, classification])
@@ -160,7 +160,7 @@ def test_workers_are_different_and_share_the_work_evenly():
 def test_with_a_delay_answers_trickle_in(tmp_path):
     one = classification(tmp_path, delay=1000)
     workforce = Backend(one)
-    posted = workforce.ask(1, pd.DataFrame({"item": range(1, 31), "answers": 5}))
+    posted = workforce.ask(1, pd.DataFrame({"item": range(1, 31), "answers": 5})) | {"answers": 5}
     now = datetime.now(UTC)
     seen = []
     for ago in (0, 500, 1001):
