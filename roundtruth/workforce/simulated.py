@@ -55,8 +55,8 @@ class Backend:
 
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
         """Take the batch. Raises UserError where the truth or the recording cannot be used."""
-        count = int(items["answers"].max())
-        self._answers(items["item"], count)
+        if len(items):
+            self._answers(items["item"], int(items["answers"].max()))
         return {"posted_at": datetime.now(UTC).isoformat(), "items": items["item"].tolist()}
 
     def collect(self, posted: dict[int, dict]) -> Collected:

@@ -289,3 +289,10 @@ def test_a_batch_nobody_answered_in_the_recording(tmp_path):
     answers, done = ask(one, [2, 3])
     assert done
     assert answers.empty
+
+
+@pytest.mark.parametrize("make", [detection, classification])
+def test_a_batch_of_which_nobody_needs_to_be_asked(tmp_path, make):
+    answers, done = ask(make(tmp_path), [])
+    assert done
+    assert answers.empty
