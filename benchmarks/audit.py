@@ -23,7 +23,7 @@ import whole_jobs  # noqa: E402
 from printed import one_line  # noqa: E402
 
 from roundtruth import certify, kinds, select  # noqa: E402
-from roundtruth.draw import uniforms  # noqa: E402
+from roundtruth.chance import uniforms  # noqa: E402
 from roundtruth.plans import looks  # noqa: E402
 
 DELTA = 0.05

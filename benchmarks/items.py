@@ -25,7 +25,7 @@ from printed import one_line
 
 from roundtruth import pictures, plans, steps, workforce
 from roundtruth.begin import begin
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.job import Job
 from roundtruth.settings import Strict
 from roundtruth.spec import JobSpec

@@ -33,7 +33,7 @@ from printed import one_line  # noqa: E402
 
 from roundtruth import kinds, loop, workforce  # noqa: E402
 from roundtruth.begin import begin  # noqa: E402
-from roundtruth.draw import uniforms  # noqa: E402
+from roundtruth.chance import uniforms  # noqa: E402
 from roundtruth.job import Job  # noqa: E402
 from roundtruth.plans import looks  # noqa: E402
 from roundtruth.spec import JobSpec  # noqa: E402
@@ -193,7 +193,8 @@ def outcome(job: Job) -> dict:
     if len(auto):
         backend = workforce.get(job)
         about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
-        said, _ = backend.collect(0, about, {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"})
+        asking = {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"}
+        said = backend.collect({0: asking}).answers
         taught = job.asked().query(
             "role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'"
         )

@@ -14,17 +14,17 @@ the folder of jobs that `advance` sweeps (else jobs/ of the checkout).
 import fcntl
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, PART = "ROUNDTRUTH_RUN", "ROUNDTRUTH_PART"  # in every process's environment: .run, and which part it is of
@@ -164,45 +164,25 @@ def running(folder: Path) -> dict[str, int]:
 def processes(folder: Path) -> dict[int, str]:
     """The living processes of `folder`, and which part each is of: the parts' own, and those that these began."""
     found = {}
-    mark = f"{FOLDER}={folder}"
-    for pid, environment in environments():
-        if mark in environment and pid != os.getpid():
-            found[pid] = next((word.partition("=")[2] for word in environment if word.startswith(f"{PART}=")), "")
+    for process in psutil.process_iter(["environ"]):
+        environment = process.info["environ"] or {}  # None: another user's
+        if environment.get(FOLDER) == str(folder) and process.pid != os.getpid() and process.is_running():
+            found[process.pid] = environment.get(PART, "")
     return found
-
-
-def environments() -> Iterator[tuple[int, list[str]]]:
-    """Of every process of this user: its id and its environment."""
-    if sys.platform == "linux":
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                yield int(process.name), (process / "environ").read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue  # another user's, or gone
-        return
-    listed = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, text=True, check=True)
-    for line in listed.stdout.splitlines():
-        pid, *words = line.split()
-        yield int(pid), words
 
 
 def end(which: Callable[[], list[int]], patience: float = 15.0) -> None:
     """Ask the processes to end, and kill those that do not within `patience` seconds."""
-    send(which(), signal.SIGTERM)
-    end_of_patience = time.monotonic() + patience
-    while which() and time.monotonic() < end_of_patience:
-        time.sleep(0.1)
-    while pids := which():
-        send(pids, signal.SIGKILL)
-        time.sleep(0.05)
-
-
-def send(pids: list[int], sent: signal.Signals) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, sent)
-        except ProcessLookupError:
-            continue
+    for ask in (psutil.Process.terminate, psutil.Process.kill):
+        while pids := which():
+            asked = []
+            for pid in pids:
+                with suppress(psutil.NoSuchProcess):
+                    asked.append(psutil.Process(pid))
+                    ask(asked[-1])
+            psutil.wait_procs(asked, patience)
+            if ask is psutil.Process.terminate:
+                break
 
 
 @contextmanager

@@ -64,10 +64,7 @@ def news(job) -> tuple[pd.DataFrame, bool]:
     handles = {round: handle for round, handle in handles.items() if handle}
     brought, exhausted = workforce.get(job).collect(handles)
     brought = newest(as_answers(brought, job.kind))
-    asked = job.asked()
-    first = job.per_item(0)
-    first[asked["item"].to_numpy()[::-1]] = asked["round"].to_numpy()[::-1]  # an item is asked about in one round only
-    brought["batch"] = first[brought["item"].to_numpy()]
+    brought["batch"] = job.first_asked()[brought["item"].to_numpy()]  # an item is asked about in one round only
     parts = [new_answers(job, round, brought[brought["batch"] == round]) for round in handles]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else brought[:0], exhausted

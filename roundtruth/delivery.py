@@ -51,7 +51,10 @@ def with_fields(records: pd.Series, fields: pd.Series, attribute: str) -> pa.Arr
 
     Where a record has one of these keys already, the new value takes its place.
     """
-    record, field = pa.array(records, pa.large_string()), pa.array(fields, pa.large_string())
+    record = pa.array(records, pa.large_string())
+    if fields.isna().all():
+        return record
+    field = pa.array(fields, pa.large_string())
     open_end = pc.utf8_rtrim_whitespace(pc.utf8_slice_codeunits(record, 0, -1))
     text = pa.scalar("", pa.large_string()), pa.scalar(",", pa.large_string()), pa.scalar("}", pa.large_string())
     nothing, comma, brace = text

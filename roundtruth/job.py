@@ -53,7 +53,7 @@ class Job:
         self._files = set(self.store.list())
         self._tables: dict[str, pd.DataFrame] = {}
         self._json: dict[str, dict] = {}
-        self._asked: tuple[int, pd.DataFrame] | None = None  # the table, and the last round when it was made
+        self._made: dict[tuple, pd.DataFrame] = {}
         if "job.json" not in self._files:
             raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`")
         self.begun = self.read_json("job.json")
@@ -165,19 +165,17 @@ class Job:
     def batch(self, round: int) -> pd.DataFrame:
         return self.read_table(self.path(round, "batch.parquet"))
 
-    def answers(self, round: int, counted: bool = False) -> pd.DataFrame:
+    def answers(self, round: int, counted: bool = False, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The answers to a round's batch. Where a worker changed an answer before the close, the newest one.
 
-        `counted`: only those that came before the batch was closed.
+        `counted`: only those that came before the batch was closed. `columns` must hold item and worker.
         """
         files = self.listed(self.path(round, "answers/"))
         if counted:
             files = files[: self.read_json(self.path(round, "closed.json"))["files"]]
-        parts = [self.read_table(file).assign(file=number) for number, file in enumerate(files)]
-        if not parts:
-            return no_answers(self.kind)
-        if len(parts) == 1:
-            return parts[0].drop(columns="file")
+        if len(files) < 2:
+            return self.read_table(files[0], columns) if files else no_answers(self.kind)
+        parts = [self.read_table(file, columns).assign(file=number) for number, file in enumerate(files)]
         answers = pd.concat(parts, ignore_index=True)
         newest = answers.groupby(["item", "worker"])["file"].transform("max")
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)
@@ -207,10 +205,11 @@ class Job:
     def asked(self) -> pd.DataFrame:
         """Every item that was put in a batch: (item, role, round), in the order of the rounds."""
         last = self.last_round()
-        if self._asked is None or self._asked[0] != last:
-            parts = [self.batch(r).assign(round=r) for r in range(1, last + 1)]
-            self._asked = last, pd.concat(parts, ignore_index=True) if parts else NOBODY_ASKED
-        return self._asked[1].copy(deep=False)
+        return self._once(("asked", last), lambda: self._batches(last))
+
+    def _batches(self, last: int) -> pd.DataFrame:
+        parts = [self.batch(r).assign(round=r) for r in range(1, last + 1)]
+        return pd.concat(parts, ignore_index=True) if parts else NOBODY_ASKED
 
     def roles(self, until: int) -> pd.DataFrame:
         """The newest row of each item of `asked` up to a round."""
@@ -225,17 +224,31 @@ class Job:
     def human_labels(self, until: int | None = None) -> pd.DataFrame:
         """People's labels, the newest on each item (up to a round). `round` is the one that asked about the item."""
         rounds = [r for r in self.rounds_with("labels.parquet") if until is None or r <= until]
+        return self._once(("human", *rounds), lambda: self._newest(rounds))
+
+    def _newest(self, rounds: list[int]) -> pd.DataFrame:
         labels = self.rows([self.labels(r) for r in rounds])
         newest = self.per_item(0)
         np.maximum.at(newest, labels["item"].to_numpy(), labels["round"].to_numpy())
         labels = labels[labels["round"].to_numpy() == newest[labels["item"].to_numpy()]]
+        return labels.assign(round=self.first_asked()[labels["item"].to_numpy()]).reset_index(drop=True)
+
+    def first_asked(self) -> np.ndarray:
+        """(number of items + 1,): the round that asked about an item, 0 where none did."""
         first, asked = self.per_item(0), self.asked()
         first[asked["item"].to_numpy()[::-1]] = asked["round"].to_numpy()[::-1]
-        return labels.assign(round=first[labels["item"].to_numpy()]).reset_index(drop=True)
+        return first
 
     def auto_labels(self) -> pd.DataFrame:
         """The model's labels. Those of a provisional look stand until people are asked for another look."""
-        return self.rows([self.auto(r) for r in self.rounds_with("auto.parquet") if self._stands(r)])
+        rounds = [r for r in self.rounds_with("auto.parquet") if self._stands(r)]
+        return self._once(("auto", *rounds), lambda: self.rows([self.auto(r) for r in rounds]))
+
+    def _once(self, key: tuple, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A table that is made once for each key, which holds all that it depends on."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key].copy(deep=False)
 
     def _stands(self, round: int) -> bool:
         look = self.look(round)

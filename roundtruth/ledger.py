@@ -73,7 +73,7 @@ def per_round(labels: pd.DataFrame, last: int) -> np.ndarray:
 
 def answers_to(job, round: int) -> int:
     """How many answers people gave to a round's batch; one may have several rows."""
-    return len(job.answers(round)[["item", "worker"]].drop_duplicates())
+    return len(job.answers(round, columns=["item", "worker"])[["item", "worker"]].drop_duplicates())
 
 
 def spent(job) -> float:

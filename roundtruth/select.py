@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 
 
 def random(pool: np.ndarray, n: int, seed: int) -> np.ndarray:

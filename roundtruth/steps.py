@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import answers, delivery, forecast, learners, ledger, manifest, plans, report
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.job import Job, Progress
 from roundtruth.look import Look
 from roundtruth.summary import summarize

@@ -38,6 +38,7 @@ LEASE = "lease.json"
 LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease is over
 LEASE_RENEW = 10.0  # seconds between renewals: three may fail before the lease is over
 LEASE_POLL = 1.0  # seconds between looks at another's lease
+CLOCK = 2.0  # seconds by which an adjusted clock may shift the time at which a process began
 
 S3_ATTEMPTS = 8  # of one request, with growing pauses between them: an outage of half a minute is ridden out
 
@@ -582,31 +583,41 @@ def _me(what: str) -> dict:
     }
 
 
-def _machine() -> list[str] | None:
-    """What two processes share that can see each other's process ids; None where the system does not tell."""
+def _machine() -> list | None:
+    """What processes share that can see each other's ids: the host's name, when the host booted, and when the first
+    process began, which differs between containers; in seconds. None where the system does not say."""
+    import psutil
+
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return [socket.gethostname(), boot, str(Path("/proc/self/ns/pid").readlink())]
-    except OSError:
+        return [socket.gethostname(), psutil.boot_time(), psutil.Process(1).create_time()]
+    except (psutil.Error, OSError):
         return None
 
 
-def _started(pid: int) -> int | None:
-    """When a living process began (a number that tells it from a later one of the same id); None for a dead one."""
+def _started(pid: int) -> float | None:
+    """When a living process began, in seconds, which tells it from a later one of the same id; None for a dead one."""
+    import psutil
+
     try:
-        # What follows the name, which is in brackets and may hold anything: first the state, as the 20th the start
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def _lives(who: dict) -> bool | None:
     """Whether the process lives; None where that cannot be known from here."""
-    machine = _machine()
-    if machine is None or who.get("machine") != machine or not isinstance(who.get("pid"), int):
+    machine, theirs = _machine(), who.get("machine")
+    if machine is None or not isinstance(theirs, list) or not isinstance(who.get("pid"), int):
         return None
-    return _started(who["pid"]) == who.get("started")
+    if theirs[:1] != machine[:1] or not all(map(_same_time, theirs[1:], machine[1:])):
+        return None
+    return _same_time(_started(who["pid"]), who.get("started"))
+
+
+def _same_time(one, other) -> bool:
+    """Whether two times are one but for an adjusted clock, by which times since the boot are told."""
+    return isinstance(one, float) and isinstance(other, float) and abs(one - other) < CLOCK
 
 
 def _held(address: str, body: bytes) -> str:

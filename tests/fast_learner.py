@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.workforce.crowds import normals
 
 SIDES = ["left", "top", "width", "height"]

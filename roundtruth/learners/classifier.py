@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.learners.backbone import Average, Backbone, device, rate, resized, same_twice, shell
 from roundtruth.pictures import Pictures
 

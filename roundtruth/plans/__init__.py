@@ -27,7 +27,7 @@ CHECKED = ("probe", "validation")  # the roles of items that no model learns fro
 class Plan(Protocol):
     """What every plan offers. All functions read the job folder; only `prepare` writes to it."""
 
-    DESCRIPTION: str  # a sentence for the docs and the form
+    DESCRIPTION: str  # what it does, in a few words
     CERTIFICATE: str  # how the quality of auto labels is proved: "holdout", or "none"
     FIXED: tuple[str, ...]  # keys of the job file that cannot be changed once the job has begun
 

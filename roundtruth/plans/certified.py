@@ -24,8 +24,8 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import kinds, ledger, select
+from roundtruth.chance import uniforms
 from roundtruth.curves import bootstrap_curves
-from roundtruth.draw import uniforms
 from roundtruth.look import Look
 from roundtruth.plans import looks
 from roundtruth.plans.looks import Decision, Pair, Sample, Schedule, Settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec, Target
 
-DESCRIPTION = "`certified` promises the auto labels' quality."
+DESCRIPTION = "promises the quality of the auto labels"
 CERTIFICATE = "holdout"
 FIXED = ("target", "learner")  # whoever changes them has seen what the looks found
 

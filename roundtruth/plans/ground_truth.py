@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec, Target
 
-DESCRIPTION = "`ground-truth` is Amazon's procedure and promises nothing."
+DESCRIPTION = "follows Amazon's procedure and promises nothing"
 CERTIFICATE = "none"
 FIXED = ()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import forecast, kinds, ledger, plans
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.look import Look
 from roundtruth.report import evidence, words
 from roundtruth.report.evidence import Evidence

@@ -6,7 +6,6 @@ order or in other batches, each worker errs the same way on the same item.
 
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from roundtruth import csv_table, manifest
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.errors import UserError
 from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.storage import read_url
@@ -164,14 +163,10 @@ def match(sources: pd.Series, known: pd.Series) -> np.ndarray:
     """Where each of `sources` stands in `known`, the last where it stands twice; -1 where it does not."""
     place = pd.Series(known.index, index=known)
     place = place[~place.index.duplicated(keep="last")]
-    names, known_names = (column.map(_name) for column in (sources, known))
+    names, known_names = (column.str.extract("([^/]*)/*$", expand=False) for column in (sources, known))
     by_name = pd.Series(known_names.index, index=known_names)[~known_names.duplicated(keep=False).to_numpy()]
     by_name = names.map(by_name).where(~names.duplicated(keep=False))
     return sources.map(place).fillna(by_name).fillna(-1).to_numpy(np.int64)
-
-
-def _name(source) -> str:
-    return PurePosixPath(str(source)).name
 
 
 def label_attribute(records: list[dict], kind: str, url: str) -> str:

@@ -27,8 +27,8 @@ def test_a_user_can_bring_one():
         ("a.b:", "neither"),
         (":Net", "neither"),
         ("no_such_package:Net", "cannot be imported"),
-        ("roundtruth.draw:Net", "has no Net"),
-        ("roundtruth.draw:uniforms", "lacks train, predict, state, load"),
+        ("roundtruth.chance:Net", "has no Net"),
+        ("roundtruth.chance:uniforms", "lacks train, predict, state, load"),
     ],
 )
 def test_what_is_none_is_refused(name, said):

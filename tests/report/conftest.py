@@ -72,8 +72,8 @@ def finished(tmp_path_factory) -> dict[str, Job]:
 
 @pytest.fixture
 def copied(finished, tmp_path) -> Callable[[str], Job]:
-    """copied(kind): the complete job of that kind in a folder of its own, to change."""
-    return lambda kind: Job(str(shutil.copytree(finished[kind].address, tmp_path / "job")))
+    """copied(kind): the complete job of that kind, in a copy of its project, to change."""
+    return lambda kind: Job(str(shutil.copytree(Path(finished[kind].address).parent, tmp_path / "project") / "job"))
 
 
 @pytest.fixture

@@ -71,9 +71,9 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
         "Rule \u201ccoin\u201d, look (2, 1) with δ = 0.03 of the 0.05 that all looks together may spend: each "
         "item that the model did not learn from was drawn by a coin of its own with probability 0.1825; 172 "
         "items were drawn and labeled by people blind to the model, 131 of them at or above the threshold "
-        "0.712346 with a mean IoU of 0.7812 (an estimate; promised is the target only); the largest log "
+        "0.712346 with a mean IoU of 0.7812 (an estimate; only the target is promised); the largest log "
         "e-value of any cut is 4.250, and log 1/δ = 3.507 passes; of the items not drawn 771, 93.0 %, are at "
-        "or above it, and these the model labeled."
+        "or above it, and the model labeled these."
     )
     walk = replace(BOXES, rule="walk", binary=True, log_e=None, above=100, quality=0.97)
     said = words.certificate(walk, "accuracy", 0.05, True)

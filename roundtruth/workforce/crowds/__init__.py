@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import numpy as np
 import pandas as pd
 
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 
 
 class Crowd(Protocol):
@@ -20,7 +20,7 @@ class Crowd(Protocol):
         `assigned` has the true label of each item (item, source, COLUMNS) once for each of its workers (worker), and
         the size of its picture (picture_width, picture_height, in pixels). With a `noise` of 0 all answer with the
         truth; with 1 they err as a real crowd does. All that is random follows from the seed, the worker and the
-        source, see `roundtruth.draw`.
+        source, see `roundtruth.chance`.
         """
         ...
 
@@ -32,7 +32,7 @@ def get(kind) -> Crowd | None:
 
 
 def normals(seed: int, what: str, *columns) -> np.ndarray:
-    """Standard normal numbers by name, see `roundtruth.draw.uniforms`."""
+    """Standard normal numbers by name, see `roundtruth.chance.uniforms`."""
     from scipy.special import ndtri
 
     return ndtri(np.clip(uniforms(seed, what, *columns), 1e-12, 1 - 1e-12))

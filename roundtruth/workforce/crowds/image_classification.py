@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.workforce.crowds import hashed, normals
 
 # log odds of a right answer, and how errors fall

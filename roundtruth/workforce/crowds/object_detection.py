@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.boxes import AXES, SIDES
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 from roundtruth.workforce.crowds import hashed, normals
 
 # Distances are in a unit that grows with the box: for a box of an eighth of the picture's size it is UNIT of that size

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from roundtruth.draw import uniforms
+from roundtruth.chance import uniforms
 
 
 @given(st.lists(st.text(max_size=8), max_size=20), st.integers(0, 2**31), st.randoms())
@@ -21,7 +21,7 @@ def test_the_same_in_any_order_and_any_shard(names, seed, chance):
 
 
 def test_the_same_in_another_process():
-    code = "from roundtruth.draw import uniforms; print(uniforms(3, 'x', ['a', 'b'], [1, 2]).tolist())"
+    code = "from roundtruth.chance import uniforms; print(uniforms(3, 'x', ['a', 'b'], [1, 2]).tolist())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == str(uniforms(3, "x", ["a", "b"], [1, 2]).tolist())
 
