@@ -56,8 +56,11 @@ class Job:
         self._made: dict[tuple, pd.DataFrame] = {}
         if "job.json" not in self._files:
             raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`")
-        self.begun = self.read_json("job.json")
-        check_format(self.begun, self.address)
+        try:
+            self.begun = self.read_json("job.json")
+            check_format(self.begun, self.address)
+        except (ValueError, AttributeError):
+            raise UserError(f"{self.address}: job.json is damaged: not a JSON object; restore it from a copy") from None
         given, self.stopped = dict(self.begun["spec"]), False
         for path in self.listed("amendments/"):
             change = dict(self.read_json(path))

@@ -236,6 +236,15 @@ def test_a_folder_of_another_format_is_refused_in_one_line(format, message, make
         assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("content", ["", '{"format": 1, "sp', "[1]", "3"])
+def test_a_damaged_job_is_refused_in_one_line(content, make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    (tmp_path / "job/job.json").write_text(content)
+    with pytest.raises(UserError, match=r"job\.json is damaged: not a JSON object"):
+        begin(spec)
+
+
 def test_a_key_that_this_version_does_not_know_is_refused_in_one_line(make, tmp_path):
     spec = make(5)
     begin(spec)
