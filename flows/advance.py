@@ -19,10 +19,10 @@ FAULTS = 3  # runs in a row that failed; then a person must look
 
 @flow(name="advance")
 def advance(jobs: str) -> list[str]:
-    """Start the deployed labeling-job for each job folder below `jobs` in which there is something to do; which ones.
+    """Start the deployed labeling-job for each job folder below `jobs` in which there is something to do; returns them.
 
-    A folder that cannot be read is told and left out. So is a job that another run holds, one whose run has not begun
-    yet, and one whose last runs failed one after the other: it would fail for ever, and pay for training each time.
+    It reports a folder that cannot be read, and leaves it out. It also leaves out a job that another run holds, one
+    whose run has not begun yet, and one whose last runs all failed: it would fail again, and pay for training again.
     """
     logger, going, before = get_run_logger(), [], runs()
     try:

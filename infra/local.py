@@ -206,7 +206,7 @@ def main(verb: str) -> int:
         return 1
     print(f"""\
 The UI: {api.removesuffix("/api")}
-Start a job there (Deployments, labeling-job, Run), or from here, in the UI's sight:
+Start a job there (Deployments, labeling-job, Run), or from this terminal, so that the UI shows it:
 
     PREFECT_API_URL={api} .venv/bin/roundtruth run JOB.yaml
 

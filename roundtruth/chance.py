@@ -1,7 +1,6 @@
-"""Chance by name: a number drawn for a thing follows from the seed and the thing's name, never from the order of calls.
-
-So a step that is run again draws the same, a shard draws what the whole would, and a dataset that grows keeps what was
-drawn for the items it had.
+"""Random numbers by name: what is drawn for a thing follows from the seed and the thing's name, never from the order of
+calls. So a step that runs again draws the same numbers, a shard draws what the whole would, and a dataset that grows
+keeps the numbers of the items that it had.
 """
 
 import numpy as np

@@ -616,7 +616,7 @@ def _lives(who: dict) -> bool | None:
 
 
 def _same_time(one, other) -> bool:
-    """Whether two times are one but for an adjusted clock, by which times since the boot are told."""
+    """Whether two times agree, give or take an adjustment of the clock."""
     return isinstance(one, float) and isinstance(other, float) and abs(one - other) < CLOCK
 
 

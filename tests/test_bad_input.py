@@ -181,7 +181,7 @@ def test_a_dataset_that_changed(make, folder, told):
     ],
 )
 def test_an_answers_file(text, expected, make, folder, told, prefect_server):
-    """Found by a task of the flow: it is told the same way, and without a traceback."""
+    """Found by a task of the flow: it is reported in the same way, without a traceback."""
     spec = make(4, workforce={"backend": "files", "answers_per_item": 1})
     run_job(spec)
     (folder / "job/people/answers").mkdir(parents=True)
@@ -213,7 +213,7 @@ def test_a_workforce_without_its_file(changed, expected, make, folder, told, pre
     ],
 )
 def test_a_learner(learner, expected, make, folder, told):
-    """It is told before anybody is asked, and paid."""
+    """It is reported before anybody is asked, and paid."""
     make(20, learner=learner)
     said = told("run")
     assert said.startswith(f"{folder}/job.yaml: line 7: learner: ")
