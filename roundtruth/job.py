@@ -52,6 +52,7 @@ class Job:
         self.address = self.store.address
         self._files = set(self.store.list())
         self._tables: dict[str, pd.DataFrame] = {}
+        self._whole: set[str] = set()  # the tables of which all columns were read
         self._json: dict[str, dict] = {}
         self._made: dict[tuple, pd.DataFrame] = {}
         if "job.json" not in self._files:
@@ -97,8 +98,11 @@ class Job:
 
         def one(path: str) -> pd.DataFrame:
             known = self._tables.get(path)
-            if known is None or (columns is not None and not set(columns) <= set(known.columns)):
+            there = known is not None and columns is not None and set(columns) <= set(known.columns)
+            if not there and path not in self._whole:
                 known = self._tables[path] = self.store.read_table(path, columns)
+                if columns is None:
+                    self._whole.add(path)
             return known if columns is None else known[list(columns)]
 
         if len(paths) == 1:

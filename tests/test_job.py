@@ -80,3 +80,13 @@ def test_outcome_has_a_row_an_item_and_where_it_is_from(make):
     validation = job.validation(max(job.rounds_with("predictions/done.json")))
     checked = job.asked()[job.asked().role.isin(["probe", "validation"])]
     assert sorted(validation["item"]) == sorted(checked["item"])
+
+
+def test_all_columns_are_there_after_some_were_read(make):
+    spec = make(10)
+    run_job(spec)
+    job = Job(spec.output)
+    some, all_of_them = job.answers(1, columns=["item", "worker"]), job.answers(1)
+    assert list(some.columns) == ["item", "worker"]
+    pd.testing.assert_frame_equal(all_of_them, Job(spec.output).answers(1))
+    assert {"class_id", "submitted_at"} < set(all_of_them.columns)
