@@ -194,6 +194,7 @@ def outcome(job: Job) -> dict:
         backend = workforce.get(job)
         about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
         asking = {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"}
+        asking["answers"] = job.spec.workforce.answers_per_item
         said = backend.collect({0: asking}).answers
         taught = job.asked().query(
             "role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'"

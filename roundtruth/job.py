@@ -51,8 +51,7 @@ class Job:
         self.store = open_store(address)
         self.address = self.store.address
         self._files = set(self.store.list())
-        self._tables: dict[str, pd.DataFrame] = {}
-        self._whole: set[str] = set()  # the tables of which all columns were read
+        self._tables: dict[str, tuple[pd.DataFrame, Sequence[str] | None]] = {}
         self._json: dict[str, dict] = {}
         self._made: dict[tuple, pd.DataFrame] = {}
         if "job.json" not in self._files:
@@ -97,12 +96,10 @@ class Job:
         """The rows of some files, in their order. A file is read once, unless more of its columns are wanted later."""
 
         def one(path: str) -> pd.DataFrame:
-            known = self._tables.get(path)
-            there = known is not None and columns is not None and set(columns) <= set(known.columns)
-            if not there and path not in self._whole:
-                known = self._tables[path] = self.store.read_table(path, columns)
-                if columns is None:
-                    self._whole.add(path)
+            known, read = self._tables.get(path, (None, []))  # read: the columns of the file, None for all
+            if known is None or (read is not None and (columns is None or not set(columns) <= set(read))):
+                known = self.store.read_table(path, columns)
+                self._tables[path] = known, columns
             return known if columns is None else known[list(columns)]
 
         if len(paths) == 1:
