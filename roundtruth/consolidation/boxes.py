@@ -63,7 +63,9 @@ def boxes(answers: pd.DataFrame, *, learn: Sequence | None = None) -> Consolidat
     sees is there more often than not.
     """
     taught = teaching(answers, learn)
-    codes(answers, "item"), codes(answers, "worker"), _checked(answers)  # names the row of a mistake
+    for column in ("item", "worker"):
+        codes(answers, column)  # names the row of a mistake
+    _checked(answers)
     first, learned = _labeled(answers[taught], None)
     return first if taught.all() else together(first, _labeled(answers[~taught], learned)[0])
 

@@ -52,7 +52,8 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequ
     if learn is not None and classes is None:
         raise ValueError("classes must be given with learn: else they would depend on items that teach nothing")
     taught = teaching(answers, learn)
-    codes(answers, "item"), codes(answers, "worker"), codes(answers, "label", classes)  # names the row of a mistake
+    for column, known in (("item", None), ("worker", None), ("label", classes)):
+        codes(answers, column, known)  # names the row of a mistake
     first, learned = _labeled(answers[taught], classes, None)
     return first if taught.all() else together(first, _labeled(answers[~taught], classes, learned)[0])
 
