@@ -43,8 +43,9 @@ def main(folder: Path) -> None:
     check(len(set(looks)) == len(looks), "no look was made twice")
     print(f"{len(looks)} looks spent {sum(fixed['looks'][t - 1][k - 1] for t, k in looks):.4f}")
     number, look = max(found.items(), default=(0, {"final": False}))  # only the last look counts
-    later = {path: pd.read_parquet(path)["role"] for path in folder.glob("rounds/*/batch.parquet")}
-    open_ = any((role != "rest").any() for path, role in later.items() if int(path.parent.name) > number)
+    asked = max(folder.glob("rounds/*/asked.parquet"), default=None)  # each holds all rounds before it
+    asked = pd.read_parquet(asked) if asked else pd.DataFrame(columns=["item", "role", "round"])
+    open_ = ((asked["round"] > number) & (asked["role"] != "rest")).any()
     auto = {int(path.parent.name): pd.read_parquet(path) for path in folder.glob("rounds/*/auto.parquet")}
     withdrawn = [r for r, table in auto.items() if r < number and len(table)]
     check(
@@ -58,7 +59,7 @@ def main(folder: Path) -> None:
 
     t, k = look["stage"]
     p, delta = fixed["levels"][k - 1], fixed["looks"][t - 1][k - 1]
-    role = tables(folder.glob("rounds/*/batch.parquet"), number).groupby("item")["role"].last()
+    role = asked[asked["round"] <= number].groupby("item")["role"].last()
     learned = role.index[role == "train"]
     predictions = tables(folder.glob(f"rounds/{look['model']:03d}/predictions/*.parquet"))
     score = predictions.groupby("item")["score"].mean()

@@ -33,7 +33,9 @@ def collect(job) -> bool:
     new, exhausted = news(job)
     for round, answers in new.groupby("batch"):
         number = len(job.listed(job.path(round, "answers/"))) + 1
-        job.write_table(job.path(round, f"answers/{number:04d}.parquet"), answers.reset_index(drop=True))
+        count = len(pair(answers).drop_duplicates().difference(pair(job.answers(round))))
+        name = f"answers/{number:04d}-{count}.parquet"
+        job.write_table(job.path(round, name), answers.reset_index(drop=True))
     return exhausted
 
 

@@ -44,8 +44,9 @@ def at(job: "Job", number: int) -> dict:
 
 def history(job: "Job") -> pd.DataFrame:
     """(round, human, auto, cost, low, high) of every forecast that the job has written, in order."""
-    paths = [(0, "forecast.json"), *((r, job.path(r, "forecast.json")) for r in job.rounds_with("forecast.json"))]
-    rows = [{"round": number, **job.read_json(path)} for number, path in paths if job.there(path)]
+    rounds = job.rounds_with("forecast.json")
+    newest = job.path(rounds[-1], "forecast.json") if rounds else "forecast.json"
+    rows = job.read_json(newest)["forecasts"] if job.there(newest) else []
     return pd.DataFrame(rows, columns=["round", "human", "auto", "cost", "low", "high"])
 
 

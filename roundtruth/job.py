@@ -6,9 +6,9 @@
     items/0001.parquet        the items, in shards
     input/0001.parquet        the labels that items came with, in the same shards
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
-    rounds/001/batch.parquet  which items people are asked about, and what for
+    rounds/001/asked.parquet  the items that people are asked about, and what for; those of earlier rounds, too
               /posted.json    the backend's handle; posted-0002.json where people were asked again
-              /answers/0001.parquet   what one collection brought
+              /answers/0001-570.parquet  what one collection brought: 570 answers that are not in earlier ones
               /closed.json    the batch's end: which answers count
               /labels.parquet, workers.parquet
               /model/model.pt
@@ -162,12 +162,14 @@ class Job:
     def last_round(self) -> int:
         """The newest round that has a batch; 0 before the first."""
         round = 0
-        while self.has(round + 1, "batch.parquet"):
+        while self.has(round + 1, "asked.parquet"):
             round += 1
         return round
 
     def batch(self, round: int) -> pd.DataFrame:
-        return self.read_table(self.path(round, "batch.parquet"))
+        """The items that a round asks about: (item, role)."""
+        asked = self.asked()
+        return asked.loc[asked["round"] == round, ["item", "role"]].reset_index(drop=True)
 
     def answers(self, round: int, counted: bool = False, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The answers to a round's batch. Where a worker changed an answer before the close, the newest one.
@@ -183,6 +185,11 @@ class Job:
         answers = pd.concat(parts, ignore_index=True)
         newest = answers.groupby(["item", "worker"])["file"].transform("max")
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)
+
+    def answered(self, round: int) -> int:
+        """How many answers people gave to a round's batch; one may have several rows. File names hold the counts."""
+        files = self.listed(self.path(round, "answers/"))
+        return sum(int(PurePosixPath(path).stem.rpartition("-")[2]) for path in files)
 
     def labels(self, round: int) -> pd.DataFrame:
         return self.read_table(self.path(round, "labels.parquet"))
@@ -209,11 +216,7 @@ class Job:
     def asked(self) -> pd.DataFrame:
         """Every item that was put in a batch: (item, role, round), in the order of the rounds."""
         last = self.last_round()
-        return self._once(("asked", last), lambda: self._batches(last))
-
-    def _batches(self, last: int) -> pd.DataFrame:
-        parts = [self.batch(r).assign(round=r) for r in range(1, last + 1)]
-        return pd.concat(parts, ignore_index=True) if parts else NOBODY_ASKED
+        return self.read_table(self.path(last, "asked.parquet")) if last else NOBODY_ASKED
 
     def roles(self, until: int) -> pd.DataFrame:
         """The newest row of each item of `asked` up to a round."""
@@ -255,11 +258,11 @@ class Job:
         return self._made[key].copy(deep=False)
 
     def _stands(self, round: int) -> bool:
-        look = self.look(round)
-        if look is None or not look.provisional:
-            return True
         asked = self.asked()
-        return not (asked["round"].gt(round) & asked["role"].ne("rest")).any()
+        if not (asked["round"].gt(round) & asked["role"].ne("rest")).any():
+            return True
+        look = self.look(round)
+        return look is None or not look.provisional
 
     def outcome(self) -> pd.DataFrame:
         """The labels so far, the newest word on each item: (item, ..., confidence, source, role, round)."""

@@ -59,7 +59,7 @@ def rounds(job) -> pd.DataFrame:
         {
             "round": np.arange(1, last + 2),
             "human": per_round(human, last + 1),
-            "answers": [answers_to(job, r) for r in range(1, last + 1)] + [0],
+            "answers": [job.answered(r) for r in range(1, last + 1)] + [0],
             "auto": np.append(0, per_round(auto, last)),
         }
     )
@@ -69,11 +69,6 @@ def rounds(job) -> pd.DataFrame:
 def per_round(labels: pd.DataFrame, last: int) -> np.ndarray:
     """How many items of each round, from 1 to `last`, have labels."""
     return np.bincount(labels[["item", "round"]].drop_duplicates()["round"], minlength=last + 1)[1 : last + 1]
-
-
-def answers_to(job, round: int) -> int:
-    """How many answers people gave to a round's batch; one may have several rows."""
-    return len(job.answers(round, columns=["item", "worker"])[["item", "worker"]].drop_duplicates())
 
 
 def spent(job) -> float:

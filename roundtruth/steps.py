@@ -210,23 +210,25 @@ def select(job: Job, round: int) -> int:
     """Write the batch of the round after `round`; how many items it asks about, 0 where nothing is left to ask."""
     if round and not plans.finished(job, round):  # people may still be answering its batch
         return 0
-    if not job.has(round + 1, "batch.parquet") and not job.stopped:
+    if job.last_round() == round and not job.stopped:
         start, plan = time.monotonic(), plans.of(job)
         plan.prepare(job)
         foresee(job, round)
         batch = plan.next_batch(job, round)
         if len(batch) == 0:
             return 0
-        job.write_table(job.path(round + 1, "batch.parquet"), batch)
+        asked = pd.concat([job.asked(), batch.assign(round=round + 1)], ignore_index=True)
+        job.write_table(job.path(round + 1, "asked.parquet"), asked)
         note_seconds(job, round, "select", start)
-    return len(job.batch(round + 1)) if job.has(round + 1, "batch.parquet") else 0
+    return len(job.batch(round + 1)) if job.last_round() > round else 0
 
 
 def foresee(job: Job, round: int) -> None:
-    """Write down what the job will cost by what is known after a round."""
+    """Write down what the job will cost by what is known after a round, below the earlier forecasts."""
     path = job.path(round, "forecast.json") if round else "forecast.json"
     if not job.there(path):
-        job.write_json(path, forecast.at(job, round))
+        before = forecast.history(job).to_dict("records")
+        job.write_json(path, {"forecasts": [*before, {"round": round, **forecast.at(job, round)}]})
 
 
 def deliver(job: Job) -> str:

@@ -157,7 +157,7 @@ def facts(job) -> dict:
     tables = {
         name: [getattr(job, name)(r) for r in job.rounds_with(file)]
         for name, file in (
-            ("batch", "batch.parquet"),
+            ("batch", "asked.parquet"),
             ("answers", "closed.json"),
             ("labels", "labels.parquet"),
             ("predictions", "predictions/done.json"),

@@ -187,7 +187,7 @@ def test_two_runs_at_once(job, tmp_path, prefect_server):
     path = job(40, target={"quality": 0.8})
     how = {"env": environment(prefect_server), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     first = subprocess.Popen(command("run", path, "--json"), **how)
-    while not (tmp_path / "job/rounds/001/batch.parquet").exists():
+    while not (tmp_path / "job/rounds/001/asked.parquet").exists():
         wait_a_moment(first)
     second = subprocess.run(
         command("run", path, "--json"), env=environment(prefect_server), capture_output=True, text=True

@@ -131,12 +131,12 @@ def the_answers_to_a_checked_item_dropped(folder: Folder) -> None:
 
 def a_checked_item_dropped(folder: Folder) -> None:
     item = folder.checked.index[0]
-    folder.table("rounds/*/batch.parquet", lambda batch: batch[batch["item"] != item])
+    folder.table("rounds/*/asked.parquet", lambda batch: batch[batch["item"] != item])
 
 
 def every_trace_of_a_checked_item_dropped(folder: Folder) -> None:
     item = folder.checked.index[0]
-    for name in ("rounds/*/batch.parquet", "rounds/*/labels.parquet", "rounds/*/predictions/*.parquet"):
+    for name in ("rounds/*/asked.parquet", "rounds/*/labels.parquet", "rounds/*/predictions/*.parquet"):
         folder.table(name, lambda table: table[table["item"] != item])
     folder.table("coins.parquet", lambda table: table[table["item"] != item])
 

@@ -44,7 +44,7 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path
 @pytest.mark.parametrize(
     "last",
     [
-        "posted.json", "answers/0001.parquet", "closed.json", "workers.parquet", "labels.parquet", "model/model.pt",
+        "posted.json", "answers", "closed.json", "workers.parquet", "labels.parquet", "model/model.pt",
         "predictions/0001.parquet", "predictions/0003.parquet", "predictions/done.json", "threshold.json",
     ],
 )  # fmt: skip
@@ -55,12 +55,13 @@ def test_a_round_that_lost_its_later_files_is_made_again_as_it_was(last, make, t
     before = facts(job)
     round = max(job.rounds_with("auto.parquet"))
     order = [
-        "posted.json", "answers/0001.parquet", "closed.json", "workers.parquet", "labels.parquet", "model/model.pt",
+        "posted.json", "answers", "closed.json", "workers.parquet", "labels.parquet", "model/model.pt",
         *(f"predictions/{i:04d}.parquet" for i in (1, 2, 3, 4)), "predictions/done.json", "threshold.json",
         "auto.parquet",
     ]  # fmt: skip
     for name in order[order.index(last) + 1 :]:
-        (tmp_path / "job" / job.path(round, name)).unlink(missing_ok=True)
+        for path in job.listed(job.path(round, name)):
+            (tmp_path / "job" / path).unlink()
     for later in range(round + 1, job.last_round() + 1):
         for path in job.store.list(f"rounds/{later:03d}/"):
             (tmp_path / "job" / path).unlink()
@@ -131,13 +132,13 @@ def test_answers_are_appended_and_each_is_taken_once(people, tmp_path):
     spec, items, say = people
     say("a.csv", *everybody(items[:2]))
     assert steps.wait(Job(spec.output), 1) == {"asked": len(items), "answered": 2, "done": False}
-    first = (tmp_path / "job/rounds/001/answers/0001.parquet").read_bytes()
+    first = (tmp_path / "job/rounds/001/answers/0001-4.parquet").read_bytes()
     assert steps.wait(Job(spec.output), 1)["answered"] == 2
-    assert Job(spec.output).store.list("rounds/001/answers/") == ["rounds/001/answers/0001.parquet"]
+    assert Job(spec.output).store.list("rounds/001/answers/") == ["rounds/001/answers/0001-4.parquet"]
     say("b.csv", (items[2], "ann", 3))
     assert steps.wait(Job(spec.output), 1)["answered"] == 2  # of two answers one is there
-    assert (tmp_path / "job/rounds/001/answers/0001.parquet").read_bytes() == first
-    assert len(Job(spec.output).store.read_table("rounds/001/answers/0002.parquet")) == 1
+    assert (tmp_path / "job/rounds/001/answers/0001-4.parquet").read_bytes() == first
+    assert len(Job(spec.output).store.read_table("rounds/001/answers/0002-1.parquet")) == 1
     assert len(Job(spec.output).answers(1)) == 5
 
 
