@@ -258,11 +258,10 @@ class Job:
         return self._made[key].copy(deep=False)
 
     def _stands(self, round: int) -> bool:
-        asked = self.asked()
-        if not (asked["round"].gt(round) & asked["role"].ne("rest")).any():
-            return True
-        look = self.look(round)
-        return look is None or not look.provisional
+        look, asked = self.look(round), self.asked()
+        if look is None or look.threshold is None or not look.final:
+            return False  # the round's file is empty
+        return not (look.provisional and (asked["round"].gt(round) & asked["role"].ne("rest")).any())
 
     def outcome(self) -> pd.DataFrame:
         """The labels so far, the newest word on each item: (item, ..., confidence, source, role, round)."""
