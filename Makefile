@@ -18,6 +18,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode -r requirements.lock
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps -e .
+	$(BIN)/python -m compileall -q roundtruth flows tasks
 	@touch $@
 
 demo: $(INSTALLED) ## label 1000 pictures with simulated people and a model; nothing is downloaded

@@ -51,7 +51,7 @@ class Job:
         self.store = open_store(address)
         self.address = self.store.address
         self._files = set(self.store.list())
-        self._tables: dict[str, tuple[pd.DataFrame, Sequence[str] | None]] = {}
+        self._tables: dict[tuple[str, ...], tuple[pd.DataFrame, bool]] = {}  # and whether all columns were read
         self._json: dict[str, dict] = {}
         self._made: dict[tuple, pd.DataFrame] = {}
         if "job.json" not in self._files:
@@ -93,19 +93,21 @@ class Job:
         return self.read_tables([path], columns)
 
     def read_tables(self, paths: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows of some files, in their order. A file is read once, unless more of its columns are wanted later."""
+        """The rows of some files, in their order. Each column is read once, when it is first wanted."""
+        key = tuple(paths)
+        known, whole = self._tables.get(key, (pd.DataFrame(), False))
+        if columns is None:
+            known = known if whole else self._read(paths, None)
+        elif missing := [name for name in columns if name not in known]:
+            known = pd.concat([known, self._read(paths, missing)], axis=1)
+        self._tables[key] = known, whole or columns is None
+        return known.copy(deep=False) if columns is None else known[list(columns)]
 
-        def one(path: str) -> pd.DataFrame:
-            known, read = self._tables.get(path, (None, []))  # read: the columns of the file, None for all
-            if known is None or (read is not None and (columns is None or not set(columns) <= set(read))):
-                known = self.store.read_table(path, columns)
-                self._tables[path] = known, columns
-            return known if columns is None else known[list(columns)]
-
+    def _read(self, paths: Sequence[str], columns: Sequence[str] | None) -> pd.DataFrame:
         if len(paths) == 1:
-            return one(paths[0]).copy(deep=False)
+            return self.store.read_table(paths[0], columns)
         with ThreadPoolExecutor(8) as threads:
-            return pd.concat(threads.map(one, paths), ignore_index=True)
+            return pd.concat(threads.map(lambda path: self.store.read_table(path, columns), paths), ignore_index=True)
 
     def write_json(self, path: str, value) -> None:
         self.store.write_json(path, value)
