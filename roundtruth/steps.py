@@ -129,7 +129,10 @@ def pictures(job: Job, items: np.ndarray) -> "Pictures":
     """The pictures of some items, in input order, without those that cannot be read."""
     from roundtruth.pictures import Pictures
 
-    table = job.items(["item", "source", "width", "height", "failure"]).iloc[np.unique(items) - 1]
+    items = np.unique(items)
+    first, last = (int(items[0]), int(items[-1])) if len(items) else (1, 0)
+    table = job.items(["item", "source", "width", "height", "failure"]).iloc[first - 1 : last]
+    table = table.iloc[items - first]  # of the slice: pyarrow copies a whole column before it takes rows
     table = table[table["failure"].isna()].reset_index(drop=True)
     return Pictures(table.assign(url=job.urls(table)))
 

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -474,6 +473,8 @@ class S3Lease:
 
 def _age(head: dict) -> float:
     """How many seconds ago an object was written, by S3's clock alone."""
+    from email.utils import parsedate_to_datetime
+
     now = parsedate_to_datetime(head["ResponseMetadata"]["HTTPHeaders"]["date"])
     return (now - head["LastModified"]).total_seconds()
 
