@@ -9,7 +9,7 @@ compare them with `json`: what `json.loads` and `json.dumps` of the same lines t
 
 import argparse
 import json
-import resource
+import re
 import sys
 import tempfile
 import time
@@ -122,6 +122,12 @@ def checked(items: pd.DataFrame, progress=None) -> pd.DataFrame:
     return pd.DataFrame({"width": size, "height": size, "depth": 3, "failure": failure}, index=items.index)
 
 
+def peak() -> float:
+    """The most memory of this process, in GB, since it was last asked to count anew."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024**2 if found else 0.0
+
+
 def measure(folder: Path, items: int) -> dict:
     workforce.BACKENDS["numbers"] = __name__
     sys.modules.setdefault(__name__, sys.modules["__main__"])
@@ -142,11 +148,15 @@ def measure(folder: Path, items: int) -> dict:
     )
     seconds: dict[str, list[float]] = defaultdict(list)
 
+    peaks: dict[str, float] = defaultdict(float)
+
     @contextmanager
     def timed(what: str) -> Iterator[None]:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak of memory counts from here; Linux only
         start = time.perf_counter()
         yield
         seconds[what].append(time.perf_counter() - start)
+        peaks[what] = max(peaks[what], peak())
 
     def step(what: str, *arguments):
         with timed(what):
@@ -179,7 +189,7 @@ def measure(folder: Path, items: int) -> dict:
         "seconds": most,
         "begin_by_json": most["begin"] / most["json"],
         "deliver_by_json": most["deliver"] / most["json"],
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2,
+        "gb": {what: round(most, 2) for what, most in peaks.items()},
     }
 
 
