@@ -212,6 +212,7 @@ def broken(**changed) -> dict:
     [
         (broken(width=0), "box 1 has no area"),
         (broken(height=-4), "box 1 has no area"),
+        (broken(left=0, top=0, width=1e-300, height=1e-300), "box 1 has no area"),
         (broken(left=195), "outside the picture, whose width is 200"),
         (broken(top=-3), "outside the picture"),
         (broken(left=None), "no number for left"),
