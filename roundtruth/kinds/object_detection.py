@@ -83,7 +83,8 @@ def decode(
         rows += _read(int(item), label, metadata, attribute, where)
     columns = ["item", "box", "number", "name", *SIDES, "confidence", "picture_width", "picture_height"]
     table = pd.DataFrame(rows, columns=columns)
-    table = table.astype(dict.fromkeys([*SIDES, "confidence", "picture_width", "picture_height"], float))
+    numbers = dict.fromkeys([*SIDES, "confidence", "picture_width", "picture_height"], float)
+    table = table.astype(numbers | {"name": object})
 
     def refuse(bad: pd.Series, what: Callable[[pd.Series], str]) -> None:
         if bad.any():

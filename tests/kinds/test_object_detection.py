@@ -221,6 +221,7 @@ def broken(**changed) -> dict:
         (broken(top=True), "no number for top"),
         (broken(class_id=3), "class_id 3, which its class-map lacks"),
         (record(class_map={"0": "bird", "7": "dog"}), "'dog' is not one of the job's classes (cat, bird)"),
+        (record(class_map={"0": 5, "7": "dog"}), "class 5 is not one of the job's classes (cat, bird)"),
         (record(annotations=None), "annotations is not a list of boxes"),
         (record(annotations=[3]), "annotations is not a list of boxes"),
         (record(objects=[{"confidence": 1}]), "objects does not list one object a box"),
