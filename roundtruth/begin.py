@@ -114,16 +114,18 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
     label."""
     shards = read_shards(spec)
     sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
-    again = sources.duplicated()
+    base = formats.base(spec.data)
+    urls = resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
+    places = pd.Series(urls, dtype="str")  # one file may have several sources: a.jpg and ./a.jpg
+    again = places.duplicated()
     if again.any():
         later = int(again.to_numpy().argmax())
-        first = int((sources == sources[later]).to_numpy().argmax())
+        first = int((places == places[later]).to_numpy().argmax())
+        there = formats.place(spec.data, first + 1).removeprefix(f"{spec.data}: ").replace("line", "on line")
+        other = f" as {sources[first]}" if sources[first] != sources[later] else ""
         raise UserError(
-            f"{formats.place(spec.data, later + 1)}: source-ref: {sources[later]} is on line {first + 1} already; "
-            "take one out"
+            f"{formats.place(spec.data, later + 1)}: source-ref: {sources[later]} is {there} already{other}; take one out"
         )
-    base = formats.base(spec.data)
-    resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
     return shards
 
 

@@ -139,6 +139,9 @@ class JobSpec(Strict):
     def distinct(cls, classes: list[str]) -> list[str]:
         if any(not name.strip() for name in classes):
             raise ValueError("a class has no name")
+        padded = [name for name in classes if name != name.strip()]
+        if padded:
+            raise ValueError(f"class {padded[0]!r} has white space around it, which a CSV file cannot tell; take it out")
         twice = [name for i, name in enumerate(classes) if name in classes[:i]]
         if twice:
             raise ValueError(f"class {twice[0]} is there twice")

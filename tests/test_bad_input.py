@@ -61,6 +61,10 @@ A, B = {"source-ref": "images/0001.png"}, {"source-ref": "images/0002.png"}
         ({"label": 1}, "line 3: no source-ref"),
         ({"source-ref": ""}, "line 3: no source-ref"),
         (A, "line 3: source-ref: images/0001.png is on line 1 already"),
+        (
+            {"source-ref": "./images/0001.png"},
+            "line 3: source-ref: ./images/0001.png is on line 1 already as images/0001.png; take one out",
+        ),
         ({"source-ref": "../secret.png"}, "line 3: source-ref: ../secret.png: leads out of"),
         ({"source-ref": "images/../../secret.png"}, "line 3: source-ref: images/../../secret.png: leads out of"),
         ({"source-ref": "http://x/y.png"}, "line 3: source-ref: http://x/y.png: only local paths and s3:// are read"),

@@ -78,6 +78,7 @@ def told(path) -> str:
         ("classes: [bird]", "classes: []", "line 4: classes: "),
         ("classes: [bird]", "classes: [a, b, a]", "line 4: classes: class a is there twice"),
         ("classes: [bird]", "classes: ['a', ' ']", "line 4: classes: a class has no name"),
+        ("classes: [bird]", "classes: ['a', 'b ']", "line 4: classes: class 'b ' has white space around it"),
         ("name: birds", "name: ''", "line 1: name: "),
         ("name: birds", "name: birds\nattribute: source-ref", "line 2: attribute: this name has a meaning of its own"),
         ("name: birds", "name: birds\nattribute: a b", "line 2: attribute: "),
