@@ -1,6 +1,7 @@
 """Begin a job: a dataset becomes a job folder. And go on with one, with what a person changed in its job file."""
 
 import hashlib
+import posixpath
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -132,9 +133,12 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
     with naming("data"):
         shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
-    folder = spec.data.rstrip("/") + "/"
-    if spec.output.startswith(folder):  # the job folder lies in a folder of pictures; its own pictures are no items
-        own = spec.output.removeprefix(folder).rstrip("/") + "/"
+    data, output = (place if "://" in place else posixpath.normpath(place) for place in (spec.data, spec.output))
+    data, output = data.rstrip("/") + "/", output.rstrip("/") + "/"
+    if output == data:
+        raise UserError(f"output: {spec.output} holds the data itself; give the job a folder of its own")
+    if output.startswith(data):  # the job folder lies in a folder of pictures; its own pictures are no items
+        own = output.removeprefix(data)
         shards = [shard._replace(items=shard.items[~shard.items["source"].str.startswith(own)]) for shard in shards]
     return shards
 

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from roundtruth import steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
@@ -132,6 +133,24 @@ def test_a_job_folder_among_the_pictures_is_no_part_of_the_dataset(make, tmp_pat
     assert job.items()["source"].tolist() == [f"images/{i:04d}.png" for i in (1, 2, 3)]
     (tmp_path / "jobs/one/report/new.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
     begin(spec)
+
+
+def test_other_jobs_among_the_pictures_are_no_part_of_the_dataset(make, tmp_path):
+    first = make(3, data=".", output="jobs/one")
+    steps.write_report(begin(first))
+    (tmp_path / "jobs/one/report/a.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    assert begin(make(3, data="images/..", output="jobs/two")).begun["items"] == 3
+    (tmp_path / "jobs/two/report").mkdir()
+    (tmp_path / "jobs/two/report/a.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    begin(first)
+    begin(make(3, data="images/..", output="jobs/two"))
+
+
+def test_a_job_folder_that_is_the_folder_of_pictures_is_refused(make, tmp_path):
+    spec = make(3, data="images", output="jobs/../images")
+    with pytest.raises(UserError, match=r"^output: .*/images holds the data itself"):
+        begin(spec)
+    assert not (tmp_path / "images/job.json").exists()
 
 
 def test_a_mistake_in_the_dataset_leaves_no_job_behind(make, tmp_path):
