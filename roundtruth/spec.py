@@ -40,6 +40,16 @@ class Prices(Strict):
     per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
 
 
+def part_of(found: list) -> PydanticCustomError:
+    """Mistakes, each with its own place (`loc`) in the part that is checked."""
+    return PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found})
+
+
+def mistaken(place: tuple[str, ...], message: str) -> PydanticCustomError:
+    """A mistake at one place."""
+    return part_of([{"type": "value_error", "loc": place, "msg": message, "input": None}])
+
+
 class AnyWorkforce:
     """The settings of any registered backend: `backend` names it, and the backend's module says the rest."""
 
@@ -69,8 +79,7 @@ class AnyWorkforce:
         try:
             return workforce.module(name).Settings.model_validate(value)
         except ValidationError as error:  # pydantic would forget where in this part each mistake is
-            found = error.errors(include_url=False, include_context=False)
-            raise PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found}) from None
+            raise part_of(error.errors(include_url=False, include_context=False)) from None
 
 
 def known(names: Iterable[str], what: str) -> Callable[[str], str]:
@@ -164,11 +173,15 @@ class JobSpec(Strict):
             }
         )
         if target.certificate != plan.CERTIFICATE:
-            raise ValueError(
+            raise mistaken(
+                ("target", "certificate"),
                 f"the plan {self.plan} has the certificate {plan.CERTIFICATE}, not {target.certificate}; "
-                "take target.certificate out, or choose the other plan"
+                "take target.certificate out, or choose the other plan",
             )
-        plan.check_target(target)
+        try:
+            plan.check_target(target)
+        except ValueError as error:
+            raise mistaken(("target", "quality"), str(error)) from None
         object.__setattr__(self, "target", target)
         return self
 

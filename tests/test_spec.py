@@ -69,6 +69,8 @@ def told(path) -> str:
         ("name: birds", "name: {a: b}", "line 1: name: Input should be a valid string"),
         ("output: jobs/birds", "output: 3", "line 5: output: Input should be a valid string, not '3'"),
         # out of range
+        ("quality: 0.6", "quality: 1", "line 7: target.quality: no check of a part can prove a quality of 1"),
+        ("quality: 0.6", "certificate: none", "line 7: target.certificate: the plan certified has the certificate"),
         ("quality: 0.6", "quality: 1.6", "line 7: target.quality: Input should be less than or equal to 1, not '1.6'"),
         ("noise: 0", "answers_per_item: 0", "line 11: workforce.answers_per_item: "),
         ("per_item: 0.08", "per_item: -1", "line 12: prices.per_item: "),
