@@ -126,7 +126,11 @@ class Store:
 
     def _table(self, path: str, columns: Names | None) -> pa.Table:
         # ParquetFile, not read_table: the latter would look for partitions and start the dataset machinery
-        return pq.ParquetFile(pa.BufferReader(self.read(path))).read(columns)
+        data = self.read(path)
+        try:
+            return pq.ParquetFile(pa.BufferReader(data)).read(columns)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{self.address}: {path} is damaged: no parquet file; restore it from a copy") from error
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import go, output, run_job
 
 
@@ -255,13 +256,43 @@ def test_a_folder_of_another_format_is_refused_in_one_line(format, message, make
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("content", ["", '{"format": 1, "sp', "[1]", "3"])
+@pytest.mark.parametrize("content", ["", '{"format": 1, "sp', "[1]", "3", '{"format": 1}'])
 def test_a_damaged_job_is_refused_in_one_line(content, make, tmp_path):
     spec = make(5)
     begin(spec)
     (tmp_path / "job/job.json").write_text(content)
-    with pytest.raises(UserError, match=r"job\.json is damaged: not a JSON object"):
+    with pytest.raises(UserError, match=r"job\.json is damaged: (not a JSON object|a part of it is missing)"):
         begin(spec)
+
+
+def test_every_damaged_file_of_a_job_is_named_in_one_line(make, tmp_path):
+    """A disk or a copy that broke off; the job itself never leaves half a file."""
+    spec = make(60, plan="certified", target={"quality": 0.6}, workforce={"backend": "files"})
+    run_job(spec)
+    folder, damaged = tmp_path / "job", []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".parquet")):
+        whole, name = path.read_bytes(), str(path.relative_to(folder))
+        for half in (b"", whole[: len(whole) // 2], b"[1, 2]"):
+            path.write_bytes(half)
+            try:
+                begin(spec)
+                go(spec.output)
+                summarize(Job(spec.output))
+            except UserError as refused:
+                assert str(refused).startswith(f"{spec.output}: {name} is damaged: ")
+                damaged.append(name)
+        path.write_bytes(whole)
+    assert set(damaged) == {"job.json", "items/0001.parquet", "rounds/001/asked.parquet", "rounds/001/posted.json"}
+
+
+def test_a_job_that_has_not_begun_in_full_says_so(make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    (tmp_path / "job/items/0001.parquet").unlink()
+    with pytest.raises(UserError, match=r"the job has not begun in full: .*`roundtruth run` goes on with it"):
+        summarize(Job(spec.output))
+    begin(spec)
+    summarize(Job(spec.output))
 
 
 def test_a_key_that_this_version_does_not_know_is_refused_in_one_line(make, tmp_path):
