@@ -115,6 +115,8 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
     label."""
     shards = read_shards(spec)
     sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
+    if sources.empty:
+        raise UserError(f"data: {spec.data}: empty; there is nothing to label")
     base = formats.base(spec.data)
     urls = resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
     places = pd.Series(urls, dtype="str")  # one file may have several sources: a.jpg and ./a.jpg

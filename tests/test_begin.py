@@ -147,6 +147,14 @@ def test_other_jobs_among_the_pictures_are_no_part_of_the_dataset(make, tmp_path
     begin(make(3, data="images/..", output="jobs/two"))
 
 
+def test_a_dataset_with_no_pictures_but_the_jobs_own_is_refused(make, tmp_path):
+    spec = make(3, data="pictures", output="pictures/job")
+    (tmp_path / "pictures/job/report").mkdir(parents=True)
+    (tmp_path / "images/0001.png").rename(tmp_path / "pictures/job/report/a.png")
+    with pytest.raises(UserError, match=r"^data: .*/pictures: empty; there is nothing to label"):
+        begin(spec)
+
+
 def test_a_job_folder_that_is_the_folder_of_pictures_is_refused(make, tmp_path):
     spec = make(3, data="images", output="jobs/../images")
     with pytest.raises(UserError, match=r"^output: .*/images holds the data itself"):
