@@ -126,9 +126,8 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
         first = int((places == places[later]).to_numpy().argmax())
         there = formats.place(spec.data, first + 1).removeprefix(f"{spec.data}: ").replace("line", "on line")
         other = f" as {sources[first]}" if sources[first] != sources[later] else ""
-        raise UserError(
-            f"{formats.place(spec.data, later + 1)}: source-ref: {sources[later]} is {there} already{other}; take one out"
-        )
+        here = formats.place(spec.data, later + 1)
+        raise UserError(f"{here}: source-ref: {sources[later]} is {there} already{other}; take one out")
     return shards
 
 

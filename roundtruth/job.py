@@ -132,8 +132,8 @@ class Job:
         paths = self.listed("items/")
         if len(paths) < self.begun["shards"]:
             raise UserError(
-                f"{self.address}: the job has not begun in full: its pictures are being checked, or were until a run was "
-                "ended; `roundtruth run` goes on with it"
+                f"{self.address}: the job has not begun in full: its pictures are being checked, or were until a run "
+                "was ended; `roundtruth run` goes on with it"
             )
         return self.read_tables(paths, columns)
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
 from roundtruth.errors import UserError
+from roundtruth.manifest import is_text
 from roundtruth.settings import Address, Number, Strict, Whole
 
 
@@ -30,6 +31,13 @@ class Target(Strict):
         description="How the promise is proved: `holdout` by items drawn at random that no model learns from; `none` "
         "promises nothing. Without it the plan's own: `holdout` for certified, `none` for ground-truth.",
     )
+
+    @field_validator("confidence")
+    @classmethod
+    def some_doubt(cls, confidence: float) -> float:
+        if confidence > 1 - 1e-6:
+            raise ValueError(f"{confidence} is too close to 1: to check a part leaves more doubt; lower it")
+        return confidence
 
 
 class Prices(Strict):
@@ -148,9 +156,13 @@ class JobSpec(Strict):
     def distinct(cls, classes: list[str]) -> list[str]:
         if any(not name.strip() for name in classes):
             raise ValueError("a class has no name")
+        if not all(map(is_text, classes)):
+            raise ValueError("a class is no text: it has half of a character (a lone surrogate)")
         padded = [name for name in classes if name != name.strip()]
         if padded:
-            raise ValueError(f"class {padded[0]!r} has white space around it, which a CSV file cannot tell; take it out")
+            raise ValueError(
+                f"class {padded[0]!r} has white space around it, which a CSV file cannot tell; take it out"
+            )
         twice = [name for i, name in enumerate(classes) if name in classes[:i]]
         if twice:
             raise ValueError(f"class {twice[0]} is there twice")
@@ -213,7 +225,10 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
         return
     value = given[keys[-1]]
     if value and "://" not in value and not (keys[-1] == "weights" and value == "none"):
-        given[keys[-1]] = str(folder / Path(value).expanduser())
+        try:
+            given[keys[-1]] = str(folder / Path(value).expanduser())
+        except RuntimeError:  # the home of nobody
+            given[keys[-1]] = str(folder / value)
 
 
 def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
@@ -250,7 +265,17 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
                 walk(value, (*at, i))
 
     walk(node, ())
+    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
+        if key.value in ("name", "classes"):
+            given[key.value] = as_written(value, given[key.value])
     return given, lines
+
+
+def as_written(node, value):
+    """Numbers as the text that stands in the file, where names are wanted."""
+    if isinstance(node, yaml.SequenceNode):
+        return [as_written(*pair) for pair in zip(node.value, value)]
+    return node.value if type(value) in (int, float) else value
 
 
 def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:

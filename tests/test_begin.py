@@ -273,6 +273,17 @@ def test_a_damaged_job_is_refused_in_one_line(content, make, tmp_path):
         begin(spec)
 
 
+def refused(spec) -> str | None:
+    """What is said where a job cannot go on."""
+    try:
+        begin(spec)
+        go(spec.output)
+        summarize(Job(spec.output))
+    except UserError as mistake:
+        return str(mistake)
+    return None
+
+
 def test_every_damaged_file_of_a_job_is_named_in_one_line(make, tmp_path):
     """A disk or a copy that broke off; the job itself never leaves half a file."""
     spec = make(60, plan="certified", target={"quality": 0.6}, workforce={"backend": "files"})
@@ -282,13 +293,9 @@ def test_every_damaged_file_of_a_job_is_named_in_one_line(make, tmp_path):
         whole, name = path.read_bytes(), str(path.relative_to(folder))
         for half in (b"", whole[: len(whole) // 2], b"[1, 2]"):
             path.write_bytes(half)
-            try:
-                begin(spec)
-                go(spec.output)
-                summarize(Job(spec.output))
-            except UserError as refused:
-                assert str(refused).startswith(f"{spec.output}: {name} is damaged: ")
-                damaged.append(name)
+            said = refused(spec)
+            assert said is None or said.startswith(f"{spec.output}: {name} is damaged: ")
+            damaged += [name] if said else []
         path.write_bytes(whole)
     assert set(damaged) == {"job.json", "items/0001.parquet", "rounds/001/asked.parquet", "rounds/001/posted.json"}
 
