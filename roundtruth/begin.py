@@ -14,7 +14,7 @@ from roundtruth import formats, kinds, learners, plans
 from roundtruth.errors import UserError, naming
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, open_store, read_url, resolve_all
+from roundtruth.storage import Lease, Store, open_store, read_given, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
 
@@ -151,7 +151,7 @@ def fingerprint(spec: JobSpec) -> str:
             names = (source for shard in read_shards(spec) for source in shard.items["source"])
             content = "\n".join(names).encode("utf-8", "surrogateescape")
         else:
-            content = read_url(spec.data)
+            content = read_given(spec.data)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -656,6 +656,12 @@ def read_url(url: str) -> bytes:
         return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # more would ask for the size first
 
 
+def read_given(url: str) -> bytes:
+    """`read_url` of a file that the user named. Raises UserError for one that cannot be read, FileNotFoundError."""
+    with _mistakes(url):
+        return read_url(url)
+
+
 def list_url(url: str) -> list[str]:
     """All files below a folder, as absolute paths or s3:// urls, sorted. Raises FileNotFoundError without a folder."""
     if url.startswith("s3://"):

@@ -198,6 +198,7 @@ def test_an_answers_file(text, expected, make, folder, told, prefect_server):
     ("changed", "expected"),
     [
         ({"workforce": {"backend": "simulated", "truth": "none.manifest"}}, "none.manifest: "),
+        ({"workforce": {"backend": "simulated", "answers": "images"}}, "images: Is a directory"),
         ({"workforce": {"backend": "simulated", "answers": "none.csv"}}, "none.csv: there is no such file"),
         ({"workforce": {"backend": "simulated", "truth": "input.manifest"}}, "line 1: there must be one label"),
     ],

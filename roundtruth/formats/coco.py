@@ -16,7 +16,7 @@ from roundtruth.formats import Shard
 from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
 from roundtruth.kinds import Kind, common
 from roundtruth.manifest import is_text
-from roundtruth.storage import read_url, write_url
+from roundtruth.storage import read_given, write_url
 
 NAME = "coco"
 HELP = "a COCO file"
@@ -87,7 +87,7 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
 
 def _load(path: str) -> dict:
     try:
-        value = json.loads(read_url(path))
+        value = json.loads(read_given(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:

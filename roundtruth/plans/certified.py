@@ -41,6 +41,7 @@ FIXED = ("target", "learner")  # whoever changes them has seen what the looks fo
 
 
 def check_target(target: "Target") -> None:
+    assert target.quality is not None  # the spec fills in the kind's own
     if target.quality > 1 - LEAST:
         raise ValueError(
             "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
