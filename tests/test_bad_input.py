@@ -308,6 +308,27 @@ def test_an_export_in_an_unknown_format(make, folder, capsys):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("", "export: '' is no file; name another file"),
+        ("http://x/a.csv", "export: http://x/a.csv is neither a path nor s3://"),
+        ("x" * 300, "export: xxx"),
+        ("{folder}/input.manifest", "is the data of the job; name another file"),
+        ("{folder}/job.yaml", "is the job file; name another file"),
+        ("{folder}", "Is a directory"),
+    ],
+)
+def test_an_export_to_where_none_can_be(path, expected, make, folder, capsys):
+    run_job(make(4))
+    before = {name: (folder / name).read_bytes() for name in ("input.manifest", "job.yaml")}
+    assert main(["export", str(folder / "job.yaml"), "--to", "csv", path.format(folder=folder)]) == 2
+    err = capsys.readouterr().err
+    assert expected in err
+    assert err.count("\n") == 1
+    assert before == {name: (folder / name).read_bytes() for name in before}
+
+
 def test_a_class_with_markup_in_it_does_not_run_in_the_report(make, folder):
     from roundtruth import steps
 
