@@ -1,6 +1,7 @@
 """Begin a job: a dataset becomes a job folder. And go on with one, with what a person changed in its job file."""
 
 import hashlib
+import posixpath
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from roundtruth import formats, kinds, learners, plans
 from roundtruth.errors import UserError, naming
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, open_store, read_url, resolve_all
+from roundtruth.storage import Lease, Store, open_store, read_given, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
 
@@ -114,25 +115,31 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
     label."""
     shards = read_shards(spec)
     sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
-    again = sources.duplicated()
+    if sources.empty:
+        raise UserError(f"data: {spec.data}: empty; there is nothing to label")
+    base = formats.base(spec.data)
+    urls = resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
+    places = pd.Series(urls, dtype="str")  # one file may have several sources: a.jpg and ./a.jpg
+    again = places.duplicated()
     if again.any():
         later = int(again.to_numpy().argmax())
-        first = int((sources == sources[later]).to_numpy().argmax())
-        raise UserError(
-            f"{formats.place(spec.data, later + 1)}: source-ref: {sources[later]} is on line {first + 1} already; "
-            "take one out"
-        )
-    base = formats.base(spec.data)
-    resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
+        first = int((places == places[later]).to_numpy().argmax())
+        there = formats.place(spec.data, first + 1).removeprefix(f"{spec.data}: ").replace("line", "on line")
+        other = f" as {sources[first]}" if sources[first] != sources[later] else ""
+        here = formats.place(spec.data, later + 1)
+        raise UserError(f"{here}: source-ref: {sources[later]} is {there} already{other}; take one out")
     return shards
 
 
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
     with naming("data"):
         shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
-    folder = spec.data.rstrip("/") + "/"
-    if spec.output.startswith(folder):  # the job folder lies in a folder of pictures; its own pictures are no items
-        own = spec.output.removeprefix(folder).rstrip("/") + "/"
+    data, output = (place if "://" in place else posixpath.normpath(place) for place in (spec.data, spec.output))
+    data, output = data.rstrip("/") + "/", output.rstrip("/") + "/"
+    if output == data:
+        raise UserError(f"output: {spec.output} holds the data itself; give the job a folder of its own")
+    if output.startswith(data):  # the job folder lies in a folder of pictures; its own pictures are no items
+        own = output.removeprefix(data)
         shards = [shard._replace(items=shard.items[~shard.items["source"].str.startswith(own)]) for shard in shards]
     return shards
 
@@ -144,7 +151,7 @@ def fingerprint(spec: JobSpec) -> str:
             names = (source for shard in read_shards(spec) for source in shard.items["source"])
             content = "\n".join(names).encode("utf-8", "surrogateescape")
         else:
-            content = read_url(spec.data)
+            content = read_given(spec.data)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -258,6 +258,8 @@ def report(args) -> int:
 def export(args) -> int:
     from roundtruth import formats
 
+    if Path(args.path).absolute() == Path(args.job).absolute():
+        raise UserError(f"export: {args.path!r} is the job file; name another file")
     with begun_job(args.job) as job:
         formats.export(job, args.to, args.path)
     print(args.path)

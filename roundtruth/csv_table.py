@@ -44,7 +44,11 @@ def _text(data: bytes, name: str) -> str:
 
 def check_header(header: list[str], name: str, needed: Sequence[str], optional: Sequence[str]) -> None:
     expected = f"the columns are {', '.join(needed)}" + (f", and optionally {', '.join(optional)}" if optional else "")
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        expected += "; separate them with commas"
     for place, column in enumerate(header):
+        if not column:
+            raise UserError(f"{name}: line 1: column {place + 1} has no name; take it out; {expected}")
         if column not in (*needed, *optional):
             raise UserError(f"{name}: line 1: field {column}: an unknown column; {expected}")
         if column in header[:place]:

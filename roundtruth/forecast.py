@@ -56,14 +56,15 @@ def outcome(spec: "JobSpec", items: int, spent: float = 0.0, job: "Job | None" =
     price = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
     cost = auto * spec.prices.per_auto_label + (items - auto) * price
     middle = int(np.median(auto))
+    total = max(middle * spec.prices.per_auto_label + (items - middle) * price, spent)
     low, high = np.quantile(cost, RANGE)
     return {
         "items": items,
         "human": items - middle,
         "auto": middle,
-        "cost": cents(middle * spec.prices.per_auto_label + (items - middle) * price),
-        "low": cents(max(low, spent)),
-        "high": cents(max(high, spent)),
+        "cost": cents(total),
+        "low": cents(min(max(low, spent), total)),
+        "high": cents(max(high, total)),
         "rounds": int(np.median(rounds)),
         "all_human": cents(items * price),
         "spent": cents(spent),

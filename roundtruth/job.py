@@ -56,11 +56,8 @@ class Job:
         self._made: dict[tuple, pd.DataFrame] = {}
         if "job.json" not in self._files:
             raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`")
-        try:
-            self.begun = self.read_json("job.json")
-            check_format(self.begun, self.address)
-        except (ValueError, AttributeError):
-            raise UserError(f"{self.address}: job.json is damaged: not a JSON object; restore it from a copy") from None
+        self.begun = self.read_json("job.json")
+        check_format(self.begun, self.address)
         given, self.stopped = dict(self.begun["spec"]), False
         for path in self.listed("amendments/"):
             change = dict(self.read_json(path))
@@ -86,7 +83,13 @@ class Job:
 
     def read_json(self, path: str) -> dict:
         if path not in self._json:
-            self._json[path] = self.store.read_json(path)
+            try:
+                value = self.store.read_json(path)
+            except ValueError:
+                value = None
+            if not isinstance(value, dict):
+                raise UserError(f"{self.address}: {path} is damaged: not a JSON object; restore it from a copy")
+            self._json[path] = value
         return self._json[path]
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -128,7 +131,13 @@ class Job:
 
         `record`, the item's line of the manifest, is there for those who ask for it.
         """
-        return self.read_tables(self.listed("items/"), columns)
+        paths = self.listed("items/")
+        if len(paths) < self.begun["shards"]:
+            raise UserError(
+                f"{self.address}: the job has not begun in full: its pictures are being checked, or were until a run "
+                "was ended; `roundtruth run` goes on with it"
+            )
+        return self.read_tables(paths, columns)
 
     def urls(self, items: pd.DataFrame) -> list[str]:
         """Where the pictures of some rows of `items` are."""
@@ -351,6 +360,8 @@ def check_format(begun: dict, address: str) -> None:
     """Refuse a folder that another version of roundtruth laid out."""
     found = begun.get("format")
     if found == FORMAT:
+        if not {"spec", "fingerprint", "items", "shards"} <= set(begun):
+            raise UserError(f"{address}: job.json is damaged: a part of it is missing; restore it from a copy")
         return
     if found is None or (isinstance(found, int) and found < FORMAT):
         raise UserError(

@@ -67,5 +67,5 @@ def reported(job: Job, summary: dict) -> bool:
     """Whether the report in the job folder was written with this summary."""
     try:
         return job.store.read_json("report/summary.json") == summary
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: it is damaged, and written again
         return False

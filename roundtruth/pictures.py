@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
+from roundtruth.errors import UserError
 from roundtruth.storage import read_url
 
 # A small file can claim to be a picture of many gigabytes. Pillow only warns at 90 million pixels; here it is an error.
@@ -33,8 +34,18 @@ class Pictures:
         return len(self.items)
 
     def read(self, i: int) -> np.ndarray:
-        """The i-th picture: uint8, height x width x 3, red first."""
-        return np.asarray(decode(read_url(self._urls[i]))[0])
+        """The i-th picture: uint8, height x width x 3, red first. Raises UserError for one that is broken by now."""
+        url = self._urls[i]
+        try:
+            data = read_url(url)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            raise UserError(
+                f"{url}: the picture was there when the job began, and cannot be read; put it back"
+            ) from error
+        try:
+            return np.asarray(decode(data)[0])
+        except Exception as error:  # Pillow raises half a dozen kinds for broken files
+            raise UserError(f"{url}: the picture was whole when the job began, and is broken; put it back") from error
 
     def take(self, which) -> "Pictures":
         """Those that `which`, a mask or an array of positions, names."""

@@ -14,11 +14,19 @@ Number = Annotated[float, Field(strict=True)]  # neither `yes` nor "1" is a numb
 Whole = Annotated[int, Field(strict=True)]
 
 
+LONGEST = 255  # bytes of the name of a file, on every common file system
+
+
 def check_address(value: str) -> str:
     if "://" in value and not value.startswith("s3://"):
         raise ValueError(f"{value} is neither a path nor s3://...; nothing else is read")
     if not (value.startswith("s3://") or Path(value).is_absolute()):
         raise ValueError(f"{value} is relative, and there is no job file it could be relative to; give the whole path")
+    if "\0" in value:
+        raise ValueError(f"{value!r}: no file has such a name")
+    longest = max(value.split("/"), key=len)
+    if len(longest.encode(errors="replace")) > LONGEST:
+        raise ValueError(f"{longest[:60]}... is too long; the name of a file or folder has at most {LONGEST} bytes")
     return value
 
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
 from roundtruth.errors import UserError
+from roundtruth.manifest import is_text
 from roundtruth.settings import Address, Number, Strict, Whole
 
 
@@ -31,6 +32,13 @@ class Target(Strict):
         "promises nothing. Without it the plan's own: `holdout` for certified, `none` for ground-truth.",
     )
 
+    @field_validator("confidence")
+    @classmethod
+    def some_doubt(cls, confidence: float) -> float:
+        if confidence > 1 - 1e-6:
+            raise ValueError(f"{confidence} is too close to 1: to check a part leaves more doubt; lower it")
+        return confidence
+
 
 class Prices(Strict):
     """Money, in any one currency."""
@@ -38,6 +46,16 @@ class Prices(Strict):
     per_item: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item people label, besides answers.")
     per_answer: Annotated[Number, Field(ge=0)] = Field(0.036, description="For each answer of one person.")
     per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
+
+
+def part_of(found: list) -> PydanticCustomError:
+    """Mistakes, each with its own place (`loc`) in the part that is checked."""
+    return PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found})
+
+
+def mistaken(place: tuple[str, ...], message: str) -> PydanticCustomError:
+    """A mistake at one place."""
+    return part_of([{"type": "value_error", "loc": place, "msg": message, "input": None}])
 
 
 class AnyWorkforce:
@@ -69,8 +87,7 @@ class AnyWorkforce:
         try:
             return workforce.module(name).Settings.model_validate(value)
         except ValidationError as error:  # pydantic would forget where in this part each mistake is
-            found = error.errors(include_url=False, include_context=False)
-            raise PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found}) from None
+            raise part_of(error.errors(include_url=False, include_context=False)) from None
 
 
 def known(names: Iterable[str], what: str) -> Callable[[str], str]:
@@ -139,6 +156,13 @@ class JobSpec(Strict):
     def distinct(cls, classes: list[str]) -> list[str]:
         if any(not name.strip() for name in classes):
             raise ValueError("a class has no name")
+        if not all(map(is_text, classes)):
+            raise ValueError("a class is no text: it has half of a character (a lone surrogate)")
+        padded = [name for name in classes if name != name.strip()]
+        if padded:
+            raise ValueError(
+                f"class {padded[0]!r} has white space around it, which a CSV file cannot tell; take it out"
+            )
         twice = [name for i, name in enumerate(classes) if name in classes[:i]]
         if twice:
             raise ValueError(f"class {twice[0]} is there twice")
@@ -161,11 +185,15 @@ class JobSpec(Strict):
             }
         )
         if target.certificate != plan.CERTIFICATE:
-            raise ValueError(
+            raise mistaken(
+                ("target", "certificate"),
                 f"the plan {self.plan} has the certificate {plan.CERTIFICATE}, not {target.certificate}; "
-                "take target.certificate out, or choose the other plan"
+                "take target.certificate out, or choose the other plan",
             )
-        plan.check_target(target)
+        try:
+            plan.check_target(target)
+        except ValueError as error:
+            raise mistaken(("target", "quality"), str(error)) from None
         object.__setattr__(self, "target", target)
         return self
 
@@ -197,7 +225,10 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
         return
     value = given[keys[-1]]
     if value and "://" not in value and not (keys[-1] == "weights" and value == "none"):
-        given[keys[-1]] = str(folder / Path(value).expanduser())
+        try:
+            given[keys[-1]] = str(folder / Path(value).expanduser())
+        except RuntimeError:  # the home of nobody
+            given[keys[-1]] = str(folder / value)
 
 
 def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
@@ -234,7 +265,17 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
                 walk(value, (*at, i))
 
     walk(node, ())
+    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
+        if key.value in ("name", "classes"):
+            given[key.value] = as_written(value, given[key.value])
     return given, lines
+
+
+def as_written(node, value):
+    """Numbers as the text that stands in the file, where names are wanted."""
+    if isinstance(node, yaml.SequenceNode):
+        return [as_written(*pair) for pair in zip(node.value, value)]
+    return node.value if type(value) in (int, float) else value
 
 
 def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:

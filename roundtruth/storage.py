@@ -125,7 +125,11 @@ class Store:
 
     def _table(self, path: str, columns: Names | None) -> pa.Table:
         # ParquetFile, not read_table: the latter would look for partitions and start the dataset machinery
-        return pq.ParquetFile(pa.BufferReader(self.read(path))).read(columns)
+        data = self.read(path)
+        try:
+            return pq.ParquetFile(pa.BufferReader(data)).read(columns)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{self.address}: {path} is damaged: no parquet file; restore it from a copy") from error
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -651,6 +655,12 @@ def read_url(url: str) -> bytes:
     bucket, key = _split(url)
     with _s3_errors(url):
         return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # more would ask for the size first
+
+
+def read_given(url: str) -> bytes:
+    """`read_url` of a file that the user named. Raises UserError for one that cannot be read, FileNotFoundError."""
+    with _mistakes(url):
+        return read_url(url)
 
 
 def list_url(url: str) -> list[str]:

@@ -68,7 +68,7 @@ def print_summary(job, summary: dict, amazon: bool = False) -> None:
         out.print(f"{said}: {sentence}".replace(words.SPACE, " "))
     if summary["state"] == "waiting":
         out.print(waiting(job), soft_wrap=True)
-    else:
+    elif summary["state"] != "running":  # there is none yet
         out.print(f"Manifest: {job.address}/output/output.manifest", soft_wrap=True)
     out.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)
 

@@ -61,6 +61,10 @@ A, B = {"source-ref": "images/0001.png"}, {"source-ref": "images/0002.png"}
         ({"label": 1}, "line 3: no source-ref"),
         ({"source-ref": ""}, "line 3: no source-ref"),
         (A, "line 3: source-ref: images/0001.png is on line 1 already"),
+        (
+            {"source-ref": "./images/0001.png"},
+            "line 3: source-ref: ./images/0001.png is on line 1 already as images/0001.png; take one out",
+        ),
         ({"source-ref": "../secret.png"}, "line 3: source-ref: ../secret.png: leads out of"),
         ({"source-ref": "images/../../secret.png"}, "line 3: source-ref: images/../../secret.png: leads out of"),
         ({"source-ref": "http://x/y.png"}, "line 3: source-ref: http://x/y.png: only local paths and s3:// are read"),
@@ -194,6 +198,7 @@ def test_an_answers_file(text, expected, make, folder, told, prefect_server):
     ("changed", "expected"),
     [
         ({"workforce": {"backend": "simulated", "truth": "none.manifest"}}, "none.manifest: "),
+        ({"workforce": {"backend": "simulated", "answers": "images"}}, "images: Is a directory"),
         ({"workforce": {"backend": "simulated", "answers": "none.csv"}}, "none.csv: there is no such file"),
         ({"workforce": {"backend": "simulated", "truth": "input.manifest"}}, "line 1: there must be one label"),
     ],
@@ -301,6 +306,27 @@ def test_an_export_in_an_unknown_format(make, folder, capsys):
     assert err.startswith("roundtruth export: argument --to: invalid choice: 'word'")
     assert "coco" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("", "export: '' is no file; name another file"),
+        ("http://x/a.csv", "export: http://x/a.csv is neither a path nor s3://"),
+        ("x" * 300, "export: xxx"),
+        ("{folder}/input.manifest", "is the data of the job; name another file"),
+        ("{folder}/job.yaml", "is the job file; name another file"),
+        ("{folder}", "Is a directory"),
+    ],
+)
+def test_an_export_to_where_none_can_be(path, expected, make, folder, capsys):
+    run_job(make(4))
+    before = {name: (folder / name).read_bytes() for name in ("input.manifest", "job.yaml")}
+    assert main(["export", str(folder / "job.yaml"), "--to", "csv", path.format(folder=folder)]) == 2
+    err = capsys.readouterr().err
+    assert expected in err
+    assert err.count("\n") == 1
+    assert before == {name: (folder / name).read_bytes() for name in before}
 
 
 def test_a_class_with_markup_in_it_does_not_run_in_the_report(make, folder):

@@ -3,10 +3,12 @@ import shutil
 
 import pytest
 
+from roundtruth import steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
 from roundtruth.spec import JobSpec
+from roundtruth.summary import summarize
 from tests.jobs import go, output, run_job
 
 
@@ -134,6 +136,32 @@ def test_a_job_folder_among_the_pictures_is_no_part_of_the_dataset(make, tmp_pat
     begin(spec)
 
 
+def test_other_jobs_among_the_pictures_are_no_part_of_the_dataset(make, tmp_path):
+    first = make(3, data=".", output="jobs/one")
+    steps.write_report(begin(first))
+    (tmp_path / "jobs/one/report/a.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    assert begin(make(3, data="images/..", output="jobs/two")).begun["items"] == 3
+    (tmp_path / "jobs/two/report").mkdir()
+    (tmp_path / "jobs/two/report/a.png").write_bytes((tmp_path / "images/0001.png").read_bytes())
+    begin(first)
+    begin(make(3, data="images/..", output="jobs/two"))
+
+
+def test_a_dataset_with_no_pictures_but_the_jobs_own_is_refused(make, tmp_path):
+    spec = make(3, data="pictures", output="pictures/job")
+    (tmp_path / "pictures/job/report").mkdir(parents=True)
+    (tmp_path / "images/0001.png").rename(tmp_path / "pictures/job/report/a.png")
+    with pytest.raises(UserError, match=r"^data: .*/pictures: empty; there is nothing to label"):
+        begin(spec)
+
+
+def test_a_job_folder_that_is_the_folder_of_pictures_is_refused(make, tmp_path):
+    spec = make(3, data="images", output="jobs/../images")
+    with pytest.raises(UserError, match=r"^output: .*/images holds the data itself"):
+        begin(spec)
+    assert not (tmp_path / "images/job.json").exists()
+
+
 def test_a_mistake_in_the_dataset_leaves_no_job_behind(make, tmp_path):
     """It can be mended and begun: the mended dataset is not one that changed."""
     spec = make(3)
@@ -236,13 +264,50 @@ def test_a_folder_of_another_format_is_refused_in_one_line(format, message, make
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("content", ["", '{"format": 1, "sp', "[1]", "3"])
+@pytest.mark.parametrize("content", ["", '{"format": 1, "sp', "[1]", "3", '{"format": 1}'])
 def test_a_damaged_job_is_refused_in_one_line(content, make, tmp_path):
     spec = make(5)
     begin(spec)
     (tmp_path / "job/job.json").write_text(content)
-    with pytest.raises(UserError, match=r"job\.json is damaged: not a JSON object"):
+    with pytest.raises(UserError, match=r"job\.json is damaged: (not a JSON object|a part of it is missing)"):
         begin(spec)
+
+
+def refused(spec) -> str | None:
+    """What is said where a job cannot go on."""
+    try:
+        begin(spec)
+        go(spec.output)
+        summarize(Job(spec.output))
+    except UserError as mistake:
+        return str(mistake)
+    return None
+
+
+def test_every_damaged_file_of_a_job_is_named_in_one_line(make, tmp_path):
+    """A disk or a copy that broke off; the job itself never leaves half a file."""
+    spec = make(60, plan="certified", target={"quality": 0.6}, workforce={"backend": "files"})
+    run_job(spec)
+    folder, damaged = tmp_path / "job", []
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".parquet")):
+        whole, name = path.read_bytes(), str(path.relative_to(folder))
+        for half in (b"", whole[: len(whole) // 2], b"[1, 2]"):
+            path.write_bytes(half)
+            said = refused(spec)
+            assert said is None or said.startswith(f"{spec.output}: {name} is damaged: ")
+            damaged += [name] if said else []
+        path.write_bytes(whole)
+    assert set(damaged) == {"job.json", "items/0001.parquet", "rounds/001/asked.parquet", "rounds/001/posted.json"}
+
+
+def test_a_job_that_has_not_begun_in_full_says_so(make, tmp_path):
+    spec = make(5)
+    begin(spec)
+    (tmp_path / "job/items/0001.parquet").unlink()
+    with pytest.raises(UserError, match=r"the job has not begun in full: .*`roundtruth run` goes on with it"):
+        summarize(Job(spec.output))
+    begin(spec)
+    summarize(Job(spec.output))
 
 
 def test_a_key_that_this_version_does_not_know_is_refused_in_one_line(make, tmp_path):

@@ -11,7 +11,7 @@ import yaml
 
 from flows.private_server import PrefectServer
 from roundtruth import cli, demo, loop
-from roundtruth.begin import hold
+from roundtruth.begin import begin, hold
 from roundtruth.cli import interruptible, main
 from roundtruth.job import Job
 from roundtruth.spec import JobSpec
@@ -101,6 +101,13 @@ def test_what_a_person_reads(job, tmp_path, capfd):
     assert main(["report", path]) == 0
     assert capfd.readouterr().out == f"{tmp_path}/job/report/index.html\n"
     assert "digits" in (tmp_path / "job/report/index.html").read_text()
+
+
+def test_a_job_that_is_under_way_has_no_manifest_yet(job, capfd):
+    path = job(10)
+    begin(JobSpec.from_file(path))
+    assert main(["status", path]) == 0
+    assert "Manifest:" not in capfd.readouterr().out
 
 
 def run_job_of(path: str) -> Job:

@@ -57,6 +57,12 @@ def test_at_the_end_it_is_what_was_paid(plan, make):
         assert found["low"] == found["high"] == pytest.approx(summary["cost"]["total"])
 
 
+def test_more_money_than_was_thought_is_spent_already(make):
+    """Late answers are paid, too. What is spent is the least that the job costs."""
+    found = forecast.outcome(make(400), 400, spent=500.0)
+    assert found["low"] == found["cost"] == found["high"] == found["spent"] == 500.0
+
+
 def test_where_the_model_costs_more_than_people_they_label_everything(make):
     spec = make(300, plan="certified", target={"quality": 0.6}, prices={"per_auto_label": 9.0})
     found = forecast.of(spec)

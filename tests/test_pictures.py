@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from roundtruth.errors import UserError
 from roundtruth.pictures import Pictures, check
 
 
@@ -115,3 +116,14 @@ def test_no_items():
     found = check(pd.DataFrame({"url": []}))
     assert list(found.columns) == ["width", "height", "depth", "failure"]
     assert len(found) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [(lambda path: path.unlink(), "put it back"), (lambda path: path.write_text("x"), "broken")]
+)
+def test_a_picture_that_is_gone_or_broken_by_now_is_named_in_one_line(change, said, folder):
+    path = folder / "plain.png"
+    pictures = Pictures(pd.DataFrame({"item": [1], "url": [str(path)], "width": [30], "height": [20]}))
+    change(path)
+    with pytest.raises(UserError, match=f"^{path}: the picture was .*{said}"):
+        pictures.read(0)

@@ -69,6 +69,11 @@ def told(path) -> str:
         ("name: birds", "name: {a: b}", "line 1: name: Input should be a valid string"),
         ("output: jobs/birds", "output: 3", "line 5: output: Input should be a valid string, not '3'"),
         # out of range
+        ("quality: 0.6", "quality: 1", "line 7: target.quality: no check of a part can prove a quality of 1"),
+        ("quality: 0.6", "certificate: none", "line 7: target.certificate: the plan certified has the certificate"),
+        ("quality: 0.6", "quality: 0.9999999999999", "line 7: target.quality: no check of a part can prove"),
+        ("quality: 0.6", "quality: 1.0e-300", "line 7: target.quality: 1e-300 promises nothing"),
+        ("quality: 0.6", "confidence: 0.9999999999999", "line 7: target.confidence: 0.9999999999999 is too close to 1"),
         ("quality: 0.6", "quality: 1.6", "line 7: target.quality: Input should be less than or equal to 1, not '1.6'"),
         ("noise: 0", "answers_per_item: 0", "line 11: workforce.answers_per_item: "),
         ("per_item: 0.08", "per_item: -1", "line 12: prices.per_item: "),
@@ -78,6 +83,10 @@ def told(path) -> str:
         ("classes: [bird]", "classes: []", "line 4: classes: "),
         ("classes: [bird]", "classes: [a, b, a]", "line 4: classes: class a is there twice"),
         ("classes: [bird]", "classes: ['a', ' ']", "line 4: classes: a class has no name"),
+        ("classes: [bird]", "classes: ['a', 'b ']", "line 4: classes: class 'b ' has white space around it"),
+        ("classes: [bird]", 'classes: ["\\ud800"]', "line 4: classes: a class is no text"),
+        ("output: jobs/birds", 'output: "a\\0b"', "line 5: output: "),
+        ("output: jobs/birds", f"output: jobs/{'x' * 256}/a", "line 5: output: xxx"),
         ("name: birds", "name: ''", "line 1: name: "),
         ("name: birds", "name: birds\nattribute: source-ref", "line 2: attribute: this name has a meaning of its own"),
         ("name: birds", "name: birds\nattribute: a b", "line 2: attribute: "),
@@ -155,6 +164,18 @@ def test_the_plan_says_whether_something_is_promised(write):
 def test_numbers_may_be_names(write):
     spec = JobSpec.from_file(write(GOOD.replace("[bird]", "[0, 1]").replace("name: birds", "name: 7")))
     assert (spec.name, spec.classes) == ("7", ["0", "1"])
+
+
+def test_numbers_are_names_as_they_are_written(write):
+    spec = JobSpec.from_file(
+        write(GOOD.replace("[bird]", "[010, 8, 1.50, 1e3, 1_0]").replace("name: birds", "name: 007"))
+    )
+    assert (spec.name, spec.classes) == ("007", ["010", "8", "1.50", "1e3", "1_0"])
+
+
+def test_the_home_of_nobody_is_a_folder_like_any_other(write, tmp_path):
+    spec = JobSpec.from_file(write(GOOD.replace("input.manifest", "~nobody-of-that-name/a.manifest")))
+    assert spec.data == f"{tmp_path}/~nobody-of-that-name/a.manifest"
 
 
 def test_what_is_written_is_read_again(write, tmp_path):

@@ -18,6 +18,7 @@ import pandas as pd
 
 from roundtruth import kinds
 from roundtruth.errors import UserError
+from roundtruth.settings import check_address
 
 FORMATS = {
     "manifest": "roundtruth.formats.manifest",
@@ -98,4 +99,10 @@ def export(job, to: str, path: str) -> None:
     """Write the labels that a job has so far in the format `to` at `path`, a local path or s3:// url."""
     if to not in exports():
         raise UserError(f"--to {to}: no such format; there are {', '.join(exports())}")
+    try:
+        place = check_address(path if "://" in path else str(Path(path).absolute()))
+    except ValueError as mistake:
+        raise UserError(f"export: {mistake}") from None
+    if not path or place == job.spec.data:
+        raise UserError(f"export: {path!r} is {'the data of the job' if path else 'no file'}; name another file")
     module(to).write(path, job.items(), job.outcome(), job.kind, job.spec.classes)

@@ -14,10 +14,9 @@ from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
 from roundtruth.formats import Shard
 from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
-from roundtruth.kinds import Kind
-from roundtruth.kinds.common import unknown_class
+from roundtruth.kinds import Kind, common
 from roundtruth.manifest import is_text
-from roundtruth.storage import read_url, write_url
+from roundtruth.storage import read_given, write_url
 
 NAME = "coco"
 HELP = "a COCO file"
@@ -88,7 +87,7 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
 
 def _load(path: str) -> dict:
     try:
-        value = json.loads(read_url(path))
+        value = json.loads(read_given(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
@@ -141,7 +140,9 @@ def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes
     names = {}
     for n, category in enumerate(categories):
         number = _field(path, f"categories[{n}]", category, "id", (int, str))
-        names[number] = _field(path, f"categories[{n}]", category, "name", (str,))
+        name = _field(path, f"categories[{n}]", category, "name", (str,))
+        if names.setdefault(number, name) != name:
+            raise UserError(f"{path}: categories[{n}]: field id: {number!r} is {names[number]!r} already")
     rows = {}
     for n, annotation in enumerate(_list(path, value, "annotations", [])):
         where = f"annotations[{n}]"
@@ -150,10 +151,12 @@ def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes
         for field, number, known in (("image_id", image, places), ("category_id", category, names)):
             if number not in known:
                 raise UserError(f"{path}: {where}: field {field}: {number!r} is nothing's id")
+        if annotation.get("iscrowd") not in (None, 0, 1):
+            raise UserError(f"{path}: {where}: field iscrowd: cannot be {annotation['iscrowd']!r}, only 0 or 1")
         if annotation.get("iscrowd"):
             continue
         if names[category] not in classes:
-            raise UserError(f"{path}: {where}: field category_id: {unknown_class(names[category], classes)}")
+            raise UserError(f"{path}: {where}: field category_id: {common.unknown_class(names[category], classes)}")
         score = annotation.get("score", 1.0)
         if not _is_number(score) or not 0 <= score <= 1:
             raise UserError(f"{path}: {where}: field score: {score!r} is no number from 0 to 1")
@@ -176,7 +179,7 @@ def _giver(source) -> str:
 
 
 def _is_number(value) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return not math.isnan(common.number(value))
 
 
 def _box(path: str, where: str, annotation: dict) -> list[float]:

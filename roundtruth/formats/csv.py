@@ -16,7 +16,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import Shard
 from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
 from roundtruth.kinds import Kind
-from roundtruth.storage import read_url, write_url
+from roundtruth.storage import read_given, write_url
 
 NAME = "csv"
 HELP = "a CSV file with the column source and, for items with labels, those of the label"
@@ -82,7 +82,7 @@ def labels_of(frame: pd.DataFrame, kind: Kind, classes: list[str], where) -> pd.
 def table(path: str, kind: Kind) -> pd.DataFrame:
     """The file's cells, with empty ones for the columns that it does not have; the index is the line a row ends on."""
     try:
-        data = read_url(path)
+        data = read_given(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     frame = csv_table.read(data, path, ["source"], [*kind.CSV, *ABOUT])

@@ -21,8 +21,12 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
         names = [url.removeprefix(start) for url in list_url(path)]
     except FileNotFoundError:
         names = []  # on S3, where a folder is what is in it
+    known = set(names)
+    jobs = [name.removesuffix("job.json") for name in names if name.endswith("/job.json")]
+    jobs = tuple(job for job in jobs if f"{job}items/0001.parquet" in known)  # the pictures of their pages are no items
     # "/." is in what is hidden, or in a hidden folder
-    sources = [name for name in names if name.lower().endswith(PICTURES) and "/." not in f"/{name}"]
+    pictures = (name for name in names if name.lower().endswith(PICTURES) and "/." not in f"/{name}")
+    sources = [name for name in pictures if not name.startswith(jobs)]
     if not sources:
         raise UserError(f"{path}: no pictures in this folder; known are {', '.join(PICTURES)}")
     for source in sources:

@@ -83,7 +83,8 @@ def decode(
         rows += _read(int(item), label, metadata, attribute, where)
     columns = ["item", "box", "number", "name", *SIDES, "confidence", "picture_width", "picture_height"]
     table = pd.DataFrame(rows, columns=columns)
-    table = table.astype(dict.fromkeys([*SIDES, "confidence", "picture_width", "picture_height"], float))
+    numbers = dict.fromkeys([*SIDES, "confidence", "picture_width", "picture_height"], float)
+    table = table.astype(numbers | {"name": object})
 
     def refuse(bad: pd.Series, what: Callable[[pd.Series], str]) -> None:
         if bad.any():
@@ -97,7 +98,7 @@ def decode(
     table["class_id"] = common.class_ids(table["name"], classes)
     refuse(drawn & (table["class_id"] < 0), lambda row: "has class " + common.unknown_class(row["name"], classes))
     refuse(drawn & ~table["confidence"].between(0, 1), lambda row: "has a confidence that is no number from 0 to 1")
-    refuse(drawn & ~(table[["width", "height"]] > 0).all(axis=1), lambda row: "has no area")
+    refuse(drawn & ~has_area(table), lambda row: "has no area")
     for start, length in (("left", "width"), ("top", "height")):
         limit = table[f"picture_{length}"].fillna(np.inf)  # a line need not say how large its picture is
         end = table[start] + table[length]
@@ -111,8 +112,15 @@ def decode(
         over = drawn & ((table[start] < 0) | (end > limit))
         table.loc[over, start] = table.loc[over, start].clip(lower=0)
         table.loc[over, length] = np.minimum(end, limit)[over] - table.loc[over, start]
-    refuse(drawn & ~(table[["width", "height"]] > 0).all(axis=1), lambda row: "lies outside the picture")
+    refuse(drawn & ~has_area(table), lambda row: "lies outside the picture")
     return table[["item", *COLUMNS, "confidence"]].astype({"item": np.int64})
+
+
+def has_area(table: pd.DataFrame) -> pd.Series:
+    """Whether each box has an area that a number can tell from 0."""
+    sides = table[SIDES].to_numpy(float)
+    found = (sides[:, 2:] > 0).all(axis=1) & (boxes.area(boxes.corners(sides)) > 0)
+    return pd.Series(found, index=table.index)
 
 
 def _read(item: int, label, metadata: dict, attribute: str, where: common.Where) -> list[tuple]:
@@ -219,12 +227,17 @@ def write_answers(labels: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
 
 def check(labels: pd.DataFrame, items: pd.DataFrame, where: common.Where) -> None:
-    """Refuses a box that stands out of its picture by more than a pixel of rounding, and nothing together with more."""
+    """Refuses a box that stands out of its picture by more than a pixel of rounding or has nothing of it, and nothing
+    together with more."""
     drawn, size = labels["class_id"] >= 0, items.set_index("item")
+    flat = drawn & ~has_area(labels)
+    if flat.any():
+        raise UserError(f"{where(flat.idxmax())}: field width: the box has no area")
     for start, length in (("left", "width"), ("top", "height")):
         limit = labels["item"].map(size[length])
         end = labels[start] + labels[length]
-        bad = drawn & (limit > 0) & ((labels[start] < -1) | (end > limit + 1))
+        beside = (labels[start] < -1) | (end > limit + 1) | (end <= 0) | (labels[start] >= limit)
+        bad = drawn & (limit > 0) & beside
         if bad.any():
             row = bad.idxmax()
             raise UserError(

@@ -36,14 +36,18 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "promises the quality of the auto labels"
 CERTIFICATE = "holdout"
+LEAST = 1e-6  # so far the quality of a target keeps from 0 and 1
 FIXED = ("target", "learner")  # whoever changes them has seen what the looks found
 
 
 def check_target(target: "Target") -> None:
-    if target.quality == 1:
+    assert target.quality is not None  # the spec fills in the kind's own
+    if target.quality > 1 - LEAST:
         raise ValueError(
             "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
         )
+    if target.quality < LEAST:
+        raise ValueError(f"{target.quality} promises nothing; raise target.quality, or say plan: ground-truth")
 
 
 def prepare(job: "Job") -> None:

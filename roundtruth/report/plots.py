@@ -245,8 +245,8 @@ def money_curve(spent: pd.DataFrame, forecast: pd.DataFrame, items: int, alone: 
             axes.axhline(y, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
         handles.append(
             axes.errorbar(
-                at, cost, (cost - low, high - cost), fmt="s", color=FORECAST, markersize=4.5, capsize=3, linewidth=1.4,
-                label="forecast of the total", zorder=5,
+                at, cost, np.maximum(0, (cost - low, high - cost)), fmt="s", color=FORECAST, markersize=4.5, capsize=3,
+                linewidth=1.4, label="forecast of the total", zorder=5,
             )
         )  # fmt: skip
     cents = top < 10

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from roundtruth import csv_table
+from roundtruth.errors import UserError
 from roundtruth.settings import Strict, Whole
 from roundtruth.tables import as_answers, no_answers
 from roundtruth.workforce import Collected
@@ -46,9 +47,10 @@ class Backend:
         return {"file": path, "items": items["item"].tolist()}
 
     def collect(self, posted: dict[int, dict]) -> Collected:
-        """The rows of people/answers/*.csv."""
+        """The rows of people/answers/*.csv. Hidden files are not people's: macOS puts a ._ann.csv beside ann.csv."""
         store = self.job.store  # listed anew: people drop their files while the job is open
-        paths = sorted((path for path in store.list(FOLDER) if path.lower().endswith(".csv")), key=in_order)
+        names = (path for path in store.list(FOLDER) if path.lower().endswith(".csv") and "/." not in path)
+        paths = sorted(names, key=in_order)
         parts = [self.read(path).assign(file=number) for number, path in enumerate(paths)]
         if not parts:
             return Collected(no_answers(self.job.kind), False)
@@ -64,7 +66,11 @@ class Backend:
         """One file of answers as a table of answers; the index is the line of the file."""
         job, name = self.job, f"{self.job.address}/{path}"
         kind, classes = job.kind, job.spec.classes
-        frame = csv_table.read(job.store.read(path), name, ["item", "worker", *kind.CSV], ["source", "reason"])
+        try:
+            data = job.store.read(path)
+        except FileNotFoundError:
+            raise UserError(f"{name}: cannot be read: it was removed just now, or is a link to nothing") from None
+        frame = csv_table.read(data, name, ["item", "worker", *kind.CSV], ["source", "reason"])
         if frame.empty:
             return no_answers(kind)
 

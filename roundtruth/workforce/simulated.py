@@ -16,7 +16,7 @@ from roundtruth import csv_table, manifest
 from roundtruth.chance import uniforms
 from roundtruth.errors import UserError
 from roundtruth.settings import Address, Number, Strict, Whole
-from roundtruth.storage import read_url
+from roundtruth.storage import read_given
 from roundtruth.tables import as_answers, no_answers
 from roundtruth.workforce import Collected, crowds
 
@@ -190,7 +190,7 @@ def recorded(job) -> pd.DataFrame:
     """
     kind, url = job.kind, job.spec.workforce.answers
     try:
-        data = read_url(url)
+        data = read_given(url)
     except FileNotFoundError:
         raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
     frame = csv_table.read(data, url, ["item", "worker", *kind.CSV], ["source"])

@@ -132,6 +132,10 @@ annotation = {"id": 1, "image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
         ({"categories": []}, r"annotations\[0\]: field category_id: 18"),
         ({"categories": [{"id": 18}]}, r"categories\[0\]: field name: missing"),
         ({"categories": None}, "field categories: not a list"),
+        (
+            {"categories": [{"id": 17, "name": "cat"}, {"id": 17, "name": "dog"}]},
+            r"categories\[1\]: field id: 17 is 'cat' already",
+        ),
         ({"annotations": [annotation | {"image_id": 4}]}, r"annotations\[0\]: field image_id: 4"),
         (
             {"annotations": [annotation | {"category_id": 19}]},
@@ -149,6 +153,9 @@ annotation = {"id": 1, "image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
             {"annotations": [annotation | {"bbox": [1, -9, 3, 4]}]},
             r"annotations\[0\]: field top: .* outside the picture",
         ),
+        ({"annotations": [annotation | {"bbox": [1, 2, 10**400, 4]}]}, r"annotations\[0\]: field bbox: not \[left"),
+        ({"annotations": [annotation | {"iscrowd": "0"}]}, r"annotations\[0\]: field iscrowd: cannot be '0'"),
+        ({"annotations": [annotation | {"score": 10**400}]}, r"annotations\[0\]: field score: 1000"),
         ({"annotations": [annotation | {"score": 2}]}, r"annotations\[0\]: field score: 2"),
         ({"annotations": [annotation, {"id": 2}]}, r"annotations\[1\]: field image_id: missing"),
     ],

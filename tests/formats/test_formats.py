@@ -95,7 +95,7 @@ def job():
         items=lambda: items,
         outcome=lambda: labels.assign(**sides),
         kind=kinds.get("object-detection"),
-        spec=SimpleNamespace(classes=["cat"]),
+        spec=SimpleNamespace(data="/in.csv", classes=["cat"]),
     )
 
 

@@ -212,6 +212,7 @@ def broken(**changed) -> dict:
     [
         (broken(width=0), "box 1 has no area"),
         (broken(height=-4), "box 1 has no area"),
+        (broken(left=0, top=0, width=1e-300, height=1e-300), "box 1 has no area"),
         (broken(left=195), "outside the picture, whose width is 200"),
         (broken(top=-3), "outside the picture"),
         (broken(left=None), "no number for left"),
@@ -220,6 +221,7 @@ def broken(**changed) -> dict:
         (broken(top=True), "no number for top"),
         (broken(class_id=3), "class_id 3, which its class-map lacks"),
         (record(class_map={"0": "bird", "7": "dog"}), "'dog' is not one of the job's classes (cat, bird)"),
+        (record(class_map={"0": 5, "7": "dog"}), "class 5 is not one of the job's classes (cat, bird)"),
         (record(annotations=None), "annotations is not a list of boxes"),
         (record(annotations=[3]), "annotations is not a list of boxes"),
         (record(objects=[{"confidence": 1}]), "objects does not list one object a box"),

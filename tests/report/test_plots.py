@@ -76,6 +76,12 @@ def test_once_a_job_is_done_its_total_is_beside_what_was_forecast(drawn):
     assert total.get_ydata()[0] == pytest.approx(60.8)
 
 
+def test_a_forecast_below_its_own_range_is_drawn(drawn):
+    """A job folder may have one: a job that paid for late answers wrote it."""
+    figure = drawn(plots.money_curve, SPENT, FORECAST.assign(cost=FORECAST["low"] - 1), 400, 104.0)
+    assert "forecast of the total" in texts(figure)
+
+
 @pytest.mark.parametrize(("cuts", "shown"), [({"certified": (0.4, 0.9), "naive": (0.6, 0.8)}, True), ({}, False)])
 def test_what_the_model_could_label_with_the_cuts_marked(cuts, shown, drawn):
     curve = pd.DataFrame({"coverage": [0.4, 0.6, 0.8], "quality": [0.9, 0.8, 0.6], "items": [20, 30, 40]})

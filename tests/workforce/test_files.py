@@ -103,6 +103,7 @@ def test_other_files_are_left_alone(open_job):
     spec, items, put = open_job()
     put("notes.txt", "no answers")
     put("a.csv.part", "item,wor")
+    put("._a.csv", b"\0\5\x16\7")
     put("a.csv", f"item,worker,label\n{items[0]},ann,1\n")
     assert len(collect(spec)) == 1
 
@@ -126,6 +127,7 @@ def test_other_files_are_left_alone(open_job):
         ("item,worker,label,note\n{0},ann,1,x\n", "a.csv: line 1: field note: an unknown column"),
         ("item,worker,label,label\n{0},ann,1,1\n", "a.csv: line 1: field label: the column is there twice"),
         ("item;worker;label\n{0};ann;1\n", "a.csv: line 1: field item;worker;label: an unknown column"),
+        ("item,worker,label,\n{0},ann,1,\n", "a.csv: line 1: column 4 has no name; take it out"),
         ("", "a.csv: line 1: field item: the column is missing"),
         ("item,worker,label\n{0},ann\n", "a.csv: line 2: 2 cells, where the header has 3"),
         ("item,worker,label\n{0},ann,1\n{0}", "a.csv: line 3: 1 cells, where the header has 3"),  # half copied
@@ -143,6 +145,12 @@ def test_a_mistake_is_told_by_file_line_and_field_and_nothing_is_taken(text, exp
     with pytest.raises(UserError):
         steps.wait(Job(spec.output), 1)
     assert len(Job(spec.output).answers(1)) == 0
+
+
+def test_a_link_to_nothing_is_told_by_its_name(open_job, tmp_path):
+    spec, _, _ = open_job()
+    (tmp_path / "job/people/answers/a.csv").symlink_to(tmp_path / "nothing.csv")
+    assert told(spec).startswith("a.csv: cannot be read")
 
 
 def test_a_half_copied_file_does_no_harm(open_job):
@@ -286,6 +294,9 @@ def test_a_corrected_box_replaces_all_boxes_of_the_answer(open_job):
         ("{0},ann,,1,2,3,4", "a.csv: line 2: field class: empty, though the row has a box"),
         ("{0},ann,cat,1,2,30,4", "a.csv: line 2: field left: the box reaches from 1 to 31, outside the picture"),
         ("{0},ann,cat,1,-5,3,4", "a.csv: line 2: field top: the box reaches from -5 to -1, outside the picture"),
+        ("{0},ann,cat,-1,2,0.5,4", "a.csv: line 2: field left: the box reaches from -1 to -0.5, outside the picture"),
+        ("{0},ann,cat,1,8,3,1", "a.csv: line 2: field top: the box reaches from 8 to 9, outside the picture"),
+        ("{0},ann,cat,1,2,1e-300,1e-300", "a.csv: line 2: field width: the box has no area"),
         ("{0},ann,cat,1,2,3,4\n{0},ann,,,,,", "a.csv: line 3: class: ann says that there is nothing to draw, and more"),
         ("{0},ann,,,,,\n{0},ann,,,,,", "a.csv: line 3: class: ann says that there is nothing to draw, and more"),
     ],
