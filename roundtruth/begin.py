@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import formats, kinds, learners, plans
-from roundtruth.errors import UserError, naming
+from roundtruth.errors import UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.spec import JobSpec
 from roundtruth.storage import Lease, Store, open_store, read_given, resolve_all
@@ -38,17 +38,22 @@ def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     """Begin a job, or go on with the one in the folder; what a person changed in its job file becomes an amendment.
 
-    The caller holds the job's lease. Nothing is written before the whole dataset has been read without a mistake.
+    The caller holds the job's lease. There is no job before the whole dataset has been read, and every picture decoded,
+    without a mistake; until then the folder has only what was found out about the pictures.
     """
-    store, shards = open_store(spec.output), None
+    store, shards, found = open_store(spec.output), None, None
     if store.exists("job.json"):
         job = amend(spec)
     else:
         shards = read_checked(spec)
         check_model(spec)
-        start(spec, store, shards)
+        digest = fingerprint(spec)
+        found = look_at_pictures(spec, store, digest, shards, progress)
+        refuse_missing(spec, shards, found)
+        refuse_other_sizes(spec, shards, found)
+        start(spec, store, shards, digest)
         job = Job(spec.output)
-    ingest(job, shards, progress)
+    ingest(job, shards, found, progress)
     return job
 
 
@@ -58,11 +63,11 @@ def survey(spec: JobSpec) -> Survey:
     return Survey(sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards))
 
 
-def start(spec: JobSpec, store: Store, shards: list[formats.Shard]) -> None:
+def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str) -> None:
     begun = {
         "format": FORMAT,
         "spec": portable(dump(spec), spec.output),
-        "fingerprint": fingerprint(spec),
+        "fingerprint": digest,
         "items": sum(len(shard.items) for shard in shards),
         "shards": len(shards),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -167,29 +172,115 @@ def check_model(spec: JobSpec) -> None:
         weights.read(spec.weights)
 
 
-def ingest(job: Job, shards: list[formats.Shard] | None, progress: Progress | None) -> None:
+def ingest(job: Job, shards: list[formats.Shard] | None, found: pd.DataFrame | None, progress: Progress | None) -> None:
     """Write the shards of items, and of the labels they came with, that are missing."""
     if len(job.listed("items/")) == job.begun["shards"]:
         return
-    total, done = job.begun["items"], 0
-    for number, shard in enumerate(shards or read_shards(job.spec), 1):
+    shards = shards or read_shards(job.spec)
+    if found is None:
+        found = look_at_pictures(job.spec, job.store, job.begun["fingerprint"], shards, progress)
+    done = 0
+    for number, shard in enumerate(shards, 1):
         if not job.there(f"items/{number:04d}.parquet"):
-
-            def shifted(at: int, of: int, note: str = "", before: int = done) -> None:
-                if progress:
-                    progress(before + at, total, note)
-
             items = shard.items.reset_index(drop=True)
+            facts = found.iloc[done : done + len(items)].reset_index(drop=True)
             items.insert(0, "item", np.arange(done + 1, done + len(items) + 1))
             items["labeled"] = items["item"].isin(shard.labels["item"])
+            items = items.assign(**with_stated(facts, shard.sizes, done))
             job.write_table(f"input/{number:04d}.parquet", shard.labels)
-            job.write_table(f"items/{number:04d}.parquet", with_pictures(job, items, shifted))
+            job.write_table(f"items/{number:04d}.parquet", items)
         done += len(shard.items)
 
 
-def with_pictures(job: Job, items: pd.DataFrame, progress: Progress) -> pd.DataFrame:
-    """The items with width, height, depth and failure: what was found when each picture was decoded once."""
+def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> dict[str, pd.Series]:
+    """The facts of a shard's pictures. A picture with a label that is not there is as large as its file says.
+
+    before: the number of items in the shards before."""
+    facts, place = facts.copy(), sizes["item"].to_numpy() - before - 1
+    for side in ("width", "height"):
+        values = facts[side].to_numpy().copy()
+        values[place] = np.where(values[place] == 0, sizes[side], values[place])
+        facts[side] = values
+    return {name: facts[name] for name in FACTS}
+
+
+# -- pictures
+
+FACTS = ["width", "height", "depth", "failure"]
+GONE = "no file"  # the failure of a picture that is not there
+
+
+def look_at_pictures(
+    spec: JobSpec, store: Store, digest: str, shards: list[formats.Shard], progress: Progress | None
+) -> pd.DataFrame:
+    """FACTS of all pictures, one row an item, in order. What was found out is kept in the folder, so that a run that
+    was ended goes on from there; pictures that were not there are looked for again."""
     from roundtruth import pictures
 
-    facts = pictures.check(items[["source"]].assign(url=job.urls(items)), progress)
-    return items.assign(**{name: facts[name].to_numpy() for name in ("width", "height", "depth", "failure")})
+    total, done, parts = sum(len(shard.items) for shard in shards), 0, []
+    base = formats.base(spec.data)
+    for number, shard in enumerate(shards, 1):
+        path = f"checked/{digest[:16]}/{number:04d}.parquet"
+        source = shard.items["source"].reset_index(drop=True)
+        urls = pd.DataFrame({"url": resolve_all(source, base)})
+
+        def shifted(at: int, of: int, note: str = "", before: int = done) -> None:
+            if progress:
+                progress(before + at, total, note)
+
+        try:
+            with naming("output"):
+                facts = store.read_table(path)
+            again = (facts["failure"] == GONE).to_numpy(bool)
+            if again.any():
+                anew = pictures.check(urls[again], shifted)[FACTS]
+                facts = pd.concat([facts[~again], anew]).sort_index()
+        except FileNotFoundError:
+            facts = pictures.check(urls, shifted)[FACTS]
+            with naming("output"):
+                store.write_table(path, facts)
+        parts.append(facts)
+        done += len(source)
+    return pd.concat(parts, ignore_index=True)
+
+
+def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
+    """Refuse a dataset most of whose pictures are not there, unless nobody has to see them: all items came labeled."""
+    sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
+    labeled = sum(shard.labels["item"].nunique() for shard in shards)
+    gone = np.flatnonzero((found["failure"] == GONE).to_numpy(bool))
+    if len(gone) * 2 <= len(sources) or labeled == len(sources):
+        return
+    first = sources.iloc[gone[:3]].tolist()
+    hint = "put the pictures there, or correct the names"
+    if all("\\" in source for source in first):
+        hint = "these are paths of Windows; write / in place of \\"
+    elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
+        hint = "these seem to be texts, and a job of this kind labels pictures"
+    names = ", ".join(source[:80] for source in first)
+    raise UserError(
+        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures are not there, the first: {names}. "
+        f"They were looked for in {formats.base(spec.data)}; {hint}"
+    )
+
+
+def refuse_other_sizes(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
+    """Refuse labels of pictures that have another size by now: their boxes would stand beside what they show."""
+    if kinds.get(spec.kind).ONE_PER_ITEM:
+        return  # such a label has no place in the picture
+    sizes = pd.concat([shard.sizes for shard in shards], ignore_index=True)
+    is_ = found[["width", "height"]].to_numpy()[sizes["item"].to_numpy() - 1]
+    said = sizes[["width", "height"]].to_numpy()
+    other = np.flatnonzero((said > 0).all(axis=1) & (is_ > 0).all(axis=1) & (said != is_).any(axis=1))
+
+    def say(at: int) -> str:
+        (wide, high), (width, height) = said[at], is_[at]
+        place = formats.place(spec.data, int(sizes["item"].iloc[at]))
+        how = f"{width / wide:.3g} times as large; scale the labels with it"
+        if (wide, high) == (height, width):
+            how = "it is turned by its EXIF orientation; turn the labels with it"
+        elif abs(width / wide - height / high) > 0.02:
+            how = "it is another picture, or was cut"
+        return f"{place}: the file says {wide} x {high} pixels, the picture seen upright has {width} x {height}: {how}"
+
+    refuse_all(other, say)

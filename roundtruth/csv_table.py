@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from roundtruth.errors import UserError
+from roundtruth.errors import UserError, refuse_all
 
 
 def read(data: bytes, name: str, needed: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """The cells of a CSV with a header as text without white space around them; the index is the line a row ends on.
 
     data: UTF-8, with or without a BOM. `needed` columns must be there, `optional` ones may be. A column of another name
-    is a mistake, so that a misspelt one is not ignored. Blank lines are ignored. Raises UserError, which names the line
-    and the column.
+    is a mistake, so that a misspelt one is not ignored. Rows without text are ignored. Raises UserError, which names
+    the line and the column.
     """
     rows, lines = [], []
     reader = csv.reader(io.StringIO(_text(data, name), newline=""), strict=True)
@@ -22,8 +22,8 @@ def read(data: bytes, name: str, needed: Sequence[str], optional: Sequence[str] 
         header = [column.strip() for column in next(reader, [])]
         check_header(header, name, needed, optional)
         for row in reader:
-            if not row:
-                continue
+            if not any(cell.strip() for cell in row):
+                continue  # a spreadsheet may write rows of nothing but commas
             if len(row) != len(header):
                 raise UserError(f"{name}: line {reader.line_num}: {len(row)} cells, where the header has {len(header)}")
             rows.append(row)
@@ -59,7 +59,6 @@ def check_header(header: list[str], name: str, needed: Sequence[str], optional: 
 
 
 def refuse(bad: pd.Series, where: Callable[[int], str], what: Callable[[int], str]) -> None:
-    """Raise UserError for the first row in which `bad` is true."""
-    if bad.any():
-        row = bad.idxmax()
-        raise UserError(f"{where(row)}: {what(row)}")
+    """Raise UserError where `bad` is true in any row."""
+    rows = bad.index[bad.to_numpy(bool)]
+    refuse_all(range(len(rows)), lambda at: f"{where(rows[at])}: {what(rows[at])}")

@@ -12,10 +12,13 @@ from PIL import Image, ImageOps
 from roundtruth.errors import UserError
 from roundtruth.storage import read_url
 
-# A small file can claim to be a picture of many gigabytes. Pillow only warns at 90 million pixels; here it is an error.
+# A small file can claim to be a picture of many gigabytes. Pillow only warns above so many pixels; here it is an error.
+Image.MAX_IMAGE_PIXELS = LARGEST = 89_000_000
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each may hold a picture of 270 MB
+WHITE, GRAY = (255, 255, 255), (128, 128, 128)
+LIGHT = 200  # mean value of what is not transparent, of 255, above which white would hide it
 CHUNK = 1024  # pictures handed to the threads at a time, so that a million of them are not a million futures
 
 
@@ -55,12 +58,26 @@ class Pictures:
 
 
 def decode(data: bytes) -> tuple[Image.Image, int]:
-    """A picture in RGB, turned upright as its EXIF orientation says, and how many channels its file has."""
+    """A picture in RGB, turned upright as its EXIF orientation says, and how many channels its file has. What is
+    transparent is white, or gray where the thing itself is white."""
     picture = Image.open(io.BytesIO(data))
     depth = 3 if picture.mode == "P" else len(picture.getbands())
     if picture.mode.startswith("I;16"):  # Pillow would cut sixteen bits off at 255
         picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
-    return ImageOps.exif_transpose(picture).convert("RGB"), depth
+    upright = ImageOps.exif_transpose(picture)
+    if upright.has_transparency_data:
+        return on_background(upright.convert("RGBA")), depth
+    return upright.convert("RGB"), depth
+
+
+def on_background(picture: Image.Image) -> Image.Image:
+    """An RGBA picture on one colour that shows what is drawn on it."""
+    values = np.asarray(picture)
+    solid = values[..., 3] > 127
+    light = values[..., :3][solid].mean() if solid.any() else 0
+    result = Image.new("RGB", picture.size, GRAY if light > LIGHT else WHITE)
+    result.paste(picture, mask=picture.getchannel("A"))
+    return result
 
 
 def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame:
@@ -88,6 +105,8 @@ def _check(url: str) -> tuple[int, int, int, str | None]:
         return 0, 0, 0, "may not be read"
     try:
         picture, depth = decode(data)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return 0, 0, 0, f"is too large: more than {LARGEST // 10**6} million pixels; scale it down"
     except Image.UnidentifiedImageError:
         return 0, 0, 0, "cannot be decoded: not a picture"
     except Exception as error:  # Pillow raises half a dozen kinds for broken files

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
 from roundtruth.errors import UserError
+from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
 from roundtruth.settings import Address, Number, Strict, Whole
 
@@ -158,11 +159,7 @@ class JobSpec(Strict):
             raise ValueError("a class has no name")
         if not all(map(is_text, classes)):
             raise ValueError("a class is no text: it has half of a character (a lone surrogate)")
-        padded = [name for name in classes if name != name.strip()]
-        if padded:
-            raise ValueError(
-                f"class {padded[0]!r} has white space around it, which a CSV file cannot tell; take it out"
-            )
+        classes = [tidy(name) for name in classes]
         twice = [name for i, name in enumerate(classes) if name in classes[:i]]
         if twice:
             raise ValueError(f"class {twice[0]} is there twice")
@@ -272,10 +269,10 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
 
 def as_written(node, value):
-    """Numbers as the text that stands in the file, where names are wanted."""
+    """What YAML takes for numbers, truth values, dates or nothing, as the text that stands in the file."""
     if isinstance(node, yaml.SequenceNode):
         return [as_written(*pair) for pair in zip(node.value, value)]
-    return node.value if type(value) in (int, float) else value
+    return node.value if isinstance(node, yaml.ScalarNode) else value
 
 
 def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:

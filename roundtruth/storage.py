@@ -527,7 +527,13 @@ def _keys(bucket: str, prefix: str) -> list[str]:
     keys, more = [], {}
     with _s3_errors(f"s3://{bucket}/{prefix}"):
         while True:
-            page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+            try:
+                page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+            except PermissionError:
+                raise UserError(
+                    f"s3://{bucket}/{prefix}: the listing of this folder is denied; the credentials in the environment "
+                    "need the permission s3:ListBucket for it"
+                ) from None
             keys += [entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
             if not page.get("IsTruncated"):
                 return sorted(keys)
@@ -659,8 +665,14 @@ def read_url(url: str) -> bytes:
 
 def read_given(url: str) -> bytes:
     """`read_url` of a file that the user named. Raises UserError for one that cannot be read, FileNotFoundError."""
-    with _mistakes(url):
-        return read_url(url)
+    try:
+        with _mistakes(url):
+            return read_url(url)
+    except UserError as mistake:
+        need = (
+            "; the credentials in the environment need the permission s3:GetObject" if url.startswith("s3://") else ""
+        )
+        raise UserError(f"{mistake}{need}") from None
 
 
 def list_url(url: str) -> list[str]:

@@ -2,14 +2,15 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
-from roundtruth import steps
+from roundtruth import formats, steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
-from tests.jobs import go, output, run_job
+from tests.jobs import go, output, run_job, write_lines
 
 
 def test_begin_writes_the_spec_the_items_and_what_they_are(make, tmp_path):
@@ -32,6 +33,85 @@ def test_begin_writes_the_spec_the_items_and_what_they_are(make, tmp_path):
     assert items["failure"].notna().tolist() == [False, True, True, False, False]
     assert [json.loads(record) for record in items["record"]] == [{"source-ref": s} for s in items["source"]]
     assert job.pool().tolist() == [1, 4, 5]
+
+
+def test_no_job_begins_while_most_pictures_are_away(make, tmp_path):
+    spec = make(8)
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"input.manifest: 8 of 8 pictures are not there, the first: images/0001.png"):
+        begin(spec)
+    assert not (tmp_path / "job/job.json").exists()
+    (tmp_path / "elsewhere").rename(tmp_path / "images")  # the disk is mounted
+    assert begin(spec).pool().tolist() == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("images\\{}.png", "paths of Windows; write / in place of"),
+        ("The parcel came {} days late.", "seem to be texts"),
+        ("https-less/{}.png", "put the pictures there, or correct the names"),
+    ],
+)
+def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_path):
+    spec = make(3)
+    write_lines(tmp_path / "input.manifest", [{"source": source.format(i)} for i in range(9)])
+    with pytest.raises(UserError, match=f"9 of 9 pictures are not there.*looked for in {tmp_path}; .*{hint}"):
+        begin(spec)
+
+
+@pytest.mark.parametrize(
+    ("stated", "what"),
+    [
+        ((80, 60), "the file says 80 x 60 pixels, the picture seen upright has 40 x 30: 0.5 times as large"),
+        ((30, 40), "the file says 30 x 40 pixels, the picture seen upright has 40 x 30: it is turned by its EXIF"),
+        ((44, 30), "it is another picture, or was cut"),
+    ],
+)
+def test_boxes_drawn_on_a_picture_of_another_size_are_refused(stated, what, tmp_path):
+    width, height = stated
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png", "width": width, "height": height}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 12]}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    job = {
+        "name": "a",
+        "kind": "object-detection",
+        "data": f"{tmp_path}/coco.json",
+        "classes": ["cat"],
+        "output": f"{tmp_path}/job",
+        "workforce": {"backend": "files"},
+    }
+    with pytest.raises(UserError) as error:
+        begin(JobSpec.model_validate(job))
+    assert f"{tmp_path}/coco.json: images[0]: " in str(error.value)
+    assert what in str(error.value)
+    coco["images"][0] |= {"width": 40, "height": 30}
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    assert begin(JobSpec.model_validate(job)).items()["labeled"].tolist() == [True]
+
+
+def test_a_labeled_picture_that_is_away_keeps_the_size_that_its_file_states(tmp_path):
+    coco = {
+        "images": [{"id": 1, "file_name": "away.png", "width": 160, "height": 120}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 12]}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    job = {
+        "name": "a",
+        "kind": "object-detection",
+        "data": f"{tmp_path}/coco.json",
+        "classes": ["cat"],
+        "output": f"{tmp_path}/job",
+        "workforce": {"backend": "files"},
+    }
+    formats.export(begin(JobSpec.model_validate(job)), "coco", f"{tmp_path}/out.json")
+    image = json.loads((tmp_path / "out.json").read_text())["images"][0]
+    assert (image["width"], image["height"]) == (160, 120)
 
 
 def test_items_in_shards_are_the_items(make, monkeypatch):

@@ -3,7 +3,7 @@
 A module has
     NAME, HELP   the format's name, and what it is in a few words
     ENDINGS      of its files; a folder has none
-    UNIT         "line" where an item is a line of the file; else an item has no place of its own
+    UNIT         how a message names the place of an item: "line {0}" counts from 1, "images[{1}]" from 0
     read(path, kind, classes, attribute) -> Iterator[Shard]     where it can be read
     write(path, items, labels, kind, classes)                   where it can be written
     holds(path) -> bool      whether a file is in this format, where another format has files of the same ending
@@ -33,6 +33,7 @@ class Shard(NamedTuple):
 
     items: pd.DataFrame  # (source, record): where the picture is, and the item's manifest line as text
     labels: pd.DataFrame  # (item, the kind's columns, confidence) of those that came with labels; items count from 1
+    sizes: pd.DataFrame  # (item, width, height): how large the file says that pictures with labels are; 0: it does not
 
 
 def module(name: str) -> Any:
@@ -69,7 +70,7 @@ def base(data: str) -> str:
 
 def place(data: str, item: int) -> str:
     """Where an item stands in a dataset, for a message."""
-    return f"{data}: {getattr(of(data), 'UNIT', 'item')} {item}"
+    return f"{data}: {getattr(of(data), 'UNIT', 'item {}').format(item, item - 1)}"
 
 
 def is_folder(data: str) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.boxes import SIDES
-from roundtruth.errors import UserError
+from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
 from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
 from roundtruth.kinds import Kind, common
@@ -21,6 +21,7 @@ from roundtruth.storage import read_given, write_url
 NAME = "coco"
 HELP = "a COCO file"
 ENDINGS = (".json",)
+UNIT = "images[{1}]"
 
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
@@ -100,7 +101,8 @@ def _load(path: str) -> dict:
 
 
 def _list(path: str, value: dict, name: str, default: list | None = None) -> list[dict]:
-    found = value.get(name, default)
+    found = value.get(name)
+    found = default if found is None else found  # some tools write null where a list would be empty
     if not isinstance(found, list):
         raise UserError(f"{path}: field {name}: {'not a list' if name in value else 'missing'}")
     for n, entry in enumerate(found):
@@ -137,31 +139,25 @@ def _images(path: str, images: list[dict]) -> tuple[list[str], dict]:
 def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes: bool) -> pd.DataFrame:
     """Labels, sorted by item; the index is an annotation's place in the file, -1 for images that are seen and empty."""
     categories = _list(path, value, "categories", None if value.get("annotations") else [])
-    names = {}
+    names, mistakes = {}, Mistakes(path)
     for n, category in enumerate(categories):
         number = _field(path, f"categories[{n}]", category, "id", (int, str))
         name = _field(path, f"categories[{n}]", category, "name", (str,))
         if names.setdefault(number, name) != name:
             raise UserError(f"{path}: categories[{n}]: field id: {number!r} is {names[number]!r} already")
+    numbers = dict(zip(names, common.class_ids(names.values(), classes).tolist()))
     rows = {}
     for n, annotation in enumerate(_list(path, value, "annotations", [])):
-        where = f"annotations[{n}]"
-        image = _field(path, where, annotation, "image_id", (int, str))
-        category = _field(path, where, annotation, "category_id", (int, str))
-        for field, number, known in (("image_id", image, places), ("category_id", category, names)):
-            if number not in known:
-                raise UserError(f"{path}: {where}: field {field}: {number!r} is nothing's id")
-        if annotation.get("iscrowd") not in (None, 0, 1):
-            raise UserError(f"{path}: {where}: field iscrowd: cannot be {annotation['iscrowd']!r}, only 0 or 1")
-        if annotation.get("iscrowd"):
-            continue
-        if names[category] not in classes:
-            raise UserError(f"{path}: {where}: field category_id: {common.unknown_class(names[category], classes)}")
-        score = annotation.get("score", 1.0)
-        if not _is_number(score) or not 0 <= score <= 1:
-            raise UserError(f"{path}: {where}: field score: {score!r} is no number from 0 to 1")
-        box = _box(path, where, annotation) if boxes else [0.0] * 4
-        rows[n] = (places[image], classes.index(names[category]), *box, float(score), _giver(annotation.get("source")))
+        with mistakes.collecting():
+            row = _annotation(path, f"annotations[{n}]", annotation, places, names, boxes)
+            if row is None:
+                continue
+            item, category, *rest = row
+            if numbers[category] < 0:
+                unknown = common.unknown_class(names[category], classes)
+                raise UserError(f"{path}: annotations[{n}]: field category_id: {unknown}")
+            rows[n] = (item, numbers[category], *rest)
+    mistakes.refuse()
     columns = ["item", "class_id", *SIDES, "confidence", "source"]
     labels = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     empty = [
@@ -172,6 +168,26 @@ def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes
     seen = pd.DataFrame(empty, columns=columns, index=[-1] * len(empty))
     labels = pd.concat([labels, seen[~seen["item"].isin(labels["item"])]])
     return labels.astype({"item": "int64", "class_id": "int64"}).sort_values("item", kind="stable")
+
+
+def _annotation(path: str, where: str, annotation: dict, places: dict, names: dict, boxes: bool) -> tuple | None:
+    """(item, category, left, top, width, height, confidence, source); None for a crowd."""
+    image = _field(path, where, annotation, "image_id", (int, str))
+    category = _field(path, where, annotation, "category_id", (int, str))
+    if image not in places:
+        raise UserError(f"{path}: {where}: field image_id: {image!r} is the id of no image in the file")
+    if category not in names:
+        raise UserError(f"{path}: {where}: field category_id: {category!r} is the id of no category in the file")
+    crowd = annotation.get("iscrowd")
+    if crowd in (1, "1"):
+        return None
+    if crowd not in (None, 0, "0"):  # some tools write the number as text
+        raise UserError(f"{path}: {where}: field iscrowd: cannot be {crowd!r}, only 0 or 1")
+    score = annotation.get("score", 1.0)
+    if not _is_number(score) or not 0 <= score <= 1:
+        raise UserError(f"{path}: {where}: field score: {score!r} is no number from 0 to 1")
+    box = _box(path, where, annotation) if boxes else [0.0] * 4
+    return places[image], category, *box, float(score), _giver(annotation.get("source"))
 
 
 def _giver(source) -> str:

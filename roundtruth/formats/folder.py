@@ -12,7 +12,10 @@ from roundtruth.storage import list_url
 NAME = "folder"
 HELP = "a folder of pictures"
 ENDINGS = ()
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+PICTURES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
+    *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx", ".sgi", ".qoi", ".dds"),
+)  # what Pillow reads
 
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:

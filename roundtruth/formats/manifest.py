@@ -15,7 +15,7 @@ from roundtruth.storage import open_url
 NAME = "manifest"
 HELP = "an augmented manifest: JSON lines, one item a line"
 ENDINGS = (".manifest", ".jsonl", ".json")
-UNIT = "line"
+UNIT = "line {}"
 
 
 def holds(path: str) -> bool:
@@ -44,5 +44,17 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
             classes,
             lambda item: f"{path}: line {item}",
         )
-        yield Shard(pd.DataFrame({"source": sources, "record": lines}, dtype="str"), labels)
+        sizes = [stated(record[attribute]) for record in (records[place] for place in labeled)]
+        sizes = pd.DataFrame(sizes, columns=["width", "height"], dtype="int64")
+        sizes.insert(0, "item", np.array(labeled, dtype="int64") + first)
+        yield Shard(pd.DataFrame({"source": sources, "record": lines}, dtype="str"), labels, sizes)
         first += len(lines)
+
+
+def stated(label) -> tuple[int, int]:
+    """How large a label says that its picture is: (width, height), 0 where it does not."""
+    size = label.get("image_size") if isinstance(label, dict) else None
+    size = size[0] if isinstance(size, list) and size and isinstance(size[0], dict) else {}
+    width, height = size.get("width"), size.get("height")
+    whole = all(type(side) is int and 0 < side < 2**31 for side in (width, height))
+    return (width, height) if whole else (0, 0)

@@ -39,7 +39,9 @@ def shards(
             fields = kind.encode(mine, sized, attribute, classes, JOB_NAME, CREATED)
             record.loc[fields.index] += "," + fields
         record = (record + "}").reset_index(drop=True)
-        yield Shard(pd.DataFrame({"source": some, "record": record}), mine[["item", *kind.COLUMNS, "confidence"]])
+        table = mine[["item", *kind.COLUMNS, "confidence"]]
+        stated = sized[["item", "width", "height"]].astype("int64")
+        yield Shard(pd.DataFrame({"source": some, "record": record}), table, stated)
 
 
 def no_sizes(items: Sequence[int]) -> pd.DataFrame:

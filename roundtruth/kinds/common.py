@@ -3,6 +3,7 @@
 import colorsys
 import json
 import math
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from roundtruth.errors import UserError
+from roundtruth.errors import refuse_all
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -21,10 +22,8 @@ Where = Callable[[Any], str]  # the place of an item, or of a row of a table, as
 
 
 def refuse(bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) -> None:
-    """Raises UserError where any row is bad; `say(position)` is the message about the first such row."""
-    bad = np.asarray(bad, bool)
-    if bad.any():
-        raise UserError(say(int(bad.argmax())))
+    """Raises UserError where any row is bad; `say(position)` is the message about one such row."""
+    refuse_all(np.flatnonzero(np.asarray(bad, bool)), say)
 
 
 # -- reading Ground Truth's two fields of a manifest line
@@ -74,9 +73,17 @@ def confidences(metadata: list[dict], items: Sequence | np.ndarray, attribute: s
 
 
 def class_ids(names: Iterable, classes: list[str]) -> np.ndarray:
-    """Where each name stands in `classes`; -1 where it does not."""
+    """Where each name stands in `classes`; -1 where it does not. White space around a name does not count, nor how its
+    accents are encoded."""
     known = {name: number for number, name in enumerate(classes)}
-    return np.array([known.get(name, -1) if isinstance(name, str) else -1 for name in names], np.int64)
+    names = [name if isinstance(name, str) else "" for name in names]
+    found = {name: known.get(tidy(name), -1) for name in set(names)}
+    return np.array([found[name] for name in names], np.int64)
+
+
+def tidy(name: str) -> str:
+    """A class name without white space around it, its accents composed (Unicode's NFC)."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def class_names(class_id: pd.Series, classes: list[str]) -> np.ndarray:

@@ -87,9 +87,11 @@ def decode(
     table = table.astype(numbers | {"name": object})
 
     def refuse(bad: pd.Series, what: Callable[[pd.Series], str]) -> None:
-        if bad.any():
-            row = table.loc[bad.idxmax()]
-            raise UserError(f"{where(int(row['item']))}: field {attribute}: box {row['box']} {what(row)}")
+        def say(position: int) -> str:
+            row = table.iloc[position]
+            return f"{where(int(row['item']))}: field {attribute}: box {row['box']} {what(row)}"
+
+        common.refuse(bad, say)
 
     drawn = table["box"] > 0
     for side in SIDES:
@@ -99,6 +101,9 @@ def decode(
     refuse(drawn & (table["class_id"] < 0), lambda row: "has class " + common.unknown_class(row["name"], classes))
     refuse(drawn & ~table["confidence"].between(0, 1), lambda row: "has a confidence that is no number from 0 to 1")
     refuse(drawn & ~has_area(table), lambda row: "has no area")
+    limits = table[["picture_width", "picture_height"]].set_axis(["width", "height"], axis=1).set_axis(table["item"])
+    sizes = limits[~limits.index.duplicated()]
+    refuse_other_units(table[drawn], sizes, lambda row: where(int(table["item"][row])))
     for start, length in (("left", "width"), ("top", "height")):
         limit = table[f"picture_{length}"].fillna(np.inf)  # a line need not say how large its picture is
         end = table[start] + table[length]
@@ -227,23 +232,23 @@ def write_answers(labels: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
 
 def check(labels: pd.DataFrame, items: pd.DataFrame, where: common.Where) -> None:
-    """Refuses a box that stands out of its picture by more than a pixel of rounding or has nothing of it, and nothing
-    together with more."""
+    """Refuses a box that stands out of its picture by more than a pixel of rounding or has nothing of it, nothing
+    together with more, and boxes that are not in pixels."""
     drawn, size = labels["class_id"] >= 0, items.set_index("item")
-    flat = drawn & ~has_area(labels)
-    if flat.any():
-        raise UserError(f"{where(flat.idxmax())}: field width: the box has no area")
+    common.refuse(drawn & ~has_area(labels), lambda at: f"{where(labels.index[at])}: field width: the box has no area")
+    refuse_other_units(labels[drawn], size, where)
     for start, length in (("left", "width"), ("top", "height")):
         limit = labels["item"].map(size[length])
         end = labels[start] + labels[length]
         beside = (labels[start] < -1) | (end > limit + 1) | (end <= 0) | (labels[start] >= limit)
-        bad = drawn & (limit > 0) & beside
-        if bad.any():
-            row = bad.idxmax()
-            raise UserError(
-                f"{where(row)}: field {start}: the box reaches from {labels[start][row]:g} to {end[row]:g}, "
-                f"outside the picture, whose {length} is {limit[row]:g}"
+
+        def say(at: int, start=start, length=length, end=end, limit=limit) -> str:
+            return (
+                f"{where(labels.index[at])}: field {start}: the box reaches from {labels[start].iloc[at]:g} to "
+                f"{end.iloc[at]:g}, outside the picture, whose {length} is {limit.iloc[at]:g}"
             )
+
+        common.refuse(drawn & (limit > 0) & beside, say)
     who = [column for column in ("item", "worker") if column in labels]
     again = labels.groupby(who)["class_id"].transform("size") > 1
     nothing = labels.groupby(who)["class_id"].transform("min") == -1
@@ -252,6 +257,19 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, where: common.Where) -> Non
         said = f"{labels['worker'][row]} says" if "worker" in labels else "an empty class says"
         raise UserError(
             f"{where(row)}: class: {said} that there is nothing to draw, and more about the same item; take one out"
+        )
+
+
+def refuse_other_units(drawn: pd.DataFrame, size: pd.DataFrame, where: common.Where) -> None:
+    """Refuses boxes that all end within the first pixel of their pictures: they are shares of width and height."""
+    if drawn.empty:
+        return
+    far = (drawn[["left", "top"]].to_numpy() + drawn[["width", "height"]].to_numpy()).max()
+    pictures = drawn["item"].map(size[["width", "height"]].max(axis=1)).to_numpy()
+    if far <= 1 and (pictures > 2).any():
+        raise UserError(
+            f"{where(drawn.index[0])}: field width: all {len(drawn)} boxes lie between 0 and 1, so they seem to be "
+            "shares of the picture's width and height; multiply them, a box is given in pixels"
         )
 
 

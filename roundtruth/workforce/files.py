@@ -84,6 +84,8 @@ class Backend:
         )
         csv_table.refuse(frame["worker"] == "", where, lambda line: "worker: is empty; say who answered")
         frame["item"] = items.astype("int64")
+        if "source" in frame:
+            refuse_other_source(frame, job.items(["item", "source"]), where)
         if "reason" not in frame:
             frame["reason"] = ""
         given = frame["reason"] == ""
@@ -98,6 +100,17 @@ class Backend:
         answers = one_answer_each(answers, kind, where)
         now = pd.Timestamp(datetime.now(UTC)).as_unit("us")
         return as_answers(answers.assign(submitted_at=now), kind)
+
+
+def refuse_other_source(frame: pd.DataFrame, items: pd.DataFrame, where) -> None:
+    """Refuse rows whose `source` is the picture of another item: somebody sorted one column of the sheet."""
+    right = frame["item"].map(items.set_index("item")["source"])
+    other = (frame["source"] != "") & (frame["source"] != right)
+
+    def what(line: int) -> str:
+        return f"source: item {frame['item'][line]} is {right[line]}, not {frame['source'][line]}; correct one of them"
+
+    csv_table.refuse(other, where, what)
 
 
 def one_answer_each(answers: pd.DataFrame, kind, where) -> pd.DataFrame:

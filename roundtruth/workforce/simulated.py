@@ -153,7 +153,7 @@ def truth(job) -> pd.DataFrame:
     return kind.decode(
         [records[at] for at in line[line >= 0].tolist()],
         have,
-        label_attribute(records, kind.TYPE, url),
+        label_attribute(records, kind.TYPE, url, job.spec.attribute),
         job.spec.classes,
         lambda item: f"{url}: line {line[item - 1] + 1}",
     )
@@ -169,17 +169,20 @@ def match(sources: pd.Series, known: pd.Series) -> np.ndarray:
     return sources.map(place).fillna(by_name).fillna(-1).to_numpy(np.int64)
 
 
-def label_attribute(records: list[dict], kind: str, url: str) -> str:
-    """The one attribute of a manifest whose metadata has the type `kind`."""
+def label_attribute(records: list[dict], kind: str, url: str, wanted: str) -> str:
+    """The attribute of a manifest whose metadata has the type `kind`: the one there is or, of several, `wanted`."""
     found = {
         key.removesuffix("-metadata")
         for record in records
         for key, value in record.items()
         if key.endswith("-metadata") and isinstance(value, dict) and value.get("type") == kind
     }
+    if len(found) > 1 and wanted in found:
+        return wanted
     if len(found) != 1:
         names = ", ".join(sorted(found)) or "none"
-        raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}; there is: {names}")
+        which = "; name the one that counts as attribute in the job file" if found else ""
+        raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}; there is: {names}{which}")
     return found.pop()
 
 

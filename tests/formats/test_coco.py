@@ -154,7 +154,7 @@ annotation = {"id": 1, "image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
             r"annotations\[0\]: field top: .* outside the picture",
         ),
         ({"annotations": [annotation | {"bbox": [1, 2, 10**400, 4]}]}, r"annotations\[0\]: field bbox: not \[left"),
-        ({"annotations": [annotation | {"iscrowd": "0"}]}, r"annotations\[0\]: field iscrowd: cannot be '0'"),
+        ({"annotations": [annotation | {"iscrowd": "no"}]}, r"annotations\[0\]: field iscrowd: cannot be 'no'"),
         ({"annotations": [annotation | {"score": 10**400}]}, r"annotations\[0\]: field score: 1000"),
         ({"annotations": [annotation | {"score": 2}]}, r"annotations\[0\]: field score: 2"),
         ({"annotations": [annotation, {"id": 2}]}, r"annotations\[1\]: field image_id: missing"),
@@ -283,3 +283,37 @@ def test_classes_are_no_boxes(tmp_path):
     labels = pd.DataFrame({"item": [1], "class_id": [0], "confidence": [1.0], "source": ["human"]})
     with pytest.raises(UserError, match="--to csv"):
         coco.write(str(tmp_path / "a.json"), ITEMS, labels, image_classification, CLASSES)
+
+
+def test_all_mistakes_are_counted(tmp_path):
+    flat = {"image_id": 3, "category_id": 17, "bbox": [1, 2, 0, 4]}
+    lost = {"image_id": 99, "category_id": 17, "bbox": [1, 2, 3, 4]}
+    with pytest.raises(UserError) as error:
+        read(coco_file(tmp_path, annotations=[flat] * 12 + [lost]))
+    assert str(error.value) == (
+        f"{tmp_path}/instances.json: 13 mistakes: "
+        + ", ".join(f"annotations[{n}]" for n in range(10))
+        + ": field bbox: the box has no area; and 3 more"
+    )
+
+
+def test_boxes_between_0_and_1_are_no_pixels(tmp_path):
+    shares = [{"image_id": 3, "category_id": 17, "bbox": [0.1 * n, 0.2, 0.3, 0.4]} for n in range(4)]
+    with pytest.raises(UserError, match=r"all 4 boxes lie between 0 and 1, .* a box is given in pixels"):
+        read(coco_file(tmp_path, annotations=shares))
+
+
+def test_null_lists_are_empty_and_iscrowd_may_be_text(tmp_path):
+    assert read(coco_file(tmp_path, annotations=None, categories=None)) == [
+        {"source-ref": "a.jpg"},
+        {"source-ref": "sub/b.jpg"},
+    ]
+    said = {"image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
+    records = read(coco_file(tmp_path, annotations=[said | {"iscrowd": "0"}, said | {"iscrowd": "1"}]))
+    assert boxes(records[1]) == [["cat", 1, 2, 3, 4]]
+
+
+def test_category_names_need_not_be_tidy(tmp_path):
+    said = {"image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
+    records = read(coco_file(tmp_path, annotations=[said], categories=[{"id": 17, "name": " cat "}]))
+    assert boxes(records[1]) == [["cat", 1, 2, 3, 4]]

@@ -236,7 +236,12 @@ def broken(**changed) -> dict:
 def test_what_is_wrong_is_named_by_line_and_field(line, what):
     with pytest.raises(UserError) as error:
         decode(record(), line)
-    assert str(error.value).startswith("truth.manifest: line 2: field label")
+    assert (
+        str(error.value)
+        .removeprefix("truth.manifest: 2 mistakes: ")
+        .removeprefix("truth.manifest: ")
+        .startswith("line 2: field label")
+    )
     assert what in str(error.value)
     assert "\n" not in str(error.value)
 

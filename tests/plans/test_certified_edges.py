@@ -13,7 +13,7 @@ from roundtruth.job import Job
 from roundtruth.report import words
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
-from tests.jobs import COLOURS, boxes, digits, facts, files, go, killed_at_every_write, output, run_job, write_lines
+from tests.jobs import COLOURS, boxes, digits, facts, files, go, killed_at_every_write, output, run_job
 
 ROOT = Path(__file__).resolve().parents[2]
 script = importlib.util.spec_from_file_location("recompute", ROOT / "docs" / "recompute_certificate.py")
@@ -314,9 +314,10 @@ def test_nobody_answers_anything(dataset, tmp_path):
     assert "Nobody answered" in summary["why"]
 
 
-def test_every_picture_is_missing(dataset, tmp_path):
+def test_every_picture_is_broken(dataset, tmp_path):
     spec = dataset(CLASSES, 30)
-    write_lines(tmp_path / "input.manifest", [{"source-ref": f"gone/{i}.png"} for i in range(30)])
+    for picture in (tmp_path / "images").iterdir():
+        picture.write_bytes(b"no picture")
     summary = ended(run_job(spec))
     assert (summary["state"], summary["failed"], summary["cost"]["total"]) == ("complete", 30, 0)
     assert "No picture could be read" in summary["why"]

@@ -95,11 +95,13 @@ def test_the_first_items_are_drawn_at_random_and_by_the_seed(make, tmp_path):
 def test_when_every_picture_fails_nobody_is_asked(make, tmp_path):
     make(3)
     for picture in (tmp_path / "images").iterdir():
-        picture.unlink()
+        picture.write_bytes(b"")
     summary = summarize(run_job(make(3)))
     assert (summary["state"], summary["failed"], summary["rounds"]) == ("complete", 3, [])
     assert summary["cost"] == {"human": 0, "auto": 0, "total": 0, "all_human": 0, "saving": 0}
-    assert {record["label-metadata"]["failure-reason"] for record in output(tmp_path / "job")} == {"no file"}
+    assert {record["label-metadata"]["failure-reason"] for record in output(tmp_path / "job")} == {
+        "cannot be decoded: not a picture"
+    }
 
 
 def test_items_that_come_labeled_are_kept_and_learned_from(make, tmp_path, monkeypatch):

@@ -246,15 +246,15 @@ def test_workers_at_both_ends(copied):
 
 
 def test_failed_items_are_counted_and_the_first_listed(begun, tmp_path):
-    digits(tmp_path, 10)
-    there = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, 11)]
+    digits(tmp_path, 80)
+    there = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, 81)]
     gone = [{"source-ref": f"gone/{EVIL}.png"}, *({"source-ref": f"gone/{i}.png"} for i in range(2, 71))]
     write_lines(tmp_path / "input.manifest", there + gone)
-    page = some_of(begun("image-classification", 80))
+    page = some_of(begun("image-classification", 150))
     check_inert(page)
     assert "70 items cost nothing; the first 50 are listed." in page.text
-    assert f"11 gone/{EVIL}.png no file" in page.text
-    assert "60 gone/50.png no file" in page.text
+    assert f"81 gone/{EVIL}.png no file" in page.text
+    assert "130 gone/50.png no file" in page.text
     assert "gone/51.png" not in page.text
 
 

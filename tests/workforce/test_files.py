@@ -78,7 +78,8 @@ def test_nobody_has_answered(open_job):
         ("quoted.csv", '"item","worker","label"\n"{0}","ann","3"\n"{1}","ann","4"\n'),
         ("spaces.csv", " item , worker , label \n {0} , ann , 3 \n\n {1} ,ann,4\n\n"),
         ("order.csv", "label,item,worker\n3,{0},ann\n4,{1},ann"),
-        ("source.csv", "item,source,worker,label\n{0},images/x.png,ann,3\n{1},y,ann,4\n"),
+        ("source.csv", "item,source,worker,label\n{0},images/{0:04d}.png,ann,3\n{1},,ann,4\n"),
+        ("sheet.csv", "item,worker,label\n,,\n{0},ann,3\n{1},ann,4\n,,\n , ,\n"),
         ("UPPER.CSV", "item,worker,label\n{0},ann,3\n{1},ann,4\n"),
     ],
 )
@@ -313,3 +314,19 @@ def test_answers_survive_where_the_people_folder_is_not_there(make):
     steps.select(Job(spec.output), 0)
     steps.dispatch(Job(spec.output), 1)
     assert steps.wait(Job(spec.output), 1) == {"asked": 1, "answered": 0, "done": False}
+
+
+def test_rows_whose_source_is_another_items_picture_are_refused(open_job):
+    spec, items, put = open_job()
+    one, other = items[:2]
+    put("a.csv", f"item,source,worker,label\n{one},images/{other:04d}.png,ann,1\n{other},images/{one:04d}.png,ann,1\n")
+    with pytest.raises(UserError) as error:
+        collect(spec)
+    assert "a.csv: 2 mistakes: " in str(error.value)
+    assert f"line 2: source: item {one} is images/{one:04d}.png, not images/{other:04d}.png" in str(error.value)
+
+
+def test_an_answer_need_not_be_tidy(open_job):
+    spec, items, put = open_job(classes=["cafe\u0301", "b", *map(str, range(8))])
+    put("a.csv", f"item,worker,label\n{items[0]},ann, caf\xe9 \n".encode())
+    assert collect(spec)["class_id"].tolist() == [0]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.chance import uniforms
+from roundtruth.kinds.image_classification import COLUMNS
 from roundtruth.workforce.crowds import hashed, normals
 
 # log odds of a right answer, and how errors fall
@@ -21,7 +22,7 @@ def simulate_answers(assigned: pd.DataFrame, classes: list[str], seed: int, nois
     mistaken for, and every item has one wrong class that tempts most people. The numbers are fitted to CIFAR-10N's
     answers, and the spread of skill to Mechanical Turk's: docs/simulated-workforce.md.
     """
-    answers = assigned.filter(["item", "worker", "class_id"], axis=1).reset_index(drop=True)
+    answers = assigned[["item", "worker", *COLUMNS]].reset_index(drop=True)
     if noise == 0 or len(classes) == 1:
         return answers
     truth = answers.class_id.to_numpy(np.int64)

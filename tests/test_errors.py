@@ -1,0 +1,34 @@
+import pytest
+
+from roundtruth.errors import Mistakes, UserError, refuse_all
+
+
+def test_a_message_is_never_longer_than_1000_characters_and_keeps_its_end():
+    message = str(UserError(f"a.csv: line 3: {'x' * 5000}; correct it"))
+    assert len(message) <= 1000
+    assert message.startswith("a.csv: line 3: x")
+    assert message.endswith("x; correct it")
+
+
+def test_one_mistake_is_named_and_several_are_counted():
+    mistakes = Mistakes("a.csv")
+    mistakes.refuse()
+    mistakes.add("line 2", "no label")
+    with pytest.raises(UserError, match=r"^a\.csv: line 2: no label$"):
+        mistakes.refuse()
+    mistakes.add("line 9", "no worker")
+    with mistakes.collecting():
+        raise UserError("a.csv: line 11: no label")
+    with pytest.raises(UserError, match=r"^a\.csv: 3 mistakes: line 2, line 11: no label; line 9: no worker$"):
+        mistakes.refuse()
+
+
+def test_the_first_ten_of_many_are_shown():
+    with pytest.raises(UserError) as error:
+        refuse_all(range(0, 600, 2), lambda at: f"/a: b/c.csv: line {at}: field x: {'long ' * 100}{at}; take it out")
+    message = str(error.value)
+    assert message.startswith("/a: b/c.csv: 300 mistakes: line 0: field x: long")
+    assert message.endswith("; and 290 more")
+    assert len(message) <= 1000
+    assert all(f"line {at}" in message for at in range(0, 20, 2))
+    refuse_all([], lambda at: "")
