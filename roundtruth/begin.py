@@ -70,10 +70,20 @@ def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str)
         "fingerprint": digest,
         "items": sum(len(shard.items) for shard in shards),
         "shards": len(shards),
+        "passed": passed_over(shards),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with naming("output"):
         store.write_json("job.json", begun)
+
+
+def passed_over(shards: list[formats.Shard]) -> list[str]:
+    """What is in the dataset and is not used, a line each: how often, and what it is."""
+    counts: dict[str, int] = {}
+    for shard in shards:
+        for count, what in shard.passed:
+            counts[what] = counts.get(what, 0) + count
+    return [f"{count} {what}" for what, count in counts.items()]
 
 
 def amend(spec: JobSpec) -> Job:

@@ -39,7 +39,15 @@ from roundtruth.storage import open_store, resolve_all
 from roundtruth.tables import no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
-ITEM = ["item", "source", "labeled", "width", "height", "depth", "failure"]  # the columns of items but for `record`
+ITEM = [
+    "item",
+    "source",
+    "labeled",
+    "width",
+    "height",
+    "depth",
+    "failure",
+]  # the columns of items but for `record` and `url`
 
 Progress = Callable[[int, int, str], None]
 
@@ -126,8 +134,9 @@ class Job:
 
     # -- what was asked for
 
-    def items(self, columns: Sequence[str] = ITEM) -> pd.DataFrame:
-        """One row an item, in input order: (item, source, labeled, width, height, depth, failure), or these `columns`.
+    def items(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row an item, in input order: (item, source, labeled, width, height, depth, failure, url) or, of many
+        items, only these `columns` but for url.
 
         `record`, the item's line of the manifest, is there for those who ask for it.
         """
@@ -137,7 +146,8 @@ class Job:
                 f"{self.address}: the job has not begun in full: its pictures are being checked, or were until a run "
                 "was ended; `roundtruth run` goes on with it"
             )
-        return self.read_tables(paths, columns)
+        table = self.read_tables(paths, columns or ITEM)
+        return table if columns else table.assign(url=self.urls(table))
 
     def urls(self, items: pd.DataFrame) -> list[str]:
         """Where the pictures of some rows of `items` are."""

@@ -10,6 +10,7 @@ from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
+from roundtruth.terminal import print_summary
 from tests.jobs import go, output, run_job, write_lines
 
 
@@ -112,6 +113,29 @@ def test_a_labeled_picture_that_is_away_keeps_the_size_that_its_file_states(tmp_
     formats.export(begin(JobSpec.model_validate(job)), "coco", f"{tmp_path}/out.json")
     image = json.loads((tmp_path / "out.json").read_text())["images"][0]
     assert (image["width"], image["height"]) == (160, 120)
+
+
+def test_what_is_passed_over_is_counted_in_the_summary_the_terminal_and_the_page(make, tmp_path, capsys):
+    spec = make(5, data="images")
+    for name in ("a.xml", "b.xml", "c.TXT", "Thumbs.db", ".hidden"):
+        (tmp_path / "images" / name).write_text("no picture")
+    job = run_job(spec)
+    steps.write_report(job)
+    line = "3 files that are no pictures (.xml, .txt)"
+    summary = summarize(job)
+    assert summary["passed"] == [line]
+    print_summary(job, summary)
+    assert f"Passed over: {line}." in " ".join(capsys.readouterr().out.split())
+    assert f"Passed over: {line}." in (tmp_path / "job/report/index.html").read_text()
+
+
+def test_labels_under_another_attribute_are_told(make, tmp_path):
+    spec = make(6)
+    lines = [json.loads(line) for line in (tmp_path / "truth.manifest").read_text().splitlines()]
+    lines[5] = {"source-ref": lines[5]["source-ref"]}
+    write_lines(tmp_path / "input.manifest", lines)
+    told = "labels in the field truth; `attribute: truth` in the job file uses them"
+    assert summarize(begin(spec))["passed"] == [f"5 {told}"]
 
 
 def test_items_in_shards_are_the_items(make, monkeypatch):

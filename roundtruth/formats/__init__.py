@@ -34,6 +34,7 @@ class Shard(NamedTuple):
     items: pd.DataFrame  # (source, record): where the picture is, and the item's manifest line as text
     labels: pd.DataFrame  # (item, the kind's columns, confidence) of those that came with labels; items count from 1
     sizes: pd.DataFrame  # (item, width, height): how large the file says that pictures with labels are; 0: it does not
+    passed: tuple[tuple[int, str], ...] = ()  # what is there and is not used: how often, and what it is, in words
 
 
 def module(name: str) -> Any:

@@ -47,7 +47,9 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     else:
         labels = _one_class(labels, classes, where, kind)
         sizes = no_sizes(labels["item"].tolist())
-    return shards(sources, sizes, labels, kind, classes, attribute)
+    crowds = sum(annotation.get("iscrowd") in (1, "1") for annotation in _list(path, value, "annotations", []))
+    passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"),) if crowds else ()
+    return shards(sources, sizes, labels, kind, classes, attribute, passed)
 
 
 def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:

@@ -1,6 +1,7 @@
 """A folder of pictures: every picture in it and in the folders below it, sorted by name."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from roundtruth.errors import UserError
 from roundtruth.formats import Shard
@@ -16,6 +17,13 @@ PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
     *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx", ".sgi", ".qoi", ".dds"),
 )  # what Pillow reads
+KNOWN = (
+    *PICTURES,
+    ".yaml",
+    ".yml",
+    "thumbs.db",
+    "desktop.ini",
+)  # nobody misses these: job files, and what Windows adds
 
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
@@ -24,15 +32,23 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
         names = [url.removeprefix(start) for url in list_url(path)]
     except FileNotFoundError:
         names = []  # on S3, where a folder is what is in it
-    known = set(names)
-    jobs = [name.removesuffix("job.json") for name in names if name.endswith("/job.json")]
-    jobs = tuple(job for job in jobs if f"{job}items/0001.parquet" in known)  # the pictures of their pages are no items
-    # "/." is in what is hidden, or in a hidden folder
-    pictures = (name for name in names if name.lower().endswith(PICTURES) and "/." not in f"/{name}")
-    sources = [name for name in pictures if not name.startswith(jobs)]
+    names = without_jobs([name for name in names if "/." not in f"/{name}"])  # hidden, or in a hidden folder
+    sources = [name for name in names if name.lower().endswith(PICTURES)]
     if not sources:
         raise UserError(f"{path}: no pictures in this folder; known are {', '.join(PICTURES)}")
     for source in sources:
         if not is_text(source):
             raise UserError(f"{path}: {source.encode(errors='replace').decode()}: not UTF-8; rename the file")
-    return unlabeled(sources, kind)
+    other = [PurePosixPath(name).suffix.lower() or name for name in names if not name.lower().endswith(KNOWN)]
+    endings = list(dict.fromkeys(other))
+    few = ", ".join(ending[:20] for ending in endings[:5]) + (", ..." if len(endings) > 5 else "")
+    return unlabeled(sources, kind, ((len(other), f"files that are no pictures ({few})"),) if other else ())
+
+
+def without_jobs(names: list[str]) -> list[str]:
+    """The files that are in no job folder: the pictures of a job's page are no items."""
+    known = set(names)
+    marks = ("/job.json", "/lease.json")
+    folders = [name.removesuffix(mark.strip("/")) for name in names for mark in marks if name.endswith(mark)]
+    jobs = tuple(job for job in folders if f"{job}lease.json" in known or f"{job}items/0001.parquet" in known)
+    return [name for name in names if not name.startswith(jobs)]

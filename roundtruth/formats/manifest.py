@@ -1,6 +1,7 @@
 """Ground Truth's augmented manifest: one line an item. `roundtruth.manifest` reads and writes its lines."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,7 +48,8 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
         sizes = [stated(record[attribute]) for record in (records[place] for place in labeled)]
         sizes = pd.DataFrame(sizes, columns=["width", "height"], dtype="int64")
         sizes.insert(0, "item", np.array(labeled, dtype="int64") + first)
-        yield Shard(pd.DataFrame({"source": sources, "record": lines}, dtype="str"), labels, sizes)
+        items = pd.DataFrame({"source": sources, "record": lines}, dtype="str")
+        yield Shard(items, labels, sizes, others(records, kind, attribute))
         first += len(lines)
 
 
@@ -58,3 +60,19 @@ def stated(label) -> tuple[int, int]:
     width, height = size.get("width"), size.get("height")
     whole = all(type(side) is int and 0 < side < 2**31 for side in (width, height))
     return (width, height) if whole else (0, 0)
+
+
+def others(records: list[dict], kind: Kind, attribute: str) -> tuple[tuple[int, str], ...]:
+    """The labels of this kind that stand under another attribute, on lines without the job's own."""
+    found: Counter[str] = Counter()
+    for record in records:
+        if attribute not in record:
+            found.update(
+                key.removesuffix("-metadata")
+                for key, about in record.items()
+                if key.endswith("-metadata") and isinstance(about, dict) and about.get("type") == kind.TYPE
+            )
+    return tuple(
+        (count, f"labels in the field {name[:60]}; `attribute: {name[:60]}` in the job file uses them")
+        for name, count in found.items()
+    )

@@ -18,14 +18,20 @@ CREATED = "1970-01-01T00:00:00.000000"  # nobody knows when; and a dataset that 
 JOB_NAME = "input"
 
 
-def unlabeled(sources: Sequence[str], kind: Kind) -> Iterator[Shard]:
-    return shards(sources, no_sizes([]), no_labels(kind), kind, [], "")
+def unlabeled(sources: Sequence[str], kind: Kind, passed: tuple[tuple[int, str], ...] = ()) -> Iterator[Shard]:
+    return shards(sources, no_sizes([]), no_labels(kind), kind, [], "", passed)
 
 
 def shards(
-    sources: Sequence[str], sizes: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str], attribute: str
+    sources: Sequence[str],
+    sizes: pd.DataFrame,
+    labels: pd.DataFrame,
+    kind: Kind,
+    classes: list[str],
+    attribute: str,
+    passed: tuple[tuple[int, str], ...] = (),
 ) -> Iterator[Shard]:
-    """One item a source, with its label where there is one.
+    """One item a source, with its label where there is one; the first shard says what was passed over.
 
     `sizes` (item, width, height, depth; 0 where unknown) has the labeled items, `labels` (item, the kind's columns,
     confidence, source) their labels. item is the place in `sources`, from 1.
@@ -41,7 +47,7 @@ def shards(
         record = (record + "}").reset_index(drop=True)
         table = mine[["item", *kind.COLUMNS, "confidence"]]
         stated = sized[["item", "width", "height"]].astype("int64")
-        yield Shard(pd.DataFrame({"source": some, "record": record}), table, stated)
+        yield Shard(pd.DataFrame({"source": some, "record": record}), table, stated, () if start else passed)
 
 
 def no_sizes(items: Sequence[int]) -> pd.DataFrame:
