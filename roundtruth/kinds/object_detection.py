@@ -267,9 +267,10 @@ def refuse_other_units(drawn: pd.DataFrame, size: pd.DataFrame, where: common.Wh
     far = (drawn[["left", "top"]].to_numpy() + drawn[["width", "height"]].to_numpy()).max()
     pictures = drawn["item"].map(size[["width", "height"]].max(axis=1)).to_numpy()
     if far <= 1 and (pictures > 2).any():
+        these = "the box lies" if len(drawn) == 1 else f"all {len(drawn)} boxes lie"
         raise UserError(
-            f"{where(drawn.index[0])}: field width: all {len(drawn)} boxes lie between 0 and 1, so they seem to be "
-            "shares of the picture's width and height; multiply them, a box is given in pixels"
+            f"{where(drawn.index[0])}: field width: {these} between 0 and 1, so the numbers seem to be shares of the "
+            "picture's width and height; multiply them: a box is given in pixels"
         )
 
 

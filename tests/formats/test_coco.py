@@ -244,9 +244,9 @@ def test_pycocotools_scores_the_export_against_itself_as_perfect(tmp_path):
     assert score.stats[0] == pytest.approx(1)
 
 
-sides = st.floats(0.25, 40).map(lambda value: round(value, 3))
+starts, lengths = (st.floats(least, 40).map(lambda value: round(value, 3)) for least in (0.25, 1))
 picture = st.none() | st.lists(
-    st.tuples(st.integers(0, 1), sides, sides, sides, sides, st.sampled_from([0.25, 1])), max_size=4
+    st.tuples(st.integers(0, 1), starts, starts, lengths, lengths, st.sampled_from([0.25, 1])), max_size=4
 )
 
 
@@ -299,7 +299,7 @@ def test_all_mistakes_are_counted(tmp_path):
 
 def test_boxes_between_0_and_1_are_no_pixels(tmp_path):
     shares = [{"image_id": 3, "category_id": 17, "bbox": [0.1 * n, 0.2, 0.3, 0.4]} for n in range(4)]
-    with pytest.raises(UserError, match=r"all 4 boxes lie between 0 and 1, .* a box is given in pixels"):
+    with pytest.raises(UserError, match=r"all 4 boxes lie between 0 and 1, .*: a box is given in pixels"):
         read(coco_file(tmp_path, annotations=shares))
 
 
