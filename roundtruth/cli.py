@@ -140,6 +140,8 @@ def job_file(path: str | Path) -> Iterator:
 @contextmanager
 def begun_job(path: str | Path) -> Iterator:
     """The job that a job file has begun."""
+    # pydantic would look through all installed packages for plugins, which these commands do not need
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from roundtruth.job import Job
 
     with job_file(path) as spec:
