@@ -196,22 +196,20 @@ def ingest(job: Job, shards: list[formats.Shard] | None, found: pd.DataFrame | N
             facts = found.iloc[done : done + len(items)].reset_index(drop=True)
             items.insert(0, "item", np.arange(done + 1, done + len(items) + 1))
             items["labeled"] = items["item"].isin(shard.labels["item"])
-            items = items.assign(**with_stated(facts, shard.sizes, done))
+            items = pd.concat([items, with_stated(facts, shard.sizes, done)], axis=1)
             job.write_table(f"input/{number:04d}.parquet", shard.labels)
             job.write_table(f"items/{number:04d}.parquet", items)
         done += len(shard.items)
 
 
-def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> dict[str, pd.Series]:
-    """The facts of a shard's pictures. A picture with a label that is not there is as large as its file says.
+def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> pd.DataFrame:
+    """The facts of a shard's pictures. A labeled picture that cannot be read has the size that the data file states.
 
-    before: the number of items in the shards before."""
-    facts, place = facts.copy(), sizes["item"].to_numpy() - before - 1
-    for side in ("width", "height"):
-        values = facts[side].to_numpy().copy()
-        values[place] = np.where(values[place] == 0, sizes[side], values[place])
-        facts[side] = values
-    return {name: facts[name] for name in FACTS}
+    before: the number of items in earlier shards.
+    """
+    stated = sizes.set_index(sizes["item"] - before - 1)[["width", "height"]].reindex(facts.index, fill_value=0)
+    size = facts[["width", "height"]]
+    return facts.assign(**size.where(size > 0, stated).astype("int32"))
 
 
 # -- pictures

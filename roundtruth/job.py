@@ -3,6 +3,7 @@
     job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size
     amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
+    checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
     input/0001.parquet        the labels that items came with, in the same shards
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
@@ -39,15 +40,8 @@ from roundtruth.storage import open_store, resolve_all
 from roundtruth.tables import no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
-ITEM = [
-    "item",
-    "source",
-    "labeled",
-    "width",
-    "height",
-    "depth",
-    "failure",
-]  # the columns of items but for `record` and `url`
+# The columns of items, without `record` and `url`
+ITEM = ["item", "source", "labeled", "width", "height", "depth", "failure"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -135,10 +129,9 @@ class Job:
     # -- what was asked for
 
     def items(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """One row an item, in input order: (item, source, labeled, width, height, depth, failure, url) or, of many
-        items, only these `columns` but for url.
+        """One row an item, in input order: (item, source, labeled, width, height, depth, failure, url).
 
-        `record`, the item's line of the manifest, is there for those who ask for it.
+        columns: only these, of the first seven and `record`, the item's line of the manifest. Use it for large jobs.
         """
         paths = self.listed("items/")
         if len(paths) < self.begun["shards"]:
@@ -370,7 +363,7 @@ def check_format(begun: dict, address: str) -> None:
     """Refuse a folder that another version of roundtruth laid out."""
     found = begun.get("format")
     if found == FORMAT:
-        if not {"spec", "fingerprint", "items", "shards"} <= set(begun):
+        if not {"spec", "fingerprint", "items", "shards", "passed"} <= set(begun):
             raise UserError(f"{address}: job.json is damaged: a part of it is missing; restore it from a copy")
         return
     if found is None or (isinstance(found, int) and found < FORMAT):

@@ -36,7 +36,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     value = _load(path)
     images = _list(path, value, "images")
     sources, places = _images(path, images)
-    labels = _annotations(path, value, places, classes, boxes)
+    labels, crowds = _annotations(path, value, places, classes, boxes)
 
     def where(annotation: int) -> str:
         return f"{path}: annotations[{annotation}]"
@@ -47,7 +47,6 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     else:
         labels = _one_class(labels, classes, where, kind)
         sizes = no_sizes(labels["item"].tolist())
-    crowds = sum(annotation.get("iscrowd") in (1, "1") for annotation in _list(path, value, "annotations", []))
     passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"),) if crowds else ()
     return shards(sources, sizes, labels, kind, classes, attribute, passed)
 
@@ -138,8 +137,9 @@ def _images(path: str, images: list[dict]) -> tuple[list[str], dict]:
     return list(files), places
 
 
-def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes: bool) -> pd.DataFrame:
-    """Labels, sorted by item; the index is an annotation's place in the file, -1 for images that are seen and empty."""
+def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes: bool) -> tuple[pd.DataFrame, int]:
+    """Labels, sorted by item, and the number of crowds. The index of the labels is an annotation's place in the file,
+    -1 for images that are seen and empty."""
     categories = _list(path, value, "categories", None if value.get("annotations") else [])
     names, mistakes = {}, Mistakes(path)
     for n, category in enumerate(categories):
@@ -148,11 +148,12 @@ def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes
         if names.setdefault(number, name) != name:
             raise UserError(f"{path}: categories[{n}]: field id: {number!r} is {names[number]!r} already")
     numbers = dict(zip(names, common.class_ids(names.values(), classes).tolist()))
-    rows = {}
+    rows, crowds = {}, 0
     for n, annotation in enumerate(_list(path, value, "annotations", [])):
         with mistakes.collecting():
             row = _annotation(path, f"annotations[{n}]", annotation, places, names, boxes)
             if row is None:
+                crowds += 1
                 continue
             item, category, *rest = row
             if numbers[category] < 0:
@@ -169,7 +170,7 @@ def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes
     ]
     seen = pd.DataFrame(empty, columns=columns, index=[-1] * len(empty))
     labels = pd.concat([labels, seen[~seen["item"].isin(labels["item"])]])
-    return labels.astype({"item": "int64", "class_id": "int64"}).sort_values("item", kind="stable")
+    return labels.astype({"item": "int64", "class_id": "int64"}).sort_values("item", kind="stable"), crowds
 
 
 def _annotation(path: str, where: str, annotation: dict, places: dict, names: dict, boxes: bool) -> tuple | None:

@@ -17,13 +17,8 @@ PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
     *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx", ".sgi", ".qoi", ".dds"),
 )  # what Pillow reads
-KNOWN = (
-    *PICTURES,
-    ".yaml",
-    ".yml",
-    "thumbs.db",
-    "desktop.ini",
-)  # nobody misses these: job files, and what Windows adds
+# Files that nobody misses: job files, and what Windows adds
+KNOWN = (*PICTURES, ".yaml", ".yml", "thumbs.db", "desktop.ini")
 
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
@@ -48,7 +43,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
 def without_jobs(names: list[str]) -> list[str]:
     """The files that are in no job folder: the pictures of a job's page are no items."""
     known = set(names)
-    marks = ("/job.json", "/lease.json")
-    folders = [name.removesuffix(mark.strip("/")) for name in names for mark in marks if name.endswith(mark)]
+    parts = [name.rpartition("/") for name in names]
+    folders = {f"{folder}/" for folder, _, file in parts if folder and file in ("job.json", "lease.json")}
     jobs = tuple(job for job in folders if f"{job}lease.json" in known or f"{job}items/0001.parquet" in known)
     return [name for name in names if not name.startswith(jobs)]

@@ -11,6 +11,7 @@ from roundtruth import manifest
 from roundtruth.errors import UserError
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
+from roundtruth.kinds.common import attributes
 from roundtruth.storage import open_url
 
 NAME = "manifest"
@@ -67,11 +68,7 @@ def others(records: list[dict], kind: Kind, attribute: str) -> tuple[tuple[int, 
     found: Counter[str] = Counter()
     for record in records:
         if attribute not in record:
-            found.update(
-                key.removesuffix("-metadata")
-                for key, about in record.items()
-                if key.endswith("-metadata") and isinstance(about, dict) and about.get("type") == kind.TYPE
-            )
+            found.update(attributes(record, kind.TYPE))
     return tuple(
         (count, f"labels in the field {name[:60]}; `attribute: {name[:60]}` in the job file uses them")
         for name, count in found.items()

@@ -54,6 +54,15 @@ def fields(
     return labels, metadata
 
 
+def attributes(record: dict, kind: str) -> list[str]:
+    """The attributes of a record whose metadata has the type `kind`."""
+    return [
+        key.removesuffix("-metadata")
+        for key, about in record.items()
+        if key.endswith("-metadata") and isinstance(about, dict) and about.get("type") == kind
+    ]
+
+
 def number(value) -> float:
     """A JSON number as a float; NaN for anything else."""
     return float(value) if type(value) in (int, float) and abs(value) < 1e300 else math.nan

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from roundtruth import csv_table, manifest
 from roundtruth.chance import uniforms
 from roundtruth.errors import UserError
+from roundtruth.kinds.common import attributes
 from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.storage import read_given
 from roundtruth.tables import as_answers, no_answers
@@ -171,12 +172,7 @@ def match(sources: pd.Series, known: pd.Series) -> np.ndarray:
 
 def label_attribute(records: list[dict], kind: str, url: str, wanted: str) -> str:
     """The attribute of a manifest whose metadata has the type `kind`: the one there is or, of several, `wanted`."""
-    found = {
-        key.removesuffix("-metadata")
-        for record in records
-        for key, value in record.items()
-        if key.endswith("-metadata") and isinstance(value, dict) and value.get("type") == kind
-    }
+    found = {name for record in records for name in attributes(record, kind)}
     if len(found) > 1 and wanted in found:
         return wanted
     if len(found) != 1:
