@@ -215,14 +215,13 @@ def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> pd.Dat
 # -- pictures
 
 FACTS = ["width", "height", "depth", "failure"]
-GONE = "no file"  # the failure of a picture that is not there
 
 
 def look_at_pictures(
     spec: JobSpec, store: Store, digest: str, shards: list[formats.Shard], progress: Progress | None
 ) -> pd.DataFrame:
-    """FACTS of all pictures, one row an item, in order. What was found out is kept in the folder, so that a run that
-    was ended goes on from there; pictures that were not there are looked for again."""
+    """FACTS of all pictures, one row per item, in order. They are kept in the folder, so that a run that was killed
+    continues from there. Pictures for which a job may be refused are read again: somebody may have mended them."""
     from roundtruth import pictures
 
     total, done, parts = sum(len(shard.items) for shard in shards), 0, []
@@ -239,7 +238,8 @@ def look_at_pictures(
         try:
             with naming("output"):
                 facts = store.read_table(path)
-            again = (facts["failure"] == GONE).to_numpy(bool)
+            again = facts["failure"].notna().to_numpy(bool).copy()
+            again[shard.sizes["item"].to_numpy()[other_sizes(shard.sizes, facts, done)] - done - 1] = True
             if again.any():
                 anew = pictures.check(urls[again], shifted)[FACTS]
                 facts = pd.concat([facts[~again], anew]).sort_index()
@@ -254,6 +254,8 @@ def look_at_pictures(
 
 def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
     """Refuse a dataset most of whose pictures are not there, unless nobody has to see them: all items came labeled."""
+    from roundtruth.pictures import GONE
+
     sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
     labeled = sum(shard.labels["item"].nunique() for shard in shards)
     gone = np.flatnonzero((found["failure"] == GONE).to_numpy(bool))
@@ -262,7 +264,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     first = sources.iloc[gone[:3]].tolist()
     hint = "put the pictures there, or correct the names"
     if all("\\" in source for source in first):
-        hint = "these are paths of Windows; write / in place of \\"
+        hint = "these are Windows paths; write / instead of \\"
     elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
         hint = "these seem to be texts, and a job of this kind labels pictures"
     names = ", ".join(source[:80] for source in first)
@@ -273,22 +275,30 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
 
 
 def refuse_other_sizes(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
-    """Refuse labels of pictures that have another size by now: their boxes would stand beside what they show."""
+    """Refuse labels of pictures that now have another size: their boxes would not be where the things are."""
     if kinds.get(spec.kind).ONE_PER_ITEM:
         return  # such a label has no place in the picture
     sizes = pd.concat([shard.sizes for shard in shards], ignore_index=True)
-    is_ = found[["width", "height"]].to_numpy()[sizes["item"].to_numpy() - 1]
-    said = sizes[["width", "height"]].to_numpy()
-    other = np.flatnonzero((said > 0).all(axis=1) & (is_ > 0).all(axis=1) & (said != is_).any(axis=1))
 
     def say(at: int) -> str:
-        (wide, high), (width, height) = said[at], is_[at]
-        place = formats.place(spec.data, int(sizes["item"].iloc[at]))
+        item, wide, high = sizes.loc[at, ["item", "width", "height"]].tolist()
+        width, height = found.loc[item - 1, ["width", "height"]].tolist()
+        place = formats.place(spec.data, item)
         how = f"{width / wide:.3g} times as large; scale the labels with it"
         if (wide, high) == (height, width):
             how = "it is turned by its EXIF orientation; turn the labels with it"
         elif abs(width / wide - height / high) > 0.02:
-            how = "it is another picture, or was cut"
+            how = "it is another picture, or was cropped"
         return f"{place}: the file says {wide} x {high} pixels, the picture seen upright has {width} x {height}: {how}"
 
-    refuse_all(other, say)
+    refuse_all(other_sizes(sizes, found), say)
+
+
+def other_sizes(sizes: pd.DataFrame, found: pd.DataFrame, before: int = 0) -> np.ndarray:
+    """The positions in `sizes` of the pictures that have another size than their file states.
+
+    before: the number of items before the first row of `found`.
+    """
+    stated = sizes[["width", "height"]].to_numpy()
+    real = found[["width", "height"]].to_numpy()[sizes["item"].to_numpy() - before - 1]
+    return np.flatnonzero((stated > 0).all(axis=1) & (real > 0).all(axis=1) & (stated != real).any(axis=1))

@@ -19,6 +19,7 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each may hold a picture of 270 MB
 WHITE, GRAY = (255, 255, 255), (128, 128, 128)
 LIGHT = 200  # mean value of what is not transparent, of 255, above which white would hide it
+GONE = "no file"  # the failure of a picture that is not there
 CHUNK = 1024  # pictures handed to the threads at a time, so that a million of them are not a million futures
 
 
@@ -100,7 +101,7 @@ def _check(url: str) -> tuple[int, int, int, str | None]:
     try:
         data = read_url(url)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return 0, 0, 0, "no file"
+        return 0, 0, 0, GONE
     except PermissionError:
         return 0, 0, 0, "may not be read"
     try:

@@ -49,7 +49,7 @@ def test_no_job_begins_while_most_pictures_are_away(make, tmp_path):
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("images\\{}.png", "paths of Windows; write / in place of"),
+        ("images\\{}.png", "Windows paths; write / instead of"),
         ("The parcel came {} days late.", "seem to be texts"),
         ("https-less/{}.png", "put the pictures there, or correct the names"),
     ],
@@ -66,53 +66,51 @@ def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_pa
     [
         ((80, 60), "the file says 80 x 60 pixels, the picture seen upright has 40 x 30: 0.5 times as large"),
         ((30, 40), "the file says 30 x 40 pixels, the picture seen upright has 40 x 30: it is turned by its EXIF"),
-        ((44, 30), "it is another picture, or was cut"),
+        ((44, 30), "it is another picture, or was cropped"),
     ],
 )
 def test_boxes_drawn_on_a_picture_of_another_size_are_refused(stated, what, tmp_path):
-    width, height = stated
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with pytest.raises(UserError) as error:
+        begin(one_labeled_picture(tmp_path, *stated))
+    assert f"{tmp_path}/coco.json: images[0]: " in str(error.value)
+    assert what in str(error.value)
+    assert begin(one_labeled_picture(tmp_path, 40, 30)).items()["labeled"].tolist() == [True]
+
+
+def test_a_picture_that_was_mended_after_a_refusal_is_read_again(tmp_path):
+    spec = one_labeled_picture(tmp_path, 80, 60)
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"0\.5 times as large"):
+        begin(spec)
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
+    assert begin(spec).items(["width", "height", "failure"]).to_numpy().tolist() == [[80, 60, None]]
+
+
+def test_a_labeled_picture_that_is_away_keeps_the_size_that_its_file_states(tmp_path):
+    job = begin(one_labeled_picture(tmp_path, 160, 120))
+    formats.export(job, "coco", f"{tmp_path}/out.json")
+    image = json.loads((tmp_path / "out.json").read_text())["images"][0]
+    assert (image["width"], image["height"]) == (160, 120)
+
+
+def one_labeled_picture(folder, width: int, height: int) -> JobSpec:
+    """A job about a.png, which has a box, and whose size is stated as `width` x `height`."""
     coco = {
         "images": [{"id": 1, "file_name": "a.png", "width": width, "height": height}],
         "categories": [{"id": 1, "name": "cat"}],
         "annotations": [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 12]}],
     }
-    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    (folder / "coco.json").write_text(json.dumps(coco))
     job = {
         "name": "a",
         "kind": "object-detection",
-        "data": f"{tmp_path}/coco.json",
+        "data": f"{folder}/coco.json",
         "classes": ["cat"],
-        "output": f"{tmp_path}/job",
+        "output": f"{folder}/job",
         "workforce": {"backend": "files"},
     }
-    with pytest.raises(UserError) as error:
-        begin(JobSpec.model_validate(job))
-    assert f"{tmp_path}/coco.json: images[0]: " in str(error.value)
-    assert what in str(error.value)
-    coco["images"][0] |= {"width": 40, "height": 30}
-    (tmp_path / "coco.json").write_text(json.dumps(coco))
-    assert begin(JobSpec.model_validate(job)).items()["labeled"].tolist() == [True]
-
-
-def test_a_labeled_picture_that_is_away_keeps_the_size_that_its_file_states(tmp_path):
-    coco = {
-        "images": [{"id": 1, "file_name": "away.png", "width": 160, "height": 120}],
-        "categories": [{"id": 1, "name": "cat"}],
-        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 12]}],
-    }
-    (tmp_path / "coco.json").write_text(json.dumps(coco))
-    job = {
-        "name": "a",
-        "kind": "object-detection",
-        "data": f"{tmp_path}/coco.json",
-        "classes": ["cat"],
-        "output": f"{tmp_path}/job",
-        "workforce": {"backend": "files"},
-    }
-    formats.export(begin(JobSpec.model_validate(job)), "coco", f"{tmp_path}/out.json")
-    image = json.loads((tmp_path / "out.json").read_text())["images"][0]
-    assert (image["width"], image["height"]) == (160, 120)
+    return JobSpec.model_validate(job)
 
 
 def test_what_is_passed_over_is_counted_in_the_summary_the_terminal_and_the_page(make, tmp_path, capsys):
