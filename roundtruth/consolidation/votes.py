@@ -53,7 +53,7 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequ
        of the item's answers. The divisor is there because these answers are correlated.
     """
     if learn is not None and classes is None:
-        raise ValueError("classes must be given with learn: otherwise they would depend on items that nothing is learned from")
+        raise ValueError("classes must be given with learn: else they would depend on items with learn False")
     taught = teaching(answers, learn)
     for column, known in (("item", None), ("worker", None), ("label", classes)):
         codes(answers, column, known)  # names the row of a mistake
