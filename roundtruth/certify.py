@@ -5,13 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-# All of these are fixed before a checked item's answer is read: any value keeps the promise, these cover most.
+# All of these are fixed before a checked item's answer is read. Any values keep the promise; these give most coverage.
 SHARES = 200  # cuts the walk rule looks at
 STEPS = 1000  # steps in which its bounds rise, at most
 LEVELS = 32  # levels tried for a bound
-ERRORS = 1000  # errors allowed among the checked items from which on the walk rule gives too little for its time
-BET = 2.25  # of losses that are not right or wrong, as a multiple of the bet that fits right-or-wrong ones
-ALL_IN = 0.95  # of the largest bet there can be: with all of it one wholly lost item would end the hope
+ERRORS = 1000  # from so many allowed errors among the checked items on, the walk rule is not worth its time
+BET = 2.25  # the bet on losses between 0 and 1, as a multiple of the bet that fits losses of 0 or 1
+ALL_IN = 0.95  # share of the largest possible bet; with all of it, one completely lost item would rule out passing
 REACH = 0.6  # share of all items that is expected to pass
 
 
@@ -23,17 +23,17 @@ class Certificate:
     coverage: float  # share of the pool's items at or above the threshold
     rule: str  # "walk" or "coin", as docs/certificates.md names them
     max_loss: float
-    delta: float  # the chance of failing
+    delta: float  # the largest probability that the promise is broken
     checked: int  # items drawn for checking
     above: int  # of those, the ones at or above the threshold
-    estimate: float | None  # their mean loss: an estimate of the pool's there; promised is only max_loss
+    estimate: float | None  # their mean loss, which estimates the pool's mean loss there; only max_loss is promised
     log_e: float | None  # the largest log e-value of any cut; log(1 / delta) passes; None with the rule "walk"
 
 
 def naive(scores: np.ndarray, quality: np.ndarray, target: float) -> float | None:
     """The lowest threshold whose items at or above it have a mean quality of at least `target`; None if none has.
 
-    scores, quality: (n,) of the validation items. This is how SageMaker Ground Truth reads its threshold off the
+    scores, quality: (n,) of the validation items. This is how SageMaker Ground Truth chooses its threshold on the
     validation items (Amazon's "Annotate data for less ..."). It promises nothing: it breaks its target in about half of
     all jobs.
     """
@@ -50,16 +50,17 @@ def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=
 
     scores, losses: (n,) of the items drawn for checking, losses in [0, 1] (1 - quality).
     pool_scores: (m,) of the items that were not drawn.
-    drawn: the probability with which an item was drawn by its coin: a number, or (n + m,), the drawn items first;
-    n / (n + m) unless given.
+    drawn: the probability with which an item was drawn by its coin. One number, or (n + m,) with the drawn items first.
+    The default is n / (n + m).
     binary: losses are 0 or 1.
-    most: how many of the pool may pass; any number unless given. Every cut that passes keeps the promise.
+    most: how many of the pool's items may pass; by default any number. Every cut that passes keeps the promise.
 
     The mean loss of the pool's items with score >= threshold is <= max_loss with probability >= 1 - delta, whatever the
-    scores and losses are, over the draw alone. Equal scores pass or fail together. With `binary` and one probability
-    for all the rule is "walk": it holds for coins and for a fixed number drawn alike, and needs only n. Otherwise it is
-    "coin", which holds for coins of the probabilities given. Both are of docs/certificates.md.
-    ValueError for what is out of range or not a number, naming the index.
+    scores and losses are. The probability is over the draw alone. Equal scores pass or fail together. With `binary` and
+    one probability for all, the rule is "walk", unless it allows more than ERRORS errors. It holds for coins and for a
+    fixed number of drawn items, and needs only n. Otherwise the rule is "coin", which holds for coins with the given
+    probabilities. docs/certificates.md describes both. Raises ValueError, which names the index, for a value that is
+    out of range or not a number.
     """
     scores, losses, pool_scores = _checked(scores, losses, pool_scores, max_loss, delta, binary)
     n, total = len(scores), len(scores) + len(pool_scores)
@@ -97,17 +98,18 @@ def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=
 
 
 def needed(scores, losses, pool_scores, *, max_loss, delta) -> int | None:
-    """About how many more items would have to be checked for something to be promised; None where no number would do.
+    """About how many more items would have to be checked for a promise to be possible; None if no number is enough.
 
-    Arguments as for `certify`. An estimate: it takes the checked items for typical, with half a wholly lost item added
-    above each cut, and asks at which number the coin rule's evidence of the best cut reaches 1 / delta.
+    Arguments as for `certify`. This is an estimate. It takes the checked items as typical and adds half a completely
+    lost item above each cut. It then finds the number at which the coin rule's evidence at the best cut reaches
+    1 / delta.
     """
     scores, losses, pool_scores = _checked(scores, losses, pool_scores, max_loss, delta, False)
     n, total = len(scores), len(scores) + len(pool_scores)
     if n == 0:
         return None
     order = np.argsort(-scores)
-    share = (np.arange(1, n + 1)) / n  # of all items, above each drawn one
+    share = (np.arange(1, n + 1)) / n  # share of all items above each drawn one
     most = 1 / (1 - max_loss)
     best = np.inf
     for bet in most * np.append(np.geomspace(0.01, 1, 30, endpoint=False), 0.999):
@@ -119,7 +121,7 @@ def needed(scores, losses, pool_scores, *, max_loss, delta) -> int | None:
 
 
 def _checked(scores, losses, pool_scores, max_loss, delta, binary) -> list[np.ndarray]:
-    """The three as arrays of floats; ValueError where something is out of range."""
+    """The first three arguments as arrays of floats. Raises ValueError if something is out of range."""
     if not 0 < max_loss < 1:
         raise ValueError(f"max_loss is {max_loss}; it must be above 0 and below 1")
     if not 0 < delta < 1:
@@ -139,7 +141,7 @@ def _checked(scores, losses, pool_scores, max_loss, delta, binary) -> list[np.nd
 
 
 def _probabilities(drawn, n: int, total: int) -> np.ndarray:
-    """The coins' probabilities: () where it is the same for all, else (total,)."""
+    """The probabilities of the coins: shape () if all are equal, else (total,)."""
     p = np.asarray(n / max(total, 1) if drawn is None else drawn, dtype=float)
     if p.ndim and p.shape != (total,):
         raise ValueError(f"drawn has the shape {p.shape}; it must be a number or have {total} entries, one an item")
@@ -156,10 +158,11 @@ def _all(name: str, values: np.ndarray, right: np.ndarray, rule: str) -> None:
 
 
 def _cuts(rising, falling) -> tuple[np.ndarray, np.ndarray]:
-    """The thresholds worth trying, falling, and which of them stand at even shares of all items: (c,) twice.
+    """The thresholds worth trying, descending, and which of them stand at even shares of all items: (c,) twice.
 
-    rising: (n + m,) all scores; falling: (n,) the drawn ones. The others are the lowest before each drawn score:
-    between two drawn scores the lowest threshold is the best, as what was seen is the same and more items pass.
+    rising: (n + m,) all scores, ascending; falling: (n,) the scores of the drawn items, descending. The other
+    thresholds are the lowest ones above each drawn score. Between two drawn scores the lowest threshold is the best,
+    because the evidence is the same and more items pass.
     """
     total = len(rising)
     share = total - np.unique(np.ceil(np.linspace(0, total, SHARES + 1)[1:]).astype(int))
@@ -172,11 +175,13 @@ def _cuts(rising, falling) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta, binary) -> np.ndarray:
-    """log E at each threshold: (c,). losses: (n,) of the drawn items in falling order; above: (c,) how many pass.
+    """log E at each threshold: (c,).
 
-    p: of all items, `every` their scores, `falling` the order of the drawn ones, which come first. The martingale
-    multiplies, for each item above the threshold with l = loss - max_loss, 1 - (1 / p - 1) (exp(bet l) - 1) if it was
-    drawn and exp(bet l) if not. Betting on means: Waudby-Smith and Ramdas (2024); here on the rest of a finite pool.
+    losses: (n,) of the drawn items, the highest score first. above: (c,), how many drawn items are above each
+    threshold. p and every: probabilities and scores of all items, the drawn ones first. falling: the order of the drawn
+    items. The martingale has one factor for each item above the threshold. With l = loss - max_loss the factor is
+    1 - (1 / p - 1) (exp(bet l) - 1) if the item was drawn, and exp(bet l) if not. Betting on means: Waudby-Smith and
+    Ramdas (2024); here it is on the rest of a finite pool.
     """
     p = np.broadcast_to(p, len(every))
     reach = int(np.ceil(REACH * np.count_nonzero(every > np.max(every, where=p == 0, initial=-np.inf))))
@@ -195,8 +200,8 @@ def bet_on(p: np.ndarray, max_loss: float, delta: float, binary: bool) -> float:
 
 
 def best_bet(least, odds, max_loss: float, delta: float, binary: bool):
-    """As `bet_on`, elementwise, by two figures of these probabilities p: the least one, and the sum of 1 / p - 1."""
-    # best where the losses are 0 or 1 with mean max_loss; losses that vary less bear a larger one
+    """As `bet_on`, elementwise. least: the smallest of the probabilities p; odds: the sum of 1 / p - 1."""
+    # best where the losses are 0 or 1 with mean max_loss; for losses that vary less, a larger bet is better
     best = np.sqrt(2 * np.log(1 / delta) / (max_loss * (1 - max_loss) * odds))
     return np.minimum(best * (1 if binary else BET), ALL_IN * _limit(least, max_loss))
 
@@ -208,20 +213,20 @@ def evidence(losses: np.ndarray, p: np.ndarray | float, bet: float, max_loss: fl
 
 
 def _limit(p: np.ndarray, max_loss: float) -> np.ndarray:
-    """A larger bet could make an item's factor negative."""
+    """The largest bet with which no factor of an item can become negative."""
     with np.errstate(divide="ignore"):
         return -np.log1p(-p) / (1 - max_loss)
 
 
 def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:
-    """Which cuts pass: (c,). size, rest, errors: (c,) items, undrawn items and wrong drawn items up to each cut.
+    """Which cuts pass: (c,). size, rest, errors: (c,) items, undrawn items and wrong drawn items above each cut.
 
-    in_order: the cuts that are looked at one after the other, chosen without the draw.
+    in_order: the cuts that are tested one after the other, chosen without the draw.
     """
     plan = _walk_plan(n, total, max_loss, delta, tuple(size[in_order].tolist()))
     in_order = in_order[plan.start :]
     w = _breaks(rest, max_loss) // plan.step
-    passes = errors <= plan.far[w]  # this may be asked of any cut
+    passes = errors <= plan.far[w]  # any cut may pass by this bound
     failed = np.zeros(0, dtype=int)
     for g, cut in enumerate(in_order):
         if errors[cut] > plan.allowed[g]:
@@ -233,28 +238,29 @@ def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray
 
 
 def _breaks(rest, max_loss):
-    """The fewest wrong ones among `rest` items that break the promise."""
+    """The smallest number of wrong items among `rest` items that breaks the promise."""
     return np.floor(rest * max_loss).astype(int) + 1
 
 
 @dataclass(frozen=True)
 class _Plan:
-    step: int  # bounds are given at 0, step, 2 step ... undrawn wrong items
-    far: np.ndarray  # (t,) so few errors pass at any cut
-    bounds: np.ndarray  # (levels, t) so few errors pass at a later cut, by the level that the failed cut asks for
-    start: int  # the first size looked at in order; the following have one entry for each size from there on
-    allowed: np.ndarray  # more errors fail
-    least_rest: np.ndarray  # with fewer undrawn items the cut does not pass in order
-    first: np.ndarray  # the steps after which a failed cut lets later ones pass
-    level: np.ndarray  # the row of `bounds` that it asks of them
+    step: int  # the bounds are for 0, step, 2 step, ... undrawn wrong items
+    far: np.ndarray  # (t,) any cut with at most so many errors passes
+    bounds: np.ndarray  # (levels, t) a later cut with at most so many errors passes, by the level of the failed cut
+    start: int  # the first size that is tested in order; the next arrays have one entry for each size from there on
+    allowed: np.ndarray  # a cut with more errors fails
+    least_rest: np.ndarray  # with fewer undrawn items a cut does not pass in order
+    first: np.ndarray  # the steps after which a failed cut lets later cuts pass
+    level: np.ndarray  # the row of `bounds` that these later cuts must then meet
 
 
 @lru_cache(maxsize=256)
 def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[int, ...]) -> _Plan:
-    """The walk rule's bounds for n of `total` items drawn and cuts after `sizes` items; nothing here depends on which.
+    """The walk rule's bounds if n of `total` items are drawn, for cuts after `sizes` items. They do not depend on which
+    items are drawn.
 
-    The walk goes over the wrong items, wherever they are, in falling order: S(w) is how many of them were drawn before
-    the w-th that was not. docs/certificates.md has the theorem that these numbers serve.
+    The walk goes over the wrong items in descending order of score. S(w) is the number of drawn wrong items before the
+    w-th undrawn wrong item. docs/certificates.md has the theorem that uses these numbers.
     """
     q, size = n / total, np.array(sizes)
     last = int(_breaks(np.array(total - n), max_loss))
@@ -262,23 +268,23 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
     w = np.arange(last // step + 1) * step
     e = np.arange(min(n, int(n * max_loss) + 2) + 1)  # bounds never allow more than their mean
     at, of = w[:, None], e[None, :]
-    log_path = _log_choose(total - of - at, n - of) - _log_choose(total, n)  # of one path to S(w) = e
+    log_path = _log_choose(total - of - at, n - of) - _log_choose(total, n)  # log probability of one path to S(w) = e
     cdf = np.cumsum(np.exp(log_path + _log_choose(of + at - 1, of)), axis=1)  # P(S(w) <= e)
     cdf[0] = 1
-    weight = np.exp(log_path - of * np.log(q) - at * np.log1p(-q))  # of a path, to what it is for independent coins
+    weight = np.exp(log_path - of * np.log(q) - at * np.log1p(-q))  # a path's probability / that with independent coins
     kernel = np.exp(_log_choose(e + step - 1, e) + e * np.log(q) + step * np.log1p(-q))  # P(a step adds e) for coins
     kernel = kernel[: np.flatnonzero(kernel > 1e-18)[-1] + 1]
 
-    aside = delta * max(0.05, min(0.4, 1.6 * q * q))  # the far bound's share: the larger the share drawn the more
+    aside = delta * max(0.05, min(0.4, 1.6 * q * q))  # the share of `far`: it grows with the share of items drawn
 
     def at_levels(levels) -> np.ndarray:
-        """(levels, t): the bounds. They allow more early, soon after a failure: a level falls as 1 / w ** 2."""
+        """(levels, t): the bounds. A level falls as 1 / w ** 2, so they allow more errors soon after a failure."""
         level = levels[:, None, None] * (last / np.maximum(at, 1)) ** 2
         within = np.count_nonzero(cdf <= np.minimum(level, delta - aside), axis=2) - 1
         return np.maximum.accumulate(within, axis=1)
 
     def crossing(bounds, wanted) -> dict[int, np.ndarray]:
-        """For t in wanted: the chance, times weight, that S is within a bound after t, from S = e at t: (levels, e)."""
+        """For t in wanted: the probability, times weight, that S meets a bound after t if S = e at t: (levels, e)."""
         value, kept = np.zeros((len(bounds), len(e) + len(kernel))), {}
         for t in range(len(w) - 1, -1, -1):
             later = sum(k * value[:, d : d + len(e)] for d, k in enumerate(kernel))
@@ -302,7 +308,7 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
     allowed = np.cumprod((t > 0) & (cdf[np.clip(t, 0, len(w) - 1), of] <= delta - aside), axis=1).sum(axis=1) - 1
     first = (alpha - allowed) // step
 
-    # Start where about four errors are allowed: earlier cuts fail by bad luck, later ones promise less.
+    # Start where about four errors are allowed. Earlier cuts fail by bad luck, and later ones promise less.
     starts = [size[np.argmax(allowed >= j)] for j in range(5) if allowed.max() >= j]
     starts = [1.1 * x for x in starts if 1.1 * x <= 0.4 * total][-1:] or starts[:1]
     start = min(np.searchsorted(size, starts[0]), len(size) - 1) if starts else len(size)
@@ -317,7 +323,7 @@ def _walk_plan(n: int, total: int, max_loss: float, delta: float, sizes: tuple[i
         for g in np.flatnonzero(first == t):
             within = e <= max(allowed[g], far[t])
             chance = crossed + (state * weight[t])[within].sum() + later[t][:, ~within] @ state[~within]
-            level[g] = np.flatnonzero(chance <= delta * (1 - 1e-6)).max(initial=0)  # 0 is within, by its choice
+            level[g] = np.flatnonzero(chance <= delta * (1 - 1e-6)).max(initial=0)  # level 0 meets this by construction
         crossed += (state * weight[t])[e <= far[t]].sum()
         state[e <= far[t]] = 0
     return _Plan(step, far, bounds, int(start), allowed, least_rest, first, level)

@@ -1,7 +1,7 @@
 """The command line: demo, run, forecast, status, stop, report, export.
 
-Exit codes: 0 done, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the budget,
-5 another run holds the job, 1 a fault. What a command does not need it does not import: `status` answers at once.
+Exit codes: 0 done, 1 a fault, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the
+budget, 5 another run holds the job. A command imports only what it needs, so `status` answers at once.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from roundtruth.errors import Held, UserError
 
 DONE, MISTAKE, WAITING, BUDGET, HELD = 0, 2, 3, 4, 5
-PATIENCE = 5.0  # seconds an interrupted command may take to end in good order; the job folder stands any end
+PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,8 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command even where KeyboardInterrupt is lost on its way, as in a library's callback, or becomes
-    another exception, as it does where it meets Prefect between two states of a run.
+    """Ctrl-C ends the command even if KeyboardInterrupt is lost (for example in a library's callback) or becomes
+    another exception (in Prefect, between two states of a run).
     """
     lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
     lost.daemon = True
@@ -58,7 +58,7 @@ def interruptible() -> Iterator[None]:
 
 
 def interrupted() -> int:
-    return say("interrupted; run it again and it goes on", 130)
+    return say("interrupted; run the command again to continue", 130)
 
 
 def say(line: str, code: int) -> int:
@@ -67,7 +67,7 @@ def say(line: str, code: int) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """`arguments(parser)` adds the arguments once they are needed: what they offer may take time to import."""
+    """`arguments(parser)` adds the arguments when they are needed, because listing their choices may import much."""
 
     arguments: Callable[[argparse.ArgumentParser], None] | None = None
 
@@ -90,11 +90,11 @@ def parser() -> argparse.ArgumentParser:
         added.arguments = arguments
 
     verb("demo", demo, "Run a whole job on built-in pictures: no account, no network.", demo_arguments)
-    verb("run", run, "Run a job, or go on with it, until it is done or waits for people.", job_and_json)
-    verb("forecast", forecast, "What a job will cost, before anything is spent.", job_and_json)
-    verb("status", status, "The rounds, the people that the job waits for, the money spent.", job_and_json)
-    verb("stop", stop, "Ask nobody any more, and write the manifest with the labels there are.", job_argument)
-    verb("report", report, "Write the report's page again.", job_argument)
+    verb("run", run, "Run a job, or continue it, until it is done or waits for people.", job_and_json)
+    verb("forecast", forecast, "Forecast what a job will cost, before anything is spent.", job_and_json)
+    verb("status", status, "Show the rounds, how many answers are missing, and the money spent.", job_and_json)
+    verb("stop", stop, "Stop asking people, and write the manifest with the labels so far.", job_argument)
+    verb("report", report, "Write the report page again.", job_argument)
     verb("export", export, "Write the labels in another format.", export_arguments)
     return top
 
@@ -113,7 +113,7 @@ def export_arguments(verb: argparse.ArgumentParser) -> None:
 
     job_argument(verb)
     verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
-    verb.add_argument("path", metavar="PATH", help="the file to write, a path or s3://...")
+    verb.add_argument("path", metavar="PATH", help="the file to write: a local path or s3://...")
 
 
 def demo_arguments(verb: argparse.ArgumentParser) -> None:
@@ -122,12 +122,13 @@ def demo_arguments(verb: argparse.ArgumentParser) -> None:
     kinds = {"choices": list(JOBS), "default": next(iter(JOBS)), "metavar": "KIND"}
     verb.add_argument("--kind", **kinds, help="what to label: %(choices)s; default: %(default)s")
     verb.add_argument("--dir", default="roundtruth-demo", help="the folder to write to; default: %(default)s")
-    verb.add_argument("--compare", action="store_true", help="run the ground-truth plan, too, and compare the two")
+    verb.add_argument("--compare", action="store_true", help="also run the ground-truth plan, and compare the two")
 
 
 @contextmanager
 def job_file(path: str | Path) -> Iterator:
-    """The spec in a job file. A mistake in one of its keys gets the file and the key's line in front."""
+    """The spec in a job file. The message about a mistake in one of its keys begins with the file and the key's
+    line."""
     from roundtruth.spec import JobSpec, located
 
     spec = JobSpec.from_file(path)
@@ -139,7 +140,7 @@ def job_file(path: str | Path) -> Iterator:
 
 @contextmanager
 def begun_job(path: str | Path) -> Iterator:
-    """The job that a job file has begun."""
+    """The job that was begun from a job file."""
     # pydantic would look through all installed packages for plugins, which these commands do not need
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from roundtruth.job import Job
@@ -171,10 +172,10 @@ def run_file(path: str | Path, server, as_json: bool = False, amazon: bool = Fal
 
 
 def settled(spec, server) -> dict | None:
-    """Begin the job, or amend it; its summary where nothing else is to be done, so that no server is needed.
+    """Begin the job, or amend it. Returns its summary if nothing is left to do, so that no server is needed; else None.
 
-    The flow begins the job, too. This comes first to report a mistake in the input before the flow runs, and it takes
-    the time in which a server of this command's own comes up.
+    The flow begins the job, too. It is begun here first, so that a mistake in the input is reported before the flow
+    runs, and because a private server needs this time to start.
     """
     from roundtruth.begin import begin, hold
     from roundtruth.loop import nothing_to_do
@@ -192,9 +193,9 @@ def settled(spec, server) -> dict | None:
 
 
 def run_flow(spec, server) -> None:
-    """Run the job's flow in this process. Raises what a person can put right as UserError or Held."""
+    """Run the job's flow in this process. Raises UserError or Held for what a person can put right."""
     server.start()
-    from flows.labeling_job import labeling_job  # takes about as long as the server does to come up
+    from flows.labeling_job import labeling_job  # the import takes about as long as the server takes to start
 
     with server.in_use():
         state = labeling_job(spec, return_state=True)
@@ -203,11 +204,11 @@ def run_flow(spec, server) -> None:
     if state.name == "HeldElsewhere":
         raise Held(state.message)
     if not state.is_completed():
-        state.result()  # a fault: its traceback, and Python's exit code 1
+        state.result()  # a fault: this raises it, which shows the traceback and ends with exit code 1
 
 
 def show(job, as_json: bool, amazon: bool = False, summary: dict | None = None) -> dict:
-    """Print how a job stands; its summary."""
+    """Print how a job stands, and return its summary."""
     from roundtruth.summary import summarize
 
     summary = summary or summarize(job)
@@ -277,7 +278,7 @@ def demo(args) -> int:
     folder = Path(args.dir)
     with PrefectServer() as server:  # one for both jobs
         if not (folder / "job.yaml").exists():
-            server.start()  # it comes up while pictures are made
+            server.start()  # it starts while the pictures are made
         try:
             with bar("making pictures"):
                 files = [demo.write(folder, args.kind)]

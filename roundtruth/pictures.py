@@ -12,15 +12,15 @@ from PIL import Image, ImageOps
 from roundtruth.errors import UserError
 from roundtruth.storage import read_url
 
-# A small file can claim to be a picture of many gigabytes. Pillow only warns above so many pixels; here it is an error.
+# A small file can claim to be a picture of many gigabytes. Above so many pixels Pillow only warns; here it is an error.
 Image.MAX_IMAGE_PIXELS = LARGEST = 89_000_000
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
-THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each may hold a picture of 270 MB
+THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each holds a picture of up to 270 MB
 WHITE, GRAY = (255, 255, 255), (128, 128, 128)
-LIGHT = 200  # mean value of what is not transparent, of 255, above which white would hide it
+LIGHT = 200  # if the mean value (of 255) of the opaque pixels is higher, a white background would hide them
 GONE = "no file"  # the failure of a picture that is not there
-CHUNK = 1024  # pictures handed to the threads at a time, so that a million of them are not a million futures
+CHUNK = 1024  # pictures handed to the threads at a time, so that a million pictures do not need a million futures
 
 
 class Pictures:
@@ -38,7 +38,7 @@ class Pictures:
         return len(self.items)
 
     def read(self, i: int) -> np.ndarray:
-        """The i-th picture: uint8, height x width x 3, red first. Raises UserError for one that is broken by now."""
+        """The i-th picture: uint8, height x width x 3, red first. Raises UserError if it is missing or broken now."""
         url = self._urls[i]
         try:
             data = read_url(url)
@@ -52,18 +52,18 @@ class Pictures:
             raise UserError(f"{url}: the picture was whole when the job began, and is broken; put it back") from error
 
     def take(self, which) -> "Pictures":
-        """Those that `which`, a mask or an array of positions, names."""
+        """The pictures that `which` selects: a mask, a slice or an array of positions."""
         some = object.__new__(Pictures)
         some.items, some.sizes, some._urls = self.items[which], self.sizes[which], self._urls[which]
         return some
 
 
 def decode(data: bytes) -> tuple[Image.Image, int]:
-    """A picture in RGB, turned upright as its EXIF orientation says, and how many channels its file has. What is
-    transparent is white, or gray where the thing itself is white."""
+    """A picture in RGB, turned upright by its EXIF orientation, and the number of channels in its file. Transparent
+    pixels become white, or gray if the opaque pixels are light."""
     picture = Image.open(io.BytesIO(data))
     depth = 3 if picture.mode == "P" else len(picture.getbands())
-    if picture.mode.startswith("I;16"):  # Pillow would cut sixteen bits off at 255
+    if picture.mode.startswith("I;16"):  # Pillow would clip 16-bit values at 255
         picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
     upright = ImageOps.exif_transpose(picture)
     if upright.has_transparency_data:
@@ -72,7 +72,7 @@ def decode(data: bytes) -> tuple[Image.Image, int]:
 
 
 def on_background(picture: Image.Image) -> Image.Image:
-    """An RGBA picture on one colour that shows what is drawn on it."""
+    """An RGBA picture on a background of one colour, against which its opaque pixels can be seen."""
     values = np.asarray(picture)
     solid = values[..., 3] > 127
     light = values[..., :3][solid].mean() if solid.any() else 0
@@ -82,10 +82,10 @@ def on_background(picture: Image.Image) -> Image.Image:
 
 
 def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame:
-    """Decode every picture once: columns width, height, depth (int32, 0 where it failed) and failure (None, or why).
+    """Decode every picture once: columns width, height, depth (int32, 0 if it failed) and failure (reason or None).
 
-    One row an item, with the index of `items` (column url). A file that is missing, may not be read or is no picture
-    is a failure; a fault of the network is raised, for the next try to mend.
+    The table has one row per item and the index of `items`, whose column url is used. A file that is missing, may not
+    be read or is not a picture is a failure. A network fault is raised instead, because a retry may succeed.
     """
     urls, found = items["url"].tolist(), []
     with ThreadPoolExecutor(THREADS) as pool:

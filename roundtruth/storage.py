@@ -1,11 +1,11 @@
-"""Where jobs and data live: a folder on local disk, or a prefix on S3, behind the same few verbs.
+"""Where jobs and data live: a folder on local disk, or a prefix on S3. Both offer the same few methods.
 
-A job folder is written by several processes, any of which may be killed at any moment. So a file is there whole or not
-at all, what is written once stays, and nothing is cached that another process may change. S3's endpoint and keys come
-from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
+A job folder is written by several processes, any of which may be killed at any moment. So a file is either there in
+full or not there, a file that was written once stays, and nothing is cached that another process may change. S3's
+endpoint and keys come from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
 
 Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
-credentials, a folder that cannot be written); `OSError` naming endpoint and path where S3 stays out of reach.
+credentials, a folder that cannot be written); `OSError`, which names endpoint and path, if S3 cannot be reached.
 """
 
 import errno
@@ -34,17 +34,17 @@ import pyarrow.parquet as pq
 from roundtruth.errors import Held, UserError
 
 LEASE = "lease.json"
-LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease is over
-LEASE_RENEW = 10.0  # seconds between renewals: three may fail before the lease is over
-LEASE_POLL = 1.0  # seconds between looks at another's lease
-CLOCK = 2.0  # seconds by which an adjusted clock may shift the time at which a process began
+LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease has expired
+LEASE_RENEW = 10.0  # seconds between renewals: three may fail before the lease expires
+LEASE_POLL = 1.0  # seconds between reads of the lease of another run
+CLOCK = 2.0  # seconds by which a clock that was adjusted may shift the start time of a process
 
-S3_ATTEMPTS = 8  # of one request, with growing pauses between them: an outage of half a minute is ridden out
+S3_ATTEMPTS = 8  # of one request, with growing pauses: enough for an outage of half a minute
 
-# A killed writer leaves its file under such a name, which no listing shows
+# A writer that is killed leaves a file whose name begins like this. No listing shows such files.
 TEMPORARY = ".writing-"
 
-Names = list[str]  # inside the stores, `list` is their verb
+Names = list[str]  # inside the stores, `list` is a method
 
 
 def open_store(address: str) -> "Store":
@@ -56,10 +56,10 @@ def open_store(address: str) -> "Store":
 
 
 class Lease(Protocol):
-    """What a holder has in hand."""
+    """What the holder of a job gets."""
 
     def check(self) -> None:
-        """Raises Held once the lease was lost to another."""
+        """Raises Held if another run has taken the lease."""
 
 
 class Store:
@@ -75,11 +75,11 @@ class Store:
         raise NotImplementedError
 
     def list(self, prefix: str = "") -> Names:
-        """All files below the folder `prefix`, sorted; the lease is not among them."""
+        """All files below the folder `prefix`, sorted, without the lease."""
         raise NotImplementedError
 
     def write_once(self, path: str, data: bytes) -> bool:
-        """True: written, or these very bytes are there already. False: other bytes are there, and stay."""
+        """True: the file was written, or has exactly these bytes already. False: it has other bytes and keeps them."""
         raise NotImplementedError
 
     def replace(self, path: str, data: bytes) -> None:
@@ -87,14 +87,14 @@ class Store:
         raise NotImplementedError
 
     def hold(self, what: str) -> AbstractContextManager[Lease]:
-        """The job's lease, as a context: only one holder at a time, anywhere. `what` says what for.
+        """The job's lease, as a context manager. Only one process on any machine can hold it. `what` says what for.
 
-        Raises Held, naming who holds it. Yields a lease whose `check()` raises Held once the lease was lost to another.
+        Raises Held, which names the holder. Yields a lease whose `check()` raises Held if another run has taken it.
         """
         raise NotImplementedError
 
     def holder(self) -> str:
-        """Who holds the job, as `Held` says it; empty where nobody does. Only looks: whoever comes to hold it may."""
+        """Who holds the job, in the words of `Held`; empty if nobody does. This only reads: anyone may hold it next."""
         raise NotImplementedError
 
     def read_json(self, path: str):
@@ -110,7 +110,7 @@ class Store:
     def read_tables(self, prefix: str, columns: Names | None = None) -> pd.DataFrame:
         """The rows of every .parquet file below `prefix`, in the order of the files' names.
 
-        Raises FileNotFoundError where there is none.
+        Raises FileNotFoundError if there is none.
         """
         paths = [path for path in self.list(prefix) if path.endswith(".parquet")]
         if not paths:
@@ -138,10 +138,10 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _parquet(frame: pd.DataFrame) -> bytes:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    # One type for strings however pandas held them, also where a file happens to have none
+    # One type for strings, however pandas held them, and for a column that has none in this file
     text = {pa.large_string(), pa.null()}
     schema = pa.schema([field.with_type(pa.string()) if field.type in text else field for field in table.schema])
-    # combine_chunks: how a table was put together must not show in its bytes
+    # combine_chunks: the bytes must not depend on how the table was put together
     sink = io.BytesIO()
     pq.write_table(table.cast(schema).combine_chunks(), sink, compression="zstd")
     return sink.getvalue()
@@ -176,7 +176,7 @@ class LocalStore(Store):
             file.write(data)
             _sync(file)
             try:
-                os.link(file.name, target)  # unlike a rename, this fails where the name is taken
+                os.link(file.name, target)  # unlike a rename, this fails if the name is taken
             except FileExistsError:
                 return self.read(path) == data
             _sync_folder(target)
@@ -188,7 +188,7 @@ class LocalStore(Store):
 
     @contextmanager
     def hold(self, what: str) -> Iterator[Lease]:
-        """A lock of the operating system on `lease.json`: it goes when its process does, however that ends."""
+        """A lock of the operating system on `lease.json`. It ends with its process, however the process ends."""
         path = self._path(LEASE)
         with _unwritable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ class LocalStore(Store):
             with self._path(LEASE).open("rb") as file:
                 body = file.read()
                 lives = _lives(_json_object(body))
-                if lives is None:  # of another machine, on a disk that both see: its lock tells
+                if lives is None:  # a process of another machine, on a shared disk: the lock shows whether it lives
                     try:
                         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                     except BlockingIOError:
@@ -229,7 +229,7 @@ class LocalStore(Store):
                     raise Held(_held(self.address, file.read())) from None
             if LocalLease(self.address, path, file).held():
                 return file
-            file.close()  # its holder let go, and removed the file, between our opening and our locking it
+            file.close()  # between our opening and our locking, the holder removed the file and released the lock
 
 
 class LocalLease:
@@ -286,7 +286,7 @@ def _mistakes(where: Path | str) -> Iterator[None]:
 
 @contextmanager
 def _unwritable(where: Path | str) -> Iterator[None]:
-    """As `_mistakes`, where a file is made: then a missing folder is one that could not be made."""
+    """As `_mistakes`, for writing a file: here a missing folder is one that could not be made."""
     try:
         with _mistakes(where):
             yield
@@ -335,8 +335,8 @@ class S3Store(Store):
                     _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data, mode="create")
                 return True
             except OSError as error:
-                # A create whose first answer was lost meets its own object when it is tried again (and an upload in
-                # parts finds its parts gone)
+                # If the response to a create was lost, the retry finds its own object there (and a multipart upload
+                # finds its parts gone)
                 if _code(error) in (*TAKEN, "NoSuchUpload"):
                     return self.read(path) == data
                 if _code(error) != BUSY:
@@ -349,9 +349,10 @@ class S3Store(Store):
 
     @contextmanager
     def hold(self, what: str) -> Iterator[Lease]:
-        """An object that only one can create, renewed by a thread while it is held; unrenewed for LEASE_TTL it is over.
+        """An object that only one process can create. A thread renews it; after LEASE_TTL without renewal it expires.
 
-        Of a holder on this machine it is known whether it lives, so its lease is refused, or taken over, at once.
+        If the holder is on this machine, it is known whether it lives. Then there is no wait: the lease of a live
+        holder is refused, and that of a dead one is taken over.
         """
         lease = S3Lease(self, what)
         lease.acquire()
@@ -370,13 +371,13 @@ class S3Store(Store):
             body = self.read(LEASE)
         except FileNotFoundError:
             return ""
-        # A process may live on, its lease no longer renewed
+        # A process may still live although its lease is no longer renewed
         over = _age(head) > LEASE_TTL or _lives(_json_object(body)) is False
         return "" if over else _held(self.address, body)
 
 
 class S3Lease:
-    """No two clocks are ever compared: time is this machine's own, from when it first saw a state of the lease."""
+    """Clocks of two machines are never compared. Time is measured here, from when this lease state was first seen."""
 
     def __init__(self, store: S3Store, what: str):
         self.store = store
@@ -392,10 +393,10 @@ class S3Lease:
         while not self._put(IfNoneMatch="*"):
             found = self._get()
             if found is None:
-                continue  # let go just now
+                continue  # it was released just now
             etag, age, body, who = found
             if who.get("token") == self.me["token"]:
-                self.etag = etag  # ours: the answer to our request was lost
+                self.etag = etag  # the lease is ours: the response to our request was lost
                 break
             lives = _lives(who)
             if (lives and age <= LEASE_TTL) or (seen and etag != seen):
@@ -409,7 +410,7 @@ class S3Lease:
                 time.sleep(LEASE_POLL)
 
     def check(self) -> None:
-        """Raises Held if another has the lease, and OSError if it ran out while S3 could not be reached."""
+        """Raises Held if another run has the lease, and OSError if it expired while S3 could not be reached."""
         if self.lost:
             raise Held(self.lost)
         if time.monotonic() - self.renewed > LEASE_TTL:
@@ -419,14 +420,14 @@ class S3Lease:
         with self.lock:
             if self.done.is_set():
                 return
-            self.me["renewals"] += 1  # other bytes, hence another etag: what a watcher looks for
+            self.me["renewals"] += 1  # this changes the bytes and so the etag, by which a waiting run sees the renewal
             if self._put(IfMatch=self.etag):
                 return
             found = self._get()
             if found is None or found[3].get("token") != self.me["token"]:
                 self.lost = _held(self.store.address, found[2] if found else b"")
                 raise Held(self.lost)
-            self.etag = found[0]  # the answer to our own renewal was lost
+            self.etag = found[0]  # the response to our own renewal was lost
 
     def keep(self) -> None:
         while not self.done.wait(LEASE_RENEW):
@@ -435,14 +436,14 @@ class S3Lease:
             except Held:
                 return  # check() tells the holder
             except (OSError, UserError):
-                continue  # out of reach: the next renewal may pass, and check() sees when the lease has run out
+                continue  # S3 cannot be reached. The next renewal may succeed; check() sees if the lease has expired
 
     def release(self) -> None:
         with self.lock:
             self.done.set()
             if self.lost:
                 return
-            # What cannot be deleted now is another's already, or is over in LEASE_TTL
+            # A lease that cannot be deleted now belongs to another run already, or expires after LEASE_TTL
             with suppress(OSError, UserError), _s3_errors(self.store._url(LEASE)):
                 _s3().call_s3("delete_object", **self._where(), IfMatch=self.etag)
 
@@ -450,7 +451,7 @@ class S3Lease:
         return {"Bucket": self.store.bucket, "Key": self.store._key(LEASE)}
 
     def _put(self, **condition) -> bool:
-        """False where the condition does not hold."""
+        """False if the condition does not hold."""
         asked = time.monotonic()
         url = self.store._url(LEASE)
         try:
@@ -464,7 +465,7 @@ class S3Lease:
         return True
 
     def _get(self) -> tuple[str, float, bytes, dict] | None:
-        """Its etag, how many seconds ago it was renewed by S3's own clock, its bytes, and what they say."""
+        """The lease's etag, the seconds since its renewal by S3's own clock, its bytes, and the JSON object in them."""
         url = self.store._url(LEASE)
         try:
             with _mistakes(url), _s3_errors(url):
@@ -489,7 +490,7 @@ CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "I
 
 
 def _s3() -> Any:
-    """One client a process and environment; it has its own thread, so any thread may use it."""
+    """One client per process and environment. It has its own thread, so any thread may use it."""
     environment = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
     with _one_at_a_time:
         return _s3_client(os.getpid(), environment)
@@ -503,7 +504,7 @@ def _s3_client(pid: int, environment: tuple):
     import s3fs
 
     client = s3fs.S3FileSystem(
-        skip_instance_cache=True,  # fsspec would make one a thread
+        skip_instance_cache=True,  # fsspec would make one per thread
         use_listings_cache=False,
         config_kwargs={
             "retries": {"mode": "standard", "total_max_attempts": S3_ATTEMPTS},
@@ -512,7 +513,7 @@ def _s3_client(pid: int, environment: tuple):
             "max_pool_connections": 32,
         },
     )
-    client.retries = 3  # requests are tried again by botocore; this is for bodies that break off while they are read
+    client.retries = 3  # botocore retries requests; these retries are for bodies that break off while they are read
     return client
 
 
@@ -566,7 +567,7 @@ def _s3_errors(url: str) -> Iterator[None]:
 
 
 def _code(error: BaseException | None) -> str:
-    """S3's own word for an error, which s3fs keeps in the error's cause."""
+    """S3's code for an error, which s3fs keeps in the error's cause."""
     while error is not None:
         response = getattr(error, "response", None)
         if isinstance(response, dict):
@@ -581,7 +582,7 @@ def _code(error: BaseException | None) -> str:
 def _me(what: str) -> dict:
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user need have no name
+    except (KeyError, OSError):  # the user of a container may have no name
         user = str(os.getuid())
     return {
         "user": user,
@@ -595,8 +596,9 @@ def _me(what: str) -> dict:
 
 
 def _machine() -> list | None:
-    """What processes share that can see each other's ids: the host's name, when the host booted, and when the first
-    process began, which differs between containers; in seconds. None where the system does not say."""
+    """What two processes have in common if they can see each other's ids: the host's name, the time at which the host
+    booted, and the time at which the first process began, which differs between containers. Times are in seconds. None
+    if the system does not say."""
     import psutil
 
     try:
@@ -606,7 +608,8 @@ def _machine() -> list | None:
 
 
 def _started(pid: int) -> float | None:
-    """When a living process began, in seconds, which tells it from a later one of the same id; None for a dead one."""
+    """The start time of a live process, in seconds. It tells the process from a later one with the same id. None if the
+    process is dead."""
     import psutil
 
     try:
@@ -617,7 +620,7 @@ def _started(pid: int) -> float | None:
 
 
 def _lives(who: dict) -> bool | None:
-    """Whether the process lives; None where that cannot be known from here."""
+    """Whether the process lives; None if this machine cannot know."""
     machine, theirs = _machine(), who.get("machine")
     if machine is None or not isinstance(theirs, list) or not isinstance(who.get("pid"), int):
         return None
@@ -660,11 +663,11 @@ def read_url(url: str) -> bytes:
             raise
     bucket, key = _split(url)
     with _s3_errors(url):
-        return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # more would ask for the size first
+        return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # with more, s3fs would ask for the size first
 
 
 def read_given(url: str) -> bytes:
-    """`read_url` of a file that the user named. Raises UserError for one that cannot be read, FileNotFoundError."""
+    """`read_url` of a file that the user named. Raises FileNotFoundError, or UserError if it cannot be read."""
     try:
         with _mistakes(url):
             return read_url(url)
@@ -676,7 +679,7 @@ def read_given(url: str) -> bytes:
 
 
 def list_url(url: str) -> list[str]:
-    """All files below a folder, as absolute paths or s3:// urls, sorted. Raises FileNotFoundError without a folder."""
+    """All files below a folder, as absolute paths or s3:// urls, sorted. Raises FileNotFoundError if it is missing."""
     if url.startswith("s3://"):
         bucket, key = _split(url.rstrip("/"))
         urls = [f"s3://{bucket}/{key}" for key in _keys(bucket, key + "/" if key else "")]
@@ -703,7 +706,7 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def write_url(url: str) -> Iterator[IO[bytes]]:
-    """One file, written in a stream: it is there, whole, at the end of the context, and not at all after an error."""
+    """One file, written in a stream. The whole file appears at the end of the context, and nothing after an error."""
     if url.startswith("s3://"):
         bucket, key = _split(url)
         with _mistakes(url), _s3_errors(url):
@@ -715,7 +718,7 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
         finally:
             if not file.closed:
                 file.discard()
-                file.closed = True  # else it would be written when it is collected
+                file.closed = True  # else the garbage collector would write it
         return
     target = Path(url)
     with ExitStack() as stack:
@@ -729,9 +732,9 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
 
 
 def resolve(source: str, base: str) -> str:
-    """Where `source` is: s3:// and absolute as it stands, else below the folder `base`.
+    """The address of `source`: unchanged if it is absolute or begins with s3://, else below the folder `base`.
 
-    Raises UserError where `..` leads out of `base`, and for what names no file anywhere.
+    Raises UserError if `..` leads out of `base`, and for a source that cannot be the name of a file.
     """
     if "\0" in source:
         raise UserError(f"{source!r}: no file has such a name")
@@ -748,12 +751,12 @@ def resolve(source: str, base: str) -> str:
     return f"{base.rstrip('/')}/{path}"
 
 
-# Of relative sources: what `resolve` would change or refuse, and not merely put below the folder.
+# Parts of relative sources that `resolve` would change or refuse, instead of only putting the source below the folder.
 UNUSUAL = r"://|\x00|//|(?:^|/)\.\.?(?:/|$)|/$"
 
 
 def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lambda index: "") -> list[str]:
-    """`resolve` of many sources at once. `where(index)` begins the message about a source that names no file."""
+    """`resolve` of many sources at once. `where(index)` begins the message about a source that is refused."""
     relative = ~sources.str.startswith(("/", "s3://"))
     usual = relative & ~sources.str.contains(UNUSUAL, regex=True)
     usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)

@@ -231,7 +231,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert err == "interrupted; run it again and it goes on\n"
+    assert err == "interrupted; run the command again to continue\n"
     with open_store(f"{tmp_path}/job").hold("nobody holds it"):
         pass
     assert main(["run", path]) == 0

@@ -1,4 +1,4 @@
-"""Several people's answers become one label with a confidence, and each worker gets a skill."""
+"""Merges several people's answers into one label with a confidence, and gives each worker a skill."""
 
 from roundtruth.consolidation.boxes import boxes
 from roundtruth.consolidation.votes import votes

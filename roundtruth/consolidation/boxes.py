@@ -1,6 +1,6 @@
-"""Boxes: what several people drew on a picture becomes one set of boxes.
+"""Boxes: merges what several people drew on a picture into one set of boxes.
 
-Inside, a box is an array row (left, top, right, bottom), and rows are sorted, so that results do not depend on the
+Internally, a box is an array row (left, top, right, bottom). Rows are sorted, so that results do not depend on the
 order of the table.
 """
 
@@ -13,54 +13,58 @@ import pandas as pd
 from roundtruth.boxes import SIDES, corners, iou
 from roundtruth.consolidation.tables import Consolidated, codes, distinct, teaching, together
 
-TWICE = 0.8  # IoU from which one worker's two boxes of a class are one thing drawn twice
-LINK = 0.3  # mean affinity down to which clusters are joined
+TWICE = 0.8  # from this IoU on, one worker's two boxes of a class are one object drawn twice
+LINK = 0.3  # clusters are joined if their mean affinity is at least this
 EITHER = 0.25  # pseudo-votes for, and against, each box
-AGREE, AGREE_N = 0.9, 5  # the agreement assumed before any answer, and how many clusters that counts for
+AGREE, AGREE_N = 0.9, 5  # the agreement that is assumed before any answer, and how many clusters it counts for
 VOTE = 0.01  # the least a worker's vote counts
-FREEDOM = 6.0  # degrees of freedom of the errors of sides: now and then somebody is far off
-SPREAD_N, OFFSET_N = 8, 10  # pseudo-sides behind a worker's spread, and behind their offset
-FOUND = 0.5  # IoU from which a drawn box found its object
-DROPPED = 0.6  # how much doubt a dropped box leaves about an empty picture
-SKILL_N = 5  # pseudo-objects behind a worker's skill
-VOTING, MOVING = (10, 1e-3), (20, 1e-4)  # the most turns of 3. and 4. below, and the change that ends them
+FREEDOM = 6.0  # degrees of freedom of the errors of sides: some errors are large
+SPREAD_N, OFFSET_N = 8, 10  # pseudo-sides in the estimates of a worker's spread and of a worker's offset
+FOUND = 0.5  # a drawn box found its object if their IoU is at least this
+DROPPED = 0.6  # by this share, a dropped box lowers the confidence that a picture is empty
+SKILL_N = 5  # pseudo-objects in the estimate of a worker's skill
+VOTING, MOVING = (10, 1e-3), (20, 1e-4)  # for steps 3 and 4 below: the most iterations, and the change that ends them
 
 
 def boxes(answers: pd.DataFrame, *, learn: Sequence | None = None) -> Consolidated:
-    """One set of boxes a picture from several people's boxes.
+    """Merges several people's boxes into one set of boxes per picture.
 
-    `answers`: item, worker, class_id, left, top, width, height (pixels), one row a box; who saw an item and drew
-    nothing has one row with class_id -1. Other columns are ignored. Gives (labels, workers): labels(item, class_id,
-    left, top, width, height, confidence), the surest box of an item first, and one row with class_id -1 for an item on
-    which nothing is to be drawn; workers(worker, answers, skill), skill an F1 between 0 and 1. Both are sorted by their
-    first column, and the same bytes for any order of the rows. Raises ValueError naming the row of a missing value, of
-    a side that is no finite number, of a box without area.
+    `answers`: item, worker, class_id, left, top, width, height (pixels), one row per box. A person who saw an item and
+    drew nothing has one row with class_id -1. Other columns are ignored. Returns (labels, workers). labels has the
+    columns item, class_id, left, top, width, height, confidence; the box of an item with the highest confidence comes
+    first, and an item on which nothing is to be drawn has one row with class_id -1. workers has the columns worker,
+    answers, skill; the skill is an F1 between 0 and 1. Both tables are sorted by their first column, and have the same
+    bytes for any order of the rows of `answers`. Raises ValueError, which names the row, for a missing value, a side
+    that is not a finite number, and a box without area.
 
-    `learn`: a truth value a row, the same for all rows of an item. Only items for which it is True teach: weights,
-    habits and skills are those of the table of these items alone. Each of the other items is then labeled from its own
-    answers by what was learned, so that it depends on no other such item, nor does anything on it.
+    `learn`: a truth value per row, the same for all rows of an item. Weights, habits and skills are learned only from
+    the items for which it is True. Each of the other items is then labeled from its own answers, by what was learned.
+    So its label does not depend on any other such item, and nothing else depends on its answers.
 
-    1. Of one worker's two boxes of a class at IoU >= .8 the first stays.
-    2. Boxes of a picture are clustered: average link (Sokal and Michener, 1958) of IoU, halved where the classes
-       differ, best pair first, down to .3; never one worker twice in a cluster.
-    3. Does it exist? All who answered the picture vote, those who drew nothing too, with weights v_w, 1 to begin with:
-       confidence = P(Beta(alpha, beta) > 1/2), alpha = .25 + the votes of who drew it, beta = .25 + those of who did
-       not. A worker's agreement is the mean, over the clusters of pictures that two or more answered, of the confidence
-       without this vote where they drew, and of 1 - that where they did not, with 5 pseudo-clusters at .9;
+    1. If one worker drew two boxes of a class with an IoU >= .8, only the first stays.
+    2. The boxes of a picture are clustered by average linkage (Sokal and Michener, 1958). The affinity is the IoU,
+       halved if the classes differ. The best pair is joined first, down to .3. A worker is never twice in a cluster.
+    3. Does the object of a cluster exist? All who answered the picture vote, including those who drew nothing. Their
+       weights v_w are 1 at first. The confidence is P(Beta(alpha, beta) > 1/2), where alpha = .25 + the votes of those
+       who drew the object, and beta = .25 + the votes of those who did not. A worker's agreement is a mean over the
+       clusters of pictures that two or more people answered, with 5 pseudo-clusters at .9. Where the worker drew the
+       object, the mean takes the confidence without this worker's vote; where not, 1 - that confidence.
        v_w = max(.01, logit agreement), scaled to mean 1.
-    4. Where is it? A side's distance from the cluster's median, in widths (heights), is
-       centre + worker's offset b_w + error, the error Student-t with 6 degrees and scale^2 q_w tau_side, estimated
-       by EM (Lange, Little, Taylor, 1989, "Robust statistical modeling using the t distribution"). Who draws loosely
-       counts less, and a worker's habit, such as leaving a margin, is taken off. Clusters count by their confidence.
-    5. The class has the most votes, weighted by v. It exists from a confidence of .5; the confidence that is reported
-       is multiplied by the class's share of the votes.
-    6. Skill, against what the others agree on: a drawn box is right with the confidence without this worker's vote
-       where its IoU with the box fused without it is >= .5; recall is that over the sum of those confidences, precision
-       that over the boxes drawn, each with 5 pseudo-objects at the job's mean; skill is their F1.
+    4. Where is the object? A side's distance from the cluster's median, in widths (heights), is
+       centre + worker's offset b_w + error. The error is Student-t with 6 degrees of freedom and scale^2 q_w tau_side,
+       estimated by EM (Lange, Little, Taylor, 1989, "Robust statistical modeling using the t distribution"). So an
+       imprecise worker counts less, and a worker's habit, such as leaving a margin, is subtracted. Clusters count by
+       their confidence.
+    5. The class is the one with the most votes, weighted by v. The object exists if its confidence is at least .5. The
+       reported confidence is multiplied by the class's share of the votes.
+    6. The skill compares a worker with what the others agree on. If the IoU of a drawn box with the box that is fused
+       without it is >= .5, the drawn box counts as right with the confidence without this worker's vote. Recall is the
+       sum over the right boxes / the sum of these confidences over all clusters that the worker voted on; precision is
+       the same sum / the number of boxes drawn. Both have 5 pseudo-objects at the job's mean. The skill is their F1.
 
-    A picture left empty has the confidence 1 - the highest confidence of a box that was dropped, or of one that one
-    more worker would have drawn there alone. Where a worker did draw, it is cut by 60 %: what most miss and somebody
-    sees is there more often than not.
+    An empty picture has the confidence 1 - c. Here c is the highest confidence of a box that was dropped, or that of a
+    box that only one further worker would have drawn there. If a worker did draw something, the confidence is cut by
+    60 %, because an object that most people miss and somebody sees is there more often than not.
     """
     taught = teaching(answers, learn)
     for column in ("item", "worker"):
@@ -80,16 +84,18 @@ class _Habits(NamedTuple):
 
 
 class _Learned(NamedTuple):
-    """What is known of workers. Arrays have one more worker at their end, of whom nothing is known."""
+    """What is known about workers. Arrays have one more entry at their end, for a worker about whom nothing is
+    known."""
 
     workers: pd.Index
     weight: np.ndarray  # v
-    habits: _Habits | None  # None where no two drew the same thing
+    habits: _Habits | None  # None if no two workers drew the same object
     skill: np.ndarray
 
 
 def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolidated, _Learned]:
-    """The answers' labels and workers by what was `learned`; by what they teach themselves, where that is None."""
+    """The labels and workers of the answers, by what was `learned`; if that is None, it is learned from these
+    answers."""
     item, items = codes(answers, "item")
     worker, names = codes(answers, "worker")
     workers = len(names) + 1
@@ -97,7 +103,7 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
     class_id, sides = _checked(answers)
     turn = np.lexsort([*sides.T[::-1], class_id, worker, item])
     item, worker, class_id, sides = item[turn], worker[turn], class_id[turn], sides[turn]
-    seen = distinct(item * workers + worker)  # who answered what, drawing or not
+    seen = distinct(item * workers + worker)  # who answered which item, with or without boxes
     seen_item, seen_worker = np.divmod(seen, workers)
 
     drawn = np.flatnonzero(class_id >= 0)
@@ -133,7 +139,7 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
         {
             "item": np.concatenate([cluster_item[exists], empty]),
             "class_id": np.concatenate([winner[exists], np.full(len(empty), -1)]),
-            **dict(zip(SIDES, place.round(6).T)),  # what all drew alike comes out as they drew it
+            **dict(zip(SIDES, place.round(6).T)),  # rounded, so that a box that all drew alike stays exactly so
             "confidence": np.concatenate([(vote.confidence * share)[exists], quiet[empty]]),
         }
     )
@@ -152,7 +158,7 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
 
 
 def _checked(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """class_id and sides as arrays; the sides are 0 where nothing was drawn."""
+    """class_id and sides as arrays; sides are 0 where nothing was drawn."""
     table = answers[["class_id", *SIDES]].apply(pd.to_numeric, errors="coerce")
     number, sides = table["class_id"].to_numpy(float, na_value=np.nan), table[SIDES].to_numpy(float, na_value=np.nan)
     drawn = number >= 0
@@ -175,11 +181,12 @@ def _over_half(alpha, beta) -> np.ndarray:
 
 
 def _clustered(item, worker, class_id, box) -> tuple[np.ndarray, np.ndarray]:
-    """1. and 2.: the boxes that stay, and each one's cluster, numbered in the order of their first boxes."""
+    """Steps 1 and 2: the boxes that stay, and the cluster of each; clusters are numbered in the order of first
+    boxes."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # pairs at a distance of 1, 2, ... rows of the same picture, so that memory grows with boxes, not with pairs
+    # compare boxes of a picture that are 1, 2, ... rows apart, so that memory grows with the boxes, not with the pairs
     twice = np.zeros(len(item), bool)
     edges = [np.zeros((0, 2), np.int64)]
     ends = np.searchsorted(item, item, side="right")
@@ -199,7 +206,7 @@ def _clustered(item, worker, class_id, box) -> tuple[np.ndarray, np.ndarray]:
     edge = np.searchsorted(once, edge)
     worker, class_id, box = worker[once], class_id[once], box[once]
 
-    # boxes that no chain of such pairs joins are never linked, and where every two are a pair, all are one cluster
+    # boxes that no chain of such pairs connects are never linked; if every two boxes are a pair, all are one cluster
     graph = coo_array((np.ones(len(edge)), (edge[:, 0], edge[:, 1])), shape=(len(once), len(once)))
     groups, group = connected_components(graph, directed=False) if len(once) else (0, np.zeros(0, np.int32))
     size = np.bincount(group, minlength=groups)
@@ -214,10 +221,10 @@ def _clustered(item, worker, class_id, box) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _linked(box: np.ndarray, worker: np.ndarray, class_id: np.ndarray) -> np.ndarray:
-    """Average link among a few boxes of one picture: each one's cluster, named by one of its boxes."""
+    """Average linkage of a few boxes of one picture: the cluster of each box, named by one of the cluster's boxes."""
     affinity = iou(box[:, None], box[None])
     affinity[class_id[:, None] != class_id] /= 2
-    affinity[worker[:, None] == worker] = -np.inf  # and so stays the mean with it
+    affinity[worker[:, None] == worker] = -np.inf  # every mean with it stays -inf, too
     size, name = np.ones(len(box)), np.arange(len(box))
     while True:
         one, other = divmod(int(affinity.argmax()), len(box))
@@ -231,18 +238,19 @@ def _linked(box: np.ndarray, worker: np.ndarray, class_id: np.ndarray) -> np.nda
 
 
 class _Votes(NamedTuple):
-    """What 3. comes to. The votes: every cluster (one sort) with every worker who answered its picture (sorted)."""
+    """The result of step 3. There is a vote for every cluster (sorted) by every worker who answered its picture
+    (sorted)."""
 
-    confidence: np.ndarray  # a cluster
-    weight: np.ndarray  # a worker
-    cluster: np.ndarray  # a vote, as all that follow
+    confidence: np.ndarray  # one per cluster
+    weight: np.ndarray  # one per worker
+    cluster: np.ndarray  # one per vote, as the next arrays
     worker: np.ndarray
     compared: np.ndarray  # whether somebody else answered the picture
     others: np.ndarray  # the cluster's confidence without this vote
 
 
 def _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers: int, weight: np.ndarray | None) -> _Votes:
-    """3. Does it exist? By the workers' weights, or by those that these votes give them."""
+    """Step 3: does it exist? With the given weights of the workers, or else with the weights that these votes yield."""
     starts = np.searchsorted(seen_item, cluster_item)
     count = np.searchsorted(seen_item, cluster_item, side="right") - starts
     v_cluster = np.repeat(np.arange(len(cluster_item)), count)
@@ -284,10 +292,10 @@ def _spread(cluster, box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _habits(cluster, worker, box, sure, workers: int) -> _Habits | None:
-    """4., what it says of workers."""
+    """The part of step 4 that is about workers."""
     middle, _, z = _spread(cluster, box)
     c = sure[cluster][:, None]
-    if not c.any():  # no two people drew the same thing anywhere
+    if not c.any():  # no two people drew the same object anywhere
         return None
     n_w = np.bincount(worker, minlength=workers)[:, None]
     c_w = _total(c, worker, workers)
@@ -314,13 +322,14 @@ def _habits(cluster, worker, box, sure, workers: int) -> _Habits | None:
 
 
 def _fused(cluster, worker, box, habits: _Habits | None) -> tuple[np.ndarray, np.ndarray]:
-    """4. Where is it? Each cluster's box, and for each drawn box the one fused without it, NaN where it is alone."""
+    """Step 4: where is it? The box of each cluster, and for each drawn box the one fused without it, NaN if it is
+    alone."""
     middle, unit, z = _spread(cluster, box)
     if habits is None:
         return middle, np.full(box.shape, np.nan)
     b, q, tau = habits
     centre, om, mass, u = np.zeros(middle.shape), z, middle, np.ones(z.shape)
-    for _ in range(MOVING[0]):  # always as often, so that no cluster's box depends on another's
+    for _ in range(MOVING[0]):  # always this often, so that no cluster's box depends on another cluster
         om = u / (q[worker] * tau)
         mass = _total(om, cluster, len(middle))
         centre = _total(om * (z - b[worker]), cluster, len(middle)) / mass
@@ -338,7 +347,7 @@ def _fused(cluster, worker, box, habits: _Habits | None) -> tuple[np.ndarray, np
 
 
 def _won(cluster, class_id, weight) -> tuple[np.ndarray, np.ndarray]:
-    """5. Each cluster's class, and its share of the votes; of equals, the first class."""
+    """Step 5: the class of each cluster, and its share of the votes. In a tie, the first class wins."""
     classes = int(class_id.max(initial=0)) + 1
     key = cluster * classes + class_id
     keys = distinct(key)
@@ -350,14 +359,14 @@ def _won(cluster, class_id, weight) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _skill(vote: _Votes, cluster, worker, found) -> np.ndarray:
-    """6. Each worker's F1 against what the others agree on."""
+    """Step 6: each worker's F1 against what the others agree on."""
     workers = len(vote.weight)
     mine = np.searchsorted(vote.cluster * workers + vote.worker, cluster * workers + worker)
     compared = vote.compared[mine]
     right = np.bincount(worker, vote.others[mine] * (found & compared), minlength=workers)
     objects = np.bincount(vote.worker, vote.others * vote.compared, minlength=workers)
     drawn = np.bincount(worker[compared], minlength=workers)
-    if not right.any():  # nothing was drawn twice: no worker is known to differ
+    if not right.any():  # no object was drawn by two workers, so no worker is known to differ from others
         return np.full(workers, AGREE)
     recall = (right + SKILL_N * right.sum() / objects.sum()) / (objects + SKILL_N)
     precision = (right + SKILL_N * right.sum() / drawn.sum()) / (drawn + SKILL_N)

@@ -8,16 +8,17 @@ import pandas as pd
 
 
 class Consolidated(NamedTuple):
-    """labels: one row an item (or box), with a confidence; workers: worker, answers, skill."""
+    """labels: one row per item (or box), with a confidence; workers: worker, answers, skill."""
 
     labels: pd.DataFrame
     workers: pd.DataFrame
 
 
 def codes(answers: pd.DataFrame, column: str, values: Sequence | None = None) -> tuple[np.ndarray, pd.Index]:
-    """Where each of a column's values stands among `values` (without them, among its own, sorted), and those values.
+    """The position of each of a column's values in `values`, and these values. Without `values`, they are the column's
+    own values, sorted.
 
-    Raises ValueError naming the row where there is nothing, or what is not in `values`.
+    Raises ValueError, which names the row, for a missing value and for one that is not in `values`.
     """
     if values is None:
         numbers, found = pd.factorize(answers[column], sort=True)
@@ -35,13 +36,14 @@ def codes(answers: pd.DataFrame, column: str, values: Sequence | None = None) ->
 
 
 def distinct(keys: np.ndarray) -> np.ndarray:
-    """np.unique, several times faster on millions of integers: numpy's own hashes them first."""
+    """As np.unique, but several times faster on millions of integers, because numpy hashes them first."""
     keys = np.sort(keys)
     return keys[np.diff(keys, prepend=keys[:1] - 1) > 0]
 
 
 def teaching(answers: pd.DataFrame, learn: Sequence | None) -> np.ndarray:
-    """Which rows teach (all without `learn`); ValueError where an item has both kinds."""
+    """The rows to learn from; all rows without `learn`. Raises ValueError if `learn` differs among the rows of an
+    item."""
     if learn is None:
         return np.ones(len(answers), bool)
     taught = np.asarray(learn, dtype=bool)
@@ -50,12 +52,13 @@ def teaching(answers: pd.DataFrame, learn: Sequence | None) -> np.ndarray:
     item = answers["item"].to_numpy()
     both = np.isin(item, item[taught]) & ~taught
     if both.any():
-        raise ValueError(f"row {int(both.argmax())}: item {item[both][0]} teaches in another row")
+        raise ValueError(f"row {int(both.argmax())}: item {item[both][0]} has another value of learn in another row")
     return taught
 
 
 def together(taught: Consolidated, judged: Consolidated) -> Consolidated:
-    """The labels of both, by item, and all workers: what was learned of them, and all the answers they gave."""
+    """The labels of both, by item, and all workers with what was learned about them and the number of all their
+    answers."""
     labels = pd.concat([taught.labels, judged.labels], ignore_index=True)
     workers = pd.concat([taught.workers, judged.workers], ignore_index=True)
     sums = workers.groupby("worker", sort=True)

@@ -1,4 +1,4 @@
-"""Votes: what several people said of an item becomes one class."""
+"""Votes: merges what several people said about an item into one class."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,49 +8,52 @@ import pandas as pd
 
 from roundtruth.consolidation.tables import Consolidated, codes, distinct, teaching, together
 
-ALL = 30.0  # G: pseudo-answers behind what is said of the whole job
-WORKER = 8.0  # S: pseudo-answers behind what is said of one worker
-BEFORE = 0.7  # a0: the accuracy assumed before any answer
-STILL, TURNS = 1e-3, 20  # the estimate stands when it moves by less; the most turns it gets
-FEW = 100  # comparable answers a class, below which a model cannot overrule a majority
-TOGETHER = 0.2  # how much the answers to one item are correlated
-FLOOR = 0.05  # the part of a confidence that no number of answers overcomes: some items are hopeless
+ALL = 30.0  # G: pseudo-answers in the estimates for the whole job
+WORKER = 8.0  # S: pseudo-answers in the estimates for one worker
+BEFORE = 0.7  # a0: the accuracy that is assumed before any answer
+STILL, TURNS = 1e-3, 20  # the estimate has converged if it changes by less; the most iterations
+FEW = 100  # with fewer comparable answers per class, the model cannot overrule a majority
+TOGETHER = 0.2  # the correlation of the answers to one item
+FLOOR = 0.05  # the share of pure chance in a confidence, however many answers there are: some items are hopeless
 
 
 def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequence | None = None) -> Consolidated:
-    """One label an item from several people's answers.
+    """Merges several people's answers into one label per item.
 
-    `answers`: item, worker, label, one row an answer (what a worker repeats counts once); other columns are ignored.
-    `classes`: all there are, also those that nobody voted for, in the order in which ties are broken; without it, the
-    labels that occur, sorted. Gives (labels, workers): labels(item, label, confidence), label in the answers' own type,
-    and workers(worker, answers, skill), skill the estimated accuracy; both sorted by their first column, and the same
-    bytes for any order of the rows. Raises ValueError naming the row of a missing value or of a label not in `classes`.
+    `answers`: item, worker, label, one row per answer (an answer that a worker repeats counts once). Other columns are
+    ignored. `classes`: all classes, including those that nobody voted for; ties are broken in this order. The default
+    is the labels that occur, sorted. Returns (labels, workers). labels has the columns item, label, confidence; the
+    label has the type of the answers' labels. workers has the columns worker, answers, skill; the skill is the
+    estimated accuracy. Both tables are sorted by their first column, and have the same bytes for any order of the rows
+    of `answers`. Raises ValueError, which names the row, for a missing value or a label that is not in `classes`.
 
-    Dawid and Skene's model ("Maximum likelihood estimation of observer error-rates using the EM algorithm", 1979),
-    with the workers' confusion matrices pooled at two strengths. Q[i, k] is the probability that item i is of class k.
+    The model is that of Dawid and Skene ("Maximum likelihood estimation of observer error-rates using the EM
+    algorithm", 1979), with the workers' confusion matrices pooled at two levels. Q[i, k] is the probability that item i
+    is of class k.
 
-    `learn`: a truth value a row, the same for all rows of an item; `classes` must be given with it. Only items for
-    which it is True teach: shares, confusions and skills are those of the table of these items alone. Each of the other
-    items is then labeled from its own answers by what was learned, so that it depends on no other such item, nor does
-    anything on it.
+    `learn`: a truth value per row, the same for all rows of an item; `classes` must be given with it. Shares,
+    confusions and skills are learned only from the items for which it is True. Each of the other items is then labeled
+    from its own answers, by what was learned. So its label does not depend on any other such item, and nothing else
+    depends on its answers.
 
     0. Q starts as the shares of the votes.
-    1. From the items with two answers or more (m answers, n_w of worker w), N[w, k, l] = sum of Q[i, k] over w's
-       answers l, and f_w = (n_w - 1) / n_w, which leaves out what a worker adds to their own consensus:
+    1. Only items with two answers or more count here; they have m answers, n_w of them by worker w. N[w, k, l] is the
+       sum of Q[i, k] over w's answers l. f_w = (n_w - 1) / n_w corrects for what a worker adds to the consensus that
+       the worker is compared with. From these follow
        the mean accuracy a = (sum N[w, k, k] + G a0) / (m + G);
-       all workers' confusion P[k] ~ sum_w N[w, k] + G M(a)[k], M(a) having a on its diagonal and the rest even;
-       a worker's skill a_w = (f_w sum_k N[w, k, k] + S a) / (f_w n_w + S);
-       a worker's confusion T[w, k] ~ f_w N[w, k] + S (P[k] + M(a_w)[k]) / 2;
-       the classes' shares p[k] ~ sum_i Q[i, k] + G (share of the votes for k).
-    2. For all answers L[i, k] = log p[k] + sum log T[w, k, l]; Q = softmax(L) over the classes somebody gave the item.
-    3. Repeat 1 and 2 until Q stands.
-    4. The label is the largest Q; exact ties go to the first class. In a job where m is below 100 a class, and
-       such a model can talk itself into ignoring most people, only the classes with the most votes can win.
-    5. The confidence is softmax(L / (1 + .2 (r - 1))) over all classes, r being the item's answers, which are
-       correlated, mixed with 5 % of pure chance.
+       all workers' confusion P[k] ~ sum_w N[w, k] + G M(a)[k], where M(a) has a on its diagonal and is even elsewhere;
+       a worker's skill a_w = (f_w sum_k N[w, k, k] + S a) / (f_w n_w + S); a worker's confusion T[w, k] ~ f_w N[w, k] +
+       S (P[k] + M(a_w)[k]) / 2; the classes' shares p[k] ~ sum_i Q[i, k] + G (share of the votes for k).
+    2. From all answers, L[i, k] = log p[k] + sum log T[w, k, l]. Q = softmax(L) over the classes that somebody gave the
+       item.
+    3. Steps 1 and 2 are repeated until Q has converged.
+    4. The label is the class with the largest Q; exact ties go to the first class. If m is below 100 per class, the
+       model could learn to ignore most people. Then only the classes with the most votes can win.
+    5. The confidence is softmax(L / (1 + .2 (r - 1))) over all classes, mixed with 5 % of pure chance. r is the number
+       of the item's answers. The divisor is there because these answers are correlated.
     """
     if learn is not None and classes is None:
-        raise ValueError("classes must be given with learn: else they would depend on items that teach nothing")
+        raise ValueError("classes must be given with learn: else they would depend on items with learn False")
     taught = teaching(answers, learn)
     for column, known in (("item", None), ("worker", None), ("label", classes)):
         codes(answers, column, known)  # names the row of a mistake
@@ -59,26 +62,28 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequ
 
 
 class _Learned(NamedTuple):
-    """What 1. comes to. Arrays over workers have one more at their end, of whom nothing is known."""
+    """The result of step 1. Arrays over workers have one more entry at their end, for a worker about whom nothing is
+    known."""
 
     workers: pd.Index
-    worker: np.ndarray  # a cell (w, k, l) of N that is in use, as the next three
+    worker: np.ndarray  # one per cell (w, k, l) of N that is in use, as the next three arrays
     class_id: np.ndarray
     label: np.ndarray
     N: np.ndarray
-    f: np.ndarray  # a worker
-    skill: np.ndarray  # a worker
+    f: np.ndarray  # one per worker
+    skill: np.ndarray  # one per worker
     P: np.ndarray
-    log_p: np.ndarray  # a class
-    few: bool  # whether a model could not overrule a majority
+    log_p: np.ndarray  # one per class
+    few: bool  # whether there are too few answers for the model to overrule a majority
 
 
 def _labeled(answers: pd.DataFrame, classes, learned: _Learned | None) -> tuple[Consolidated, _Learned]:
-    """The answers' labels and workers by what was `learned`; by what they teach themselves, where that is None."""
+    """The labels and workers of the answers, by what was `learned`; if that is None, it is learned from these
+    answers."""
     item, items = codes(answers, "item")
     worker, workers = codes(answers, "worker")
     label, names = codes(answers, "label", classes)
-    # one order whatever the table's, so that sums come out the same; what a worker repeats counts once
+    # one order for any order of the table, so that sums come out the same; an answer that a worker repeats counts once
     key = distinct((item * len(workers) + worker) * len(names) + label)
     rest, label = np.divmod(key, max(1, len(names)))
     item, worker = np.divmod(rest, max(1, len(workers)))
@@ -95,10 +100,10 @@ def _labeled(answers: pd.DataFrame, classes, learned: _Learned | None) -> tuple[
 
 
 def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learned:
-    """0. to 3.; the arrays are codes, an answer a row, sorted."""
+    """Steps 0 to 3. The arrays are codes, one row per answer, sorted."""
     workers = len(names) + 1
-    # g: the classes that somebody gave an item, sorted; e: every answer beside every g of its item; c: the cells of N
-    # that are in use, a small part of all, where there are many classes
+    # g: the classes that somebody gave an item, sorted; e: every pair of an answer and a g of its item; c: the cells of
+    # N that are in use, which are a small part of all cells if there are many classes
     given = distinct(item * K + label)
     g_item, g_class = np.divmod(given, K)
     g_first = np.searchsorted(g_item, np.arange(items + 1))
@@ -146,13 +151,13 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
 
 
 def _share(L: np.ndarray, g_first: np.ndarray, g_item: np.ndarray) -> np.ndarray:
-    """softmax(L) over the classes somebody gave an item."""
+    """softmax(L) over the classes that somebody gave an item."""
     Q = np.exp(L - np.maximum.reduceat(L, g_first[:-1])[g_item])
     return Q / np.add.reduceat(Q, g_first[:-1])[g_item]
 
 
 def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple[np.ndarray, np.ndarray]:
-    """4. and 5.: classes and confidences; the arrays are codes, an answer a row, sorted."""
+    """Steps 4 and 5: classes and confidences. The arrays are codes, one row per answer, sorted."""
     if not len(item):
         return np.zeros(0, np.int64), np.zeros(0)
     given = distinct(item * K + label)
@@ -161,7 +166,7 @@ def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple
     said = np.bincount(np.searchsorted(given, item * K + label), minlength=len(given))
     heat = 1 + TOGETHER * (np.bincount(item, minlength=items) - 1)
 
-    # one class after the other, so that memory does not grow with their number; u: the answers (w, l) that occur
+    # one class at a time, so that memory does not grow with the number of classes; u: the answers (w, l) that occur
     workers, (j_u, used) = len(learned.skill), pd.factorize(worker * K + label)
     u_worker, u_label = np.divmod(used, K)
     c_u = pd.Index(used).get_indexer(learned.worker * K + learned.label)
@@ -186,7 +191,7 @@ def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple
     if learned.few:
         Q = np.where(said == np.maximum.reduceat(said, g_first[:-1])[g_item], Q, 0.0)
     top = np.flatnonzero(np.maximum.reduceat(Q, g_first[:-1])[g_item] - Q <= 1e-9)
-    best = top[np.diff(g_item[top], prepend=-1) > 0]  # of equals, the first
+    best = top[np.diff(g_item[top], prepend=-1) > 0]  # in a tie, the first
     confidence = (1 - FLOOR) * np.exp(L[best] / heat - total) + FLOOR / K
     return g_class[best], np.minimum(confidence, 1.0)
 

@@ -1,4 +1,5 @@
-"""What learns from people's labels. A learner is a class with the methods of `Learner`; users can bring their own."""
+"""Learners learn from people's labels. A learner is a class with the methods of `Learner`. Users can write their
+own."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -8,7 +9,7 @@ import pandas as pd
 
 from roundtruth.errors import UserError
 
-if TYPE_CHECKING:  # Pillow takes time to import, and whoever only checks a learner needs none
+if TYPE_CHECKING:  # Pillow takes time to import, and code that only checks a learner does not need it
     from roundtruth.pictures import Pictures
 
 Progress = Callable[..., Any]  # progress(done, total, note="")
@@ -17,19 +18,20 @@ Progress = Callable[..., Any]  # progress(done, total, note="")
 class Learner(Protocol):
     """Trains on labeled items and predicts the labels of others.
 
-    Items come as `roundtruth.pictures.Pictures` for kinds of label whose ITEM is "picture". Tables have the column item
-    and the COLUMNS of the kind of label (`roundtruth.kinds`); a class_id is a position in `classes`, the job's, and
-    sides of boxes are in pixels of the picture. `weights` is a pretrained backbone as `learners.weights.resolve` gives
-    it, or None. All chance follows from `seed`: the same seed, pictures and labels give the same predictions on the
-    same kind of machine.
+    For kinds of label whose ITEM is "picture", items come as `roundtruth.pictures.Pictures`. Tables have the column
+    item and the COLUMNS of the kind of label (`roundtruth.kinds`). A class_id is a position in `classes`, the classes
+    of the job. Sides of boxes are in pixels of the picture. `weights` is a pretrained backbone as
+    `learners.weights.resolve` returns it, or None. All random numbers follow from `seed`: the same seed, pictures and
+    labels give the same predictions on the same kind of machine.
     """
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None): ...
 
     def train(self, pictures: "Pictures", labels: pd.DataFrame, progress: Progress | None = None) -> None:
-        """Learn from `labels`; labels of other items are ignored.
+        """Learn from `labels`. Labels of items that are not in `pictures` are ignored.
 
-        A learner that was loaded is the job's last model. It may go on from there, or begin anew.
+        If `load` was called before, this learner is the job's last model. It may continue from that model or start
+        anew.
         """
         ...
 
@@ -38,11 +40,11 @@ class Learner(Protocol):
         ...
 
     def state(self) -> dict:
-        """All that `predict` needs, as tensors and plain values that torch.load(weights_only=True) reads."""
+        """Everything that `predict` needs, as tensors and plain values that torch.load(weights_only=True) reads."""
         ...
 
     def load(self, state: dict) -> None:
-        """Become the learner whose `state()` this is."""
+        """Take over the `state()` of another learner."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What both learners share: the part of the network that sees, the running mean of its weights, and batches."""
+"""What both learners share: the backbone network, the running mean of its weights, and the scaling of pictures."""
 
 import copy
 import math
@@ -20,7 +20,8 @@ SHUFFLENETS = {"shufflenet_v2_x0_5": [24, 48, 96, 192, 1024], "shufflenet_v2_x1_
 class ParityBlock(InvertedResidual):
     """A block of the original ShuffleNetV2: it splits channels into even and odd, and shuffles nothing afterwards.
 
-    Torchvision's splits into halves and shuffles at the end, which is as good to train but is another function.
+    Torchvision's block splits channels into halves and shuffles them at the end. It trains as well, but it is a
+    different function.
     """
 
     def forward(self, x):
@@ -32,15 +33,15 @@ class ParityBlock(InvertedResidual):
 class Backbone(nn.Module):
     """Pictures (batch, 3, height, width), RGB in [0, 1] -> three maps of features, each half as fine as the one before.
 
-    `weights` as `learners.weights.resolve` gives them, or None for a small network that is trained from scratch.
-    `strides` are the maps' pixels a cell, `channels` their depths.
+    `weights` are as `learners.weights.resolve` returns them, or None for a small network that is trained from scratch.
+    `strides` are the pixels per cell of the maps, `channels` are the depths of the maps.
     """
 
     def __init__(self, weights: dict | None, widths=(16, 32, 48, 64, 96)):
         super().__init__()
         if weights is None:
             a, b, c, d, e = widths
-            # Seven 3 x 3 convolutions: at 128 px most of what is to be seen is smaller than 100 px.
+            # Seven 3 x 3 convolutions: in a picture of 128 px, most objects are smaller than 100 px.
             self.stem = nn.Sequential(_conv(3, a, 2))
             self.stages = nn.ModuleList(
                 [
@@ -89,7 +90,7 @@ def _network(weights: dict) -> nn.Module:
         network = ShuffleNetV2([4, 8, 4], SHUFFLENETS[name], num_classes=1, inverted_residual=block)
     else:
         network = torchvision.models.get_model(name, weights=None)
-    if "tensors" in weights:  # else they come with the whole learner's state
+    if "tensors" in weights:  # else the tensors come with the state of the whole learner
         left = network.load_state_dict(weights["tensors"], strict=False)
         assert not left.unexpected_keys
         assert all(key.startswith(("conv5.", "fc.")) for key in left.missing_keys)
@@ -97,12 +98,12 @@ def _network(weights: dict) -> nn.Module:
 
 
 def shell(weights: dict | None) -> dict | None:
-    """`weights` without its tensors: what a learner's state keeps to build the same network again."""
+    """`weights` without its tensors. A learner's state keeps this to build the same network again."""
     return None if weights is None else {k: v for k, v in weights.items() if k != "tensors"}
 
 
 class Average:
-    """The running mean of a network's weights, which predicts better than the last of them (Polyak averaging)."""
+    """The running mean of a network's weights, which predicts better than the last weights (Polyak averaging)."""
 
     def __init__(self, network: nn.Module, decay: float):
         self.network, self.decay, self.steps = copy.deepcopy(network).eval().requires_grad_(False), decay, 0
@@ -119,7 +120,7 @@ class Average:
 
 
 def rate(step: int, steps: int, warmup: int) -> float:
-    """The share of the learning rate at a step: a short ramp, then half a cosine to nothing."""
+    """The share of the learning rate at a step: a short linear warm-up, then half a cosine down to 0."""
     return min((step + 1) / warmup, 0.5 + 0.5 * math.cos(math.pi * step / steps))
 
 
@@ -141,10 +142,10 @@ def resized(pictures: Pictures, sizes: np.ndarray) -> Iterator[torch.Tensor]:
 
 
 class same_twice:
-    """On a CPU, sums are added in one order, by one thread: a seed gives one result on every machine.
+    """On a CPU, one thread adds sums in one order, so that a seed gives one result on every machine.
 
-    A second thread adds a tenth to the speed of networks as small as these where nothing else is running, and where
-    something is, waiting for each other makes both many times slower.
+    If nothing else is running, a second thread makes networks as small as these a tenth faster. If something else is
+    running, the threads wait for each other, which makes both many times slower.
     """
 
     def __init__(self, where: torch.device):

@@ -1,4 +1,4 @@
-"""Says what is on a picture: a small residual network (He et al. 2015), or a pretrained backbone that is tuned.
+"""Predicts the class of a picture: a small residual network (He et al. 2015), or a pretrained backbone, fine-tuned.
 
 classifier = Classifier(["cat", "dog"], seed=0, weights=None)
 classifier.train(pictures, labels)
@@ -22,13 +22,13 @@ from roundtruth.pictures import Pictures
 
 @dataclass
 class Settings:
-    scratch_side: int = 64  # pixels the network sees at most; a hundred pictures teach a small network no finer things
-    tuned_side: int = 160  # with a pretrained backbone, which halves five times
+    scratch_side: int = 64  # pixels the network sees at most; from a hundred pictures it cannot learn finer detail
+    tuned_side: int = 160  # with a pretrained backbone, which halves the side five times
     tuned_least: int = 96
     gpu_side: int = 224
-    width: int = 24  # channels of the first map; they double where the map is halved
-    grey_width: int = 16  # for pictures without colour, which are mostly signs: a third of the work
-    passes: float = 2000  # photographs seen in training, by the root of the training pictures: 63 times each of 1000
+    width: int = 24  # channels of the first map; they double each time the map is halved
+    grey_width: int = 16  # for pictures without colour, which are mostly signs such as digits: a third of the work
+    passes: float = 2000  # photographs seen in training, times the root of their number: each of 1000 is seen 63 times
     grey_passes: float = 450  # signs, which need fewer
     batch: int = 16
     lr: float = 3e-3  # AdamW
@@ -36,7 +36,7 @@ class Settings:
     decay: float = 0.2
     warmup: int = 20
     average: float = 0.98  # of the weights: about the last fifty steps
-    held_back: float = 0.1  # of the training pictures, to find out how sure the network may be
+    held_back: float = 0.1  # share of the training pictures on which the confidence is calibrated
     shift: float = 0.1  # training pictures are moved by up to this share of their side,
     turn: float = 0.15  # turned by up to this (radians: 9 degrees),
     scale: float = 0.15  # and scaled by up to this
@@ -44,7 +44,7 @@ class Settings:
 
 SETTINGS = Settings()
 MOST_CHANNELS = 256  # of a map
-NEVER = -1e9  # the bias of a class that was in no training picture
+NEVER = -1e9  # the bias of a class that no training picture had
 
 
 class Network(nn.Module):
@@ -83,11 +83,11 @@ def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Classifier:
-    """A learner (`roundtruth.learners.Learner`) of what a picture as a whole is."""
+    """A learner (`roundtruth.learners.Learner`) of the class of a whole picture."""
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None):
         self.classes, self.seed, self.weights = classes, seed, weights
-        self.side = self.width = 0  # what the network was built for; 0 until there was something to learn
+        self.side = self.width = 0  # the sizes that the network was built for; 0 until there was something to learn
         self.temperature = 1.0
         self.network: Any = None
 
@@ -106,7 +106,7 @@ class Classifier:
             self.side = _side(pictures, self.weights is not None, where)
             images, target = self._load(pictures), torch.tensor(known.loc[pictures.items].to_numpy("int64"))
             colour = bool((images.amax(1) != images.amin(1)).any())  # photographs may be mirrored, signs may not
-            apart = uniforms(0, "held back", pictures.items) < s.held_back  # the same ones in every model of a job
+            apart = uniforms(0, "held back", pictures.items) < s.held_back  # the same pictures in every model of a job
             apart &= len(images) > 10
             held, kept = np.flatnonzero(apart), np.flatnonzero(~apart)
             self.width = s.width if colour else s.grey_width
@@ -114,7 +114,7 @@ class Classifier:
             if before is not None and built == (self.side, self.width):
                 network.load_state_dict(before.state_dict())
                 bias = network.head[1].bias.data
-                bias[bias < NEVER / 2] = 0  # what it was not shown then it may learn now
+                bias[bias < NEVER / 2] = 0  # it may now learn classes that the model before was never shown
             average = Average(network, s.average)
             tuned = network.backbone.parameters() if network.backbone else []
             fresh = network.head.parameters() if network.backbone else network.parameters()
@@ -142,7 +142,7 @@ class Classifier:
 
             self.network = average.network
             unseen = sorted(set(range(len(self.classes))) - set(target.tolist()))
-            self.network.head[1].bias.data[unseen] = NEVER  # what it was never shown it never says
+            self.network.head[1].bias.data[unseen] = NEVER  # it never predicts a class that it was never shown
             self.temperature = _temperature(self._logits(images[held]), target[held]) if len(held) >= 10 else 1.0
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
@@ -181,7 +181,7 @@ class Classifier:
         return Network(self.weights, self.side, len(self.classes), self.width)
 
     def _load(self, pictures: Pictures) -> torch.Tensor:
-        """(n, 3, side, side) uint8: all of each picture, whatever its shape was."""
+        """(n, 3, side, side) uint8: the whole of each picture, whatever its shape was."""
         return torch.stack(list(resized(pictures, np.full((len(pictures), 2), self.side))))
 
     @torch.no_grad()
@@ -199,7 +199,7 @@ def _side(pictures: Pictures, tuned: bool, where: torch.device) -> int:
 
 
 def _vary(x: torch.Tensor, mirror: bool, chance: np.random.Generator) -> torch.Tensor:
-    """Training pictures as they could also have been: moved, turned, scaled, brighter or darker, mirrored."""
+    """Augmented training pictures: moved, turned, scaled, brighter or darker, mirrored."""
     s, n = SETTINGS, len(x)
     turn, scale = chance.uniform(-s.turn, s.turn, n), np.exp(chance.uniform(-s.scale, s.scale, n))
     shift, flip = chance.uniform(-2 * s.shift, 2 * s.shift, (n, 2)), np.where(mirror & (chance.random(n) < 0.5), -1, 1)
@@ -211,7 +211,7 @@ def _vary(x: torch.Tensor, mirror: bool, chance: np.random.Generator) -> torch.T
 
 
 def _temperature(logits: torch.Tensor, target: torch.Tensor) -> float:
-    """What to divide logits by for the likeliest held-back labels (temperature scaling, Guo et al. 2017)."""
-    tried = torch.logspace(-1, 2, 91, base=2)  # 0.5 to 4: less would only make ties of scores that are almost 1
+    """The divisor of the logits that makes the held-back labels most likely (temperature scaling, Guo et al. 2017)."""
+    tried = torch.logspace(-1, 2, 91, base=2)  # 0.5 to 4: smaller divisors would only turn scores near 1 into ties
     losses = torch.stack([F.cross_entropy(logits / t, target) for t in tried])
     return float(tried[losses.argmin()])

@@ -29,16 +29,16 @@ from roundtruth.pictures import Pictures
 
 @dataclass
 class Settings:
-    side: int = 256  # longest side the network sees: what a CPU has the time for
-    crowded_side: int = 320  # where small boxes ask for more than `side`
+    side: int = 256  # longest side the network sees: more would take a CPU too long
+    crowded_side: int = 320  # if small boxes need more than `side`
     gpu_side: int = 512
-    least: int = 128  # smaller pictures are enlarged to this, or their things would be smaller than the maps' cells
+    least: int = 128  # smaller pictures are enlarged to this; else their objects would be smaller than the maps' cells
     small: int = 16  # pixels the smallest boxes should have for the network: two cells of its finest map
-    # Pictures seen in training, by the root of the training pictures: the wait grows, but slower than they do.
+    # Pictures seen in training, as a multiple of the root of their number: the time grows, but slower than the number.
     passes: float = 180  # from scratch: 13 times each of 200, 9 times each of 400
     tuned_passes: float = 400  # with a pretrained backbone, or a GPU: 28 times each of 200
     batch: int = 4  # twice the steps of 8 for the same pictures: mean IoU .69, not .65, on 200 scenes
-    lr: float = 2e-3  # AdamW; what is new has a thousand steps at most to learn
+    lr: float = 2e-3  # AdamW; the new layers have at most a thousand steps to learn
     tuned_lr: float = 5e-4  # of a pretrained backbone, which is nearly right
     decay: float = 0.05
     warmup: int = 50
@@ -47,16 +47,16 @@ class Settings:
     channels: int = 48  # of the pyramid; 64 cost a fifth more and found nothing more
     hidden: int = 128  # of the box head
     samples: int = 128  # boxes a picture that teach each of the two stages; 64: mean IoU .71 on 100 scenes, not .73
-    floor: float = 0.05  # boxes with less score are never seen
-    doubt: float = 0.2  # and those with less do not make a picture doubtful
-    cuts: tuple = (0.4, 0.7)  # a training picture's scores say too little to go further
+    floor: float = 0.05  # boxes with a lower score are dropped at once
+    doubt: float = 0.2  # boxes with a lower score do not make a picture doubtful
+    cuts: tuple = (0.4, 0.7)  # the range of `cut`; the scores on training pictures say too little to go further
 
 
 SETTINGS = Settings()
 
 
 class Network(nn.Module):
-    """Backbone, pyramid, proposals, box head. `anchors`: sizes per map, and ratios height / width, for all maps."""
+    """Backbone, pyramid, proposals, box head. The anchors have `sizes` per map, and `ratios` height / width for all."""
 
     def __init__(self, body: Backbone, sizes: list, ratios: list, classes: int, most: int):
         super().__init__()
@@ -71,7 +71,7 @@ class Network(nn.Module):
             post_nms_top_n={"training": 100, "testing": max(40, 3 * most)}, nms_thresh=0.7,
         )  # fmt: skip
         self.heads = RoIHeads(
-            # a box is looked at in the map in which it is 6 to 11 cells wide: 90 to 180 px at stride 16
+            # a box is judged in the map in which it is 6 to 11 cells wide: 90 to 180 px at stride 16
             MultiScaleRoIAlign(["0", "1", "2"], 7, 1, canonical_scale=90),
             TwoMLPHead(s.channels * 49, s.hidden), FastRCNNPredictor(s.hidden, classes + 1),
             fg_iou_thresh=0.5, bg_iou_thresh=0.5, batch_size_per_image=s.samples, positive_fraction=0.25,
@@ -79,7 +79,7 @@ class Network(nn.Module):
         )  # fmt: skip
 
     def features(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):  # but boxes want all their digits
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):  # the boxes need full precision
             maps = self.pyramid({str(i): f for i, f in enumerate(self.body(x))})
         return {name: f.float() for name, f in maps.items()}
 
@@ -91,7 +91,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def boxes(self, x: torch.Tensor, sizes: list) -> list[dict[str, torch.Tensor]]:
-        """What is proposed is judged in the picture and in its mirror image, and averaged."""
+        """Judges each proposal in the picture and in its mirror image, and averages the two results."""
         width = x.shape[3]
         features = self.features(x)
         proposals, _ = self.rpn(ImageList(x, sizes), features)
@@ -112,9 +112,9 @@ class Detector:
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None):
         self.classes, self.seed, self.weights = classes, seed, weights
-        self.plan: dict = {}  # what the network was built for; empty until there was something to learn
+        self.plan: dict = {}  # the sizes that the network was built for; empty until there was something to learn
         self.cut = 0.5
-        self.empty = 0.0  # share of the training pictures on which there was nothing
+        self.empty = 0.0  # share of the training pictures without boxes
         self.network: Any = None
 
     def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
@@ -129,7 +129,7 @@ class Detector:
             chance = np.random.default_rng(self.seed)
             self.plan = _plan(pictures, labels, len(self.classes), where)
             network, before = self._build(self.weights).to(where), self.network
-            if before is not None:  # what it knew is worth more than a fresh start: mean IoU .756, not .747, on birds
+            if before is not None:  # better than a new start: mean IoU .756, not .747, on birds
                 network.load_state_dict(before.state_dict())
             average = Average(network, s.average)
             images, targets = self._training_set(pictures, labels)
@@ -153,7 +153,7 @@ class Detector:
                 loss = sum(network.losses(x.to(where), sizes, [_to(t, where) for t in truth]).values())
                 optimiser.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 5.0)  # a first step from far off must not be the last
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)  # a huge gradient at the start could ruin the model
                 optimiser.step()
                 average.update(network)
                 if progress and (step % 20 == 0 or step + 1 == steps):
@@ -217,7 +217,7 @@ class Detector:
         return Network(Backbone(weights), plan["anchors"], plan["ratios"], len(self.classes), plan["most"])
 
     def _scales(self, pictures: Pictures) -> np.ndarray:
-        """By how much each picture is scaled for the network."""
+        """The factor by which each picture is scaled for the network."""
         return self.plan["side"] / pictures.sizes.max(1)
 
     def _sizes(self, pictures: Pictures) -> np.ndarray:
@@ -236,9 +236,9 @@ class Detector:
         return list(resized(pictures, self._sizes(pictures))), targets
 
     def _detect(self, pictures: Pictures, progress=None) -> list[dict[str, np.ndarray]]:
-        """All boxes over the floor, a dict a picture, in its pixels and falling score.
+        """All boxes with a score above the floor: one dict per picture, in pixels of the picture, in descending score.
 
-        Pictures go together that need the same canvas, so that what is found on one does not depend on the others.
+        Pictures that need a canvas of the same size form a batch, so that the boxes of one do not depend on the others.
         """
         where, sizes, scales, found = device(), self._sizes(pictures), self._scales(pictures), [{}] * len(pictures)
         _, shape = np.unique(-(-sizes // 32), axis=0, return_inverse=True)
@@ -259,7 +259,8 @@ class Detector:
 
 
 def _plan(pictures: Pictures, labels: pd.DataFrame, classes: int, where: torch.device) -> dict:
-    """What the network is built for: its input's longest side, anchors like the boxes, the crowd."""
+    """The sizes that the network is built for: the longest side of its input, anchors that fit the boxes, and the most
+    boxes on a picture."""
     s = SETTINGS
     typical = float(np.median(pictures.sizes.max(1)))
     boxes = labels[(labels["class_id"] >= 0) & (labels["width"] > 0) & (labels["height"] > 0)]
@@ -284,7 +285,7 @@ def _plan(pictures: Pictures, labels: pd.DataFrame, classes: int, where: torch.d
 
 
 def _vary(image: torch.Tensor, boxes: np.ndarray, classes: np.ndarray, side: int, chance: np.random.Generator):
-    """A training picture as it could also have been: mirrored, larger or smaller, brighter or darker."""
+    """An augmented training picture: mirrored, larger or smaller, brighter or darker."""
     scale = math.exp(chance.uniform(-1, 1) * math.log1p(SETTINGS.jitter))
     flip, gain, bias = chance.random() < 0.5, chance.uniform(0.8, 1.2), chance.uniform(-0.1, 0.1)
     spot = chance.random(2)
@@ -307,7 +308,8 @@ def _vary(image: torch.Tensor, boxes: np.ndarray, classes: np.ndarray, side: int
 
 
 def _batch(examples: list):
-    """Pictures on grey canvases of one size: tensor, the sizes (height, width), targets as torchvision has them."""
+    """Pictures on grey canvases of one size: the tensor, the sizes (height, width), and targets in torchvision's
+    form."""
     height, width = (-(-max(x.shape[k] for x, _, _ in examples) // 32) * 32 for k in (1, 2))
     canvas = torch.full((len(examples), 3, height, width), 0.5)
     for spot, (x, _, _) in zip(canvas, examples):
@@ -325,19 +327,20 @@ def _to(target: dict, where: torch.device) -> dict:
 
 
 def _bare(best: np.ndarray, empty: float) -> np.ndarray:
-    """The probability that there is nothing on a picture whose surest box has the score `best`.
+    """The probability that there is nothing on a picture whose highest-scored box has the score `best`.
 
-    A score says how likely a box is right, not whether there is anything, so that 1 - score alone would call a picture
-    empty on which the thing is merely hard to make out. By Bayes' rule, from the share `empty` of the training pictures
-    with nothing on them and scores that are taken to have density 2 (1 - s) on those and 2 s on the others.
+    A score says how likely a box is right. It does not say whether there is anything. With 1 - score alone, a picture
+    with an object that is hard to see would count as empty. So the probability is computed by Bayes' rule. `empty` is
+    the share of the training pictures without boxes. The scores are assumed to have the density 2 (1 - s) on such
+    pictures and 2 s on the others.
     """
     best = np.clip(best, SETTINGS.floor, 1 - SETTINGS.floor)
     return empty * (1 - best) / (empty * (1 - best) + (1 - empty) * best)
 
 
 def _best_cut(found: list[dict], targets: list[tuple], scales: np.ndarray) -> float:
-    """The score below which a box is dropped, chosen for the highest mean quality of the pictures, by the rule of
-    `roundtruth.boxes`. One matching gives the quality of every cut."""
+    """The score below which a box is dropped. It is the one with the highest mean quality of the pictures, by the rule
+    of `roundtruth.boxes`. One matching gives the quality at every such score."""
     drawn = geometry.ordered(
         np.repeat(np.arange(len(found)), [len(boxes["scores"]) for boxes in found]),
         np.concatenate([boxes["classes"] for boxes in found]).astype(int),

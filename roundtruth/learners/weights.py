@@ -1,4 +1,4 @@
-"""Pretrained backbones: found, recognised by the exact names and shapes of what is in the file, or refused."""
+"""Finds pretrained backbones. A file is recognised by the exact names and shapes of its tensors, or refused."""
 
 import io
 import threading
@@ -10,9 +10,9 @@ import torchvision
 from roundtruth.errors import UserError
 from roundtruth.storage import read_url
 
-PATIENCE = 10  # seconds to wait for torchvision's own weights; offline, a job must start all the same
+PATIENCE = 10  # seconds to wait for torchvision's own weights; without a network a job must start, too
 
-# Architectures a learner can stand on, with the parts of torchvision's networks that it does not use.
+# Architectures that a learner can use, with the parts of torchvision's networks that it does not use.
 ARCHITECTURES = {
     "shufflenet_v2_x0_5": ("conv5.", "fc."),
     "shufflenet_v2_x1_0": ("conv5.", "fc."),
@@ -20,8 +20,8 @@ ARCHITECTURES = {
     "resnet50": ("fc.",),
 }
 IMAGENET = {"bgr": False, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "parity": False}
-# The original release of ShuffleNetV2 (Ma et al. 2018) and what was trained from it: pixels / 255 as they are, blue
-# first, and blocks that split channels by parity.
+# The original release of ShuffleNetV2 (Ma et al. 2018), and networks that were trained from it: pixels / 255 without
+# normalization, blue first, and blocks that split channels by parity.
 ORIGINAL = {"bgr": True, "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0], "parity": True}
 ORIGINAL_NAMES = {"first_conv.": "conv1.", ".branch_main.": ".branch2.", ".branch_proj.": ".branch1."}
 
@@ -29,9 +29,10 @@ ORIGINAL_NAMES = {"first_conv.": "conv1.", ".branch_main.": ".branch2.", ".branc
 def resolve(weights: str | None) -> tuple[dict | None, str]:
     """What the job file's `weights` means: (backbone, one line that says where it is from).
 
-    A path (local or s3://) to a state dict; "none"; or None for torchvision's ShuffleNetV2 x0.5, where it is in torch's
-    cache or can be had within ten seconds. The backbone is a dict of plain values and tensors: architecture, bgr, mean,
-    std, parity and tensors, a state dict in torchvision's names. It is None where learners start from scratch.
+    `weights` is a path (local or s3://) to a state dict; "none"; or None for torchvision's ShuffleNetV2 x0.5, if that
+    is in torch's cache or can be downloaded within ten seconds. The backbone is a dict of plain values and tensors:
+    architecture, bgr, mean, std, parity, and tensors, which is a state dict with torchvision's names. The backbone is
+    None if learners start from scratch.
     """
     if weights == "none":
         return None, "from scratch: the job asks for no pretrained weights"
@@ -41,7 +42,7 @@ def resolve(weights: str | None) -> tuple[dict | None, str]:
 
 
 def read(url: str) -> tuple[dict, str]:
-    """The backbone in a file of weights; UserError says what does not fit, for nothing is loaded in part."""
+    """The backbone in a file of weights. Raises UserError, which says what does not fit: no file is loaded in part."""
     try:
         data = read_url(url)
     except (FileNotFoundError, IsADirectoryError) as error:
@@ -50,7 +51,7 @@ def read(url: str) -> tuple[dict, str]:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
-            f"weights: {url} is no file of tensors that torch.load(weights_only=True) reads"
+            f"weights: {url} is not a file of tensors that torch.load(weights_only=True) reads"
             f" ({str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__})"
         ) from error
     backbone = recognise(state, url)
@@ -58,9 +59,9 @@ def read(url: str) -> tuple[dict, str]:
 
 
 def recognise(state, url: str) -> dict:
-    """The backbone that a state dict holds, in torchvision's names, without its classifier."""
+    """The backbone that a state dict holds, with torchvision's names and without the classifier."""
     if isinstance(state, dict) and set(state) == {"architecture", "tensors", *IMAGENET}:
-        return state  # what `resolve` gave before, kept in a job folder
+        return state  # a backbone that `resolve` returned before and that a job folder keeps
     if not isinstance(state, dict) or not state or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise UserError(f"weights: {url} is not a state dict (names with tensors); save model.state_dict()")
     original = any(name.startswith("first_conv.") for name in state)
@@ -72,7 +73,7 @@ def recognise(state, url: str) -> dict:
         wanted = {n: s for n, s in _shapes(architecture).items() if not n.startswith(unused)}
         given = {n: t for n, t in state.items() if not n.startswith(unused)}
         wrong = [f"{n} is missing" for n in wanted if n not in given]
-        wrong += [f"{n} is not of it" for n in given if n not in wanted]
+        wrong += [f"{n} does not belong to it" for n in given if n not in wanted]
         wrong += [
             f"{n} is {tuple(given[n].shape)}, not {tuple(s)}"
             for n, s in wanted.items()
@@ -108,12 +109,12 @@ def _torchvision() -> tuple[dict | None, str]:
             except Exception as error:
                 faults.append(error)
 
-        # No timeout of a socket covers the look-up of a name, so a thread is given ten seconds and then left alone.
+        # No socket timeout covers a DNS lookup. So a thread gets ten seconds and is then left alone.
         thread = threading.Thread(target=download, daemon=True)
         thread.start()
         thread.join(PATIENCE)
         if not path.exists():
             why = f"{type(faults[0]).__name__}" if faults else f"no answer in {PATIENCE} seconds"
-            return None, f"from scratch: torchvision's weights could not be had ({why})"
+            return None, f"from scratch: torchvision's weights could not be downloaded ({why})"
     state = torch.load(path, map_location="cpu", weights_only=True)
     return recognise(state, str(path)), "shufflenet_v2_x0_5 from torchvision (ImageNet)"

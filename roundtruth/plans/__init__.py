@@ -1,7 +1,7 @@
-"""How the rounds of a job are planned, one module a plan, and where a job stands. A module has the names that `Plan`
-lists.
+"""How the rounds of a job are planned, and where a job stands. There is one module per plan; it has the names that
+`Plan` lists.
 
-What happens next follows from what the job folder holds, so that a job that was killed goes on as if nothing happened.
+What happens next follows from what the job folder holds. So a job that was killed continues as if nothing had happened.
 """
 
 from importlib import import_module
@@ -28,11 +28,11 @@ class Plan(Protocol):
     """What every plan offers. All functions read the job folder; only `prepare` writes to it."""
 
     DESCRIPTION: str  # what it does, in a few words
-    CERTIFICATE: str  # how the quality of auto labels is proved: "holdout", or "none"
+    CERTIFICATE: str  # how the quality of auto labels is proved: "holdout" or "none"
     FIXED: tuple[str, ...]  # keys of the job file that cannot be changed once the job has begun
 
     def check_target(self, target: "Target") -> None:
-        """Raise ValueError for a target that no job of the plan can reach."""
+        """Raise ValueError for a target that no job with this plan can reach."""
         ...
 
     def prepare(self, job: "Job") -> None:
@@ -40,21 +40,21 @@ class Plan(Protocol):
         ...
 
     def next_batch(self, job: "Job", number: int) -> "pd.DataFrame":
-        """The batch of the round after round `number`: (item, role). Empty where nothing is left or the money is
+        """The batch of the round after round `number`: (item, role). It is empty if nothing is left or the money is
         spent."""
         ...
 
     def to_consolidate(self, job: "Job", number: int) -> "tuple[pd.DataFrame, np.ndarray | None]":
-        """The items (item, role) that get a label in a round, and those whose answers teach workers' skills; None means
-        all."""
+        """The items (item, role) that get a label in a round, and the items from whose answers workers' skills are
+        learned; None means all."""
         ...
 
     def trains(self, job: "Job", number: int) -> bool:
-        """Whether a model is trained in a round, and predicts."""
+        """Whether a model is trained in a round and then predicts."""
         ...
 
     def model_number(self, job: "Job", number: int) -> int:
-        """What the random numbers of a round's model follow from, beside the seed."""
+        """The number from which, together with the seed, the random numbers of a round's model follow."""
         ...
 
     def calibrates(self, job: "Job", number: int) -> bool:
@@ -76,9 +76,9 @@ class Plan(Protocol):
     def simulate(
         self, spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0
     ) -> "tuple[np.ndarray, np.ndarray]":
-        """How the job may end, for the forecast: (auto labels, people's rounds), one number a simulated job each.
+        """How the job may end, for the forecast: (auto labels, people's rounds), with one entry per simulated job.
 
-        items: number of items to label. job: the job once it has begun, as it stood after round `number`.
+        items: number of items to label. job: the job as it stood after round `number`, if it has begun.
         """
         ...
 
@@ -104,7 +104,7 @@ def promised(job: "Job") -> bool:
 
 
 def next_round(job: "Job") -> int | None:
-    """The round that is under way; None where nothing is left to do in rounds."""
+    """The round that is under way; None if no round is."""
     last = job.last_round()
     return None if job.stopped or last == 0 or finished(job, last) else last
 

@@ -1,19 +1,21 @@
 """The certified plan: it promises the quality of the auto labels, for the least money.
 
-A model is trained on a growing set of items, random ones first, then those that it is least confident about. Beside it,
-items are chosen for checking by Poisson sampling: each has a random number of its own, its coin, and is checked if the
-coin is below a probability. People label checked items without seeing the model's labels, and no model learns from them
-while they are checked. Their answers are the only evidence for the promise.
+A model is trained on a growing set of items: first random items, then those that it is least confident about. Other
+items are chosen for checking by Poisson sampling: each item has a random number of its own, its coin, and is checked if
+the coin is below a probability. People label checked items without seeing the model's labels, and no model learns from
+an item as long as it counts as checked. The answers to checked items are the only evidence for the promise.
 
-A look at the pair (t, k) finds the part of the rest that the t-th model may label, by the items whose coin is below the
-k-th probability. After each look the plan finishes, or trains more, or checks more: whatever is expected to leave most
-items to the model. Only the final look's labels count. `roundtruth.plans.looks` has the statistics.
+A look at the pair (t, k) finds the part of the rest that the t-th model may label. Its evidence is the items whose coin
+is below the k-th probability. After each look the plan finishes, trains more or checks more. It does what is expected
+to leave the most items to the model. Only the labels of the final look count. `roundtruth.plans.looks` has the
+statistics.
 
-docs/several-looks.md proves that the promise holds whatever is decided when. The proof needs this of the code:
+docs/several-looks.md proves that the promise holds whatever is decided at any time. The proof needs three properties of
+the code:
 
 - Training sets, models and the merged labels of training items depend on training answers only, never on a coin or on
   the answer to a checked item.
-- What a look may spend of delta is fixed before anybody is asked.
+- The share of delta that a look may spend is fixed before anybody is asked.
 - Every item whose coin is below a look's probability counts in that look.
 """
 
@@ -36,12 +38,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "promises the quality of the auto labels"
 CERTIFICATE = "holdout"
-LEAST = 1e-6  # so far the quality of a target keeps from 0 and 1
-FIXED = ("target", "learner")  # whoever changes them has seen what the looks found
+LEAST = 1e-6  # the smallest distance of a target's quality from 0 and from 1
+FIXED = ("target", "learner")  # a person who changes them has seen what the looks found
 
 
 def check_target(target: "Target") -> None:
-    assert target.quality is not None  # the spec fills in the kind's own
+    assert target.quality is not None  # the spec fills in the default of the kind
     if target.quality > 1 - LEAST:
         raise ValueError(
             "no check of a part can prove a quality of 1; lower target.quality a little, or say plan: ground-truth"
@@ -51,7 +53,7 @@ def check_target(target: "Target") -> None:
 
 
 def prepare(job: "Job") -> None:
-    """Draw the coins, and fix what each look may spend."""
+    """Draw the coins, and fix the share of delta that each look may spend."""
     if job.there("certificate.json"):
         return
     items = job.items(["item", "source", "labeled", "failure"])
@@ -62,7 +64,7 @@ def prepare(job: "Job") -> None:
 
 
 def schedule_for(spec: "JobSpec", items: int) -> Schedule:
-    """The schedule of a job with so many items to label."""
+    """The schedule of a job with this number of items to label."""
     max_loss, delta = (round(1 - value, 12) for value in (spec.target.quality, spec.target.confidence))
     return looks.schedule(items, max_loss, delta, settings_for(spec))
 
@@ -80,14 +82,14 @@ def schedule_of(job: "Job") -> Schedule:
 
 
 def last_look(job: "Job", until: int) -> tuple[int, Look | None]:
-    """The round of the newest look up to a round, and what it found; (0, None) before the first."""
+    """The round of the newest look up to round `until`, and what the look found; (0, None) before the first look."""
     looked = [number for number in job.rounds_with("threshold.json") if number <= until]
     return (looked[-1], job.look(looked[-1])) if looked else (0, None)
 
 
 def stage(job: "Job", number: int) -> Pair | None:
-    """The pair that a round's batch is for: the one that follows the newest look before the round. None where that look
-    was final, and no higher budget let the job go on from it."""
+    """The pair that a round's batch is for: the one that follows the newest look before the round. None if that look
+    was final and the job was not continued from it with a higher budget."""
     looked, found = last_look(job, number - 1)
     if found is None:
         return 1, 1
@@ -98,8 +100,8 @@ def stage(job: "Job", number: int) -> Pair | None:
 
 
 def later(job: "Job", number: int, afford: int | None) -> Pair | None:
-    """The pair that the budget kept the job from, if the budget now pays for all items that the pair needs and for as
-    many auto labels as there are. afford: how many more items people may label; None is any number."""
+    """The pair that the budget ruled out at the last look, if the budget now pays for all items that the pair needs and
+    for as many auto labels as there are. afford: how many more items people may label; None is any number."""
     found = last_look(job, number)[1]
     budget = job.spec.budget
     if found is None or not found.later or (budget is not None and budget <= found.budget):
@@ -108,7 +110,7 @@ def later(job: "Job", number: int, afford: int | None) -> Pair | None:
 
 
 def asks(job: "Job", number: int, at: Pair) -> int:
-    """How many items a pair needs that nobody was asked about up to a round."""
+    """The number of items that a pair needs and that no batch up to a round asked about."""
     return int(untouched(job, number)[np.concatenate(missing(job, number, at))].sum())
 
 
@@ -118,13 +120,13 @@ def untouched(job: "Job", number: int) -> np.ndarray:
 
 
 def trains(job: "Job", number: int) -> bool:
-    """A model is trained where the look is not at the model of the look before."""
+    """A model is trained if the round has a look, and not at the model of the previous look."""
     before = last_look(job, number - 1)[1]
     return calibrates(job, number) and not (before and before.stage and before.stage[0] == model_number(job, number))
 
 
 def calibrates(job: "Job", number: int) -> bool:
-    """There is a look where the batches so far hold all that the pair needs, somebody answered, and items are left."""
+    """There is a look if the batches so far hold all that the pair needs, somebody answered, and items are left."""
     at = stage(job, number)
     if at is None or any(part.size for part in missing(job, number, at)):
         return False
@@ -137,8 +139,9 @@ def model_number(job: "Job", number: int) -> int:
 
 
 def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """The batch and all checked items get labels. Only training items teach workers' skills, so that no checked item's
-    label depends on another's. After the final look nothing depends on the skills, and all items teach."""
+    """The batch and all checked items get labels. Workers' skills are learned from training items alone, so that no
+    checked item's label depends on another's. After the final look nothing depends on the skills, and they are learned
+    from all items."""
     batch = job.batch(number)
     if batch["role"].eq("rest").any():
         return batch, None
@@ -166,8 +169,8 @@ def no_auto_label(job: "Job", look: Look) -> str:
 
 
 def next_batch(job: "Job", number: int) -> pd.DataFrame:
-    """The items that the next pair still needs. After the final look, or where there can be none, all items that are
-    left; the hardest first where the budget does not reach for all of them."""
+    """The items that the next pair still needs. After the final look, or if there can be no look, all remaining items;
+    the hardest ones first if the budget does not pay for all of them."""
     pool, afford = job.pool(), ledger.affordable(job.spec, spent_so_far(job), human=True)
     at = stage(job, number + 1) or later(job, number, afford)
     train, check = missing(job, number, at) if at else (pool[:0], pool[:0])
@@ -200,21 +203,21 @@ def missing(job: "Job", number: int, at: Pair) -> tuple[np.ndarray, np.ndarray]:
         train = train[~job.mask(trained)[train]]
     coins = job.read_table("coins.parquet")
     check = coins["item"].to_numpy()[coins["coin"].to_numpy() < schedule.probability(at)]
-    # What was asked with the last of the money ("rest") counts in a look as any other item.
+    # Items that were asked about with the last of the money ("rest") count in a look like any other item.
     known = job.mask(train) | job.mask(roles["item"][roles["role"] != "rest"])
     return train, check[~known[check]]
 
 
 def hardest(job: "Job", model: int, size: int) -> np.ndarray:
-    """The items that a model is least confident about, of all that it was not trained on, whatever their coin.
+    """The items that a model is least confident about, among all that it was not trained on, whatever their coin.
 
-    model: its round.
+    model: the round of the model.
     """
     return select.least_confident(job.kind.confidence(job.predictions(model)), size)
 
 
 def spent_so_far(job: "Job") -> float:
-    """Money spent, where the job has a budget, and only then."""
+    """Money spent, if the job has a budget; else 0, because then nothing depends on it."""
     return ledger.spent(job) if job.spec.budget is not None else 0.0
 
 
@@ -222,7 +225,7 @@ def spent_so_far(job: "Job") -> float:
 
 
 def look(job: "Job", number: int) -> Look:
-    """What the model of the round's pair may label by what was checked, and what comes next."""
+    """What the model of the round's pair may label, by the evidence of the checked items, and what comes next."""
     at, schedule, settings = stage(job, number), schedule_of(job), settings_for(job.spec)
     assert at is not None
     spent, sample = spent_so_far(job), sample_at(job, number, at)
@@ -259,16 +262,16 @@ def look(job: "Job", number: int) -> Look:
 
 
 def may_pass(job: "Job", sample: Sample) -> int:
-    """How many of the rest may pass, if money is no matter: none where a model's label costs more than people's."""
+    """How many of the rest may pass, with any budget: none if an auto label costs more than people's label."""
     return sample.most if ledger.auto_pays(job.spec) else 0
 
 
 def decide(
     job: "Job", number: int, sample: Sample, at: Pair, count: int, spent: float
 ) -> tuple[dict[Pair, float], Decision]:
-    """What each pair further on is expected to leave to the model within the budget, and what follows the look at `at`.
+    """How many items each further pair is expected to leave to the model within the budget, and what follows the look.
 
-    count: the items that the model may label now. spent: the money so far.
+    at: the pair of the look. count: how many items the model may label now. spent: the money so far.
     """
     spec, schedule, settings = job.spec, schedule_of(job), settings_for(job.spec)
     if not ledger.auto_pays(spec):
@@ -285,8 +288,8 @@ def decide(
     asking, passing, afford = ledger.affordable(spec, spent, human=True), count, affordable(0)
     if afford is not None and afford < sample.most:
         passing = looks.passing(schedule, settings, sample, at, sample.most)[1]
-    # The budget ends the job where it does not pay for all that passes, or where what passes would be given up for a
-    # look that it does not pay for.
+    # The budget ends the job if it does not pay for all that passes. It also ends the job if going on would give up
+    # what passes for a look that the budget does not pay for.
     ends = count < passing or (count and following and asking is not None and asks(job, number, following) > asking)
     if following and not ends:
         return paid, Decision(following)
@@ -294,7 +297,7 @@ def decide(
 
 
 def sample_at(job: "Job", number: int, at: Pair) -> Sample:
-    """What the model of the pair `at` does on the items that it did not learn from, in round `number`."""
+    """How the model of the pair `at` does on the items that it did not learn from, in round `number`."""
     predictions, roles, people = job.predictions(job.model_round(number)), job.roles(number), job.human_labels(number)
     score = job.kind.confidence(predictions)
     validation = job.mask(roles["item"][roles["role"] == "validation"])
@@ -302,18 +305,19 @@ def sample_at(job: "Job", number: int, at: Pair) -> Sample:
     found = predictions[validation[predictions["item"]]]
     quality = job.kind.quality(found, people).reindex(score.index[drawn])
     rest = score[~drawn].to_numpy()
-    # Of what passes only the lower end may be left out. So the threshold must lie above all items that people were
-    # asked about since.
+    # A set that passes is one threshold and all items above it. So the threshold must lie above all items that people
+    # were asked about since.
     asked = rest[job.mask(roles["item"])[score.index[~drawn]]]
     most = int((rest > asked.max()).sum()) if len(asked) else len(rest)
-    losses = (1 - quality).fillna(1.0).to_numpy()  # what nobody answered counts as completely lost
+    losses = (1 - quality).fillna(1.0).to_numpy()  # an item that nobody answered counts as completely lost
     exponent = exponent_at(job, number, at, people[validation[people["item"]]])
     return Sample(score[drawn].to_numpy(), losses, rest, most, exponent)
 
 
 def exponent_at(job: "Job", number: int, at: Pair, people: pd.DataFrame) -> float:
-    """The exponent with which the model's losses fall: half of it is usual for the kind, half is what this job's first
-    and newest model show on the items that were checked for both. people: the labels of the checked items."""
+    """The exponent with which the model's losses fall: the mean of the kind's usual exponent and of the one that this
+    job's first and newest models show on the items that were checked for both. people: the labels of the checked
+    items."""
     usual, train = job.kind.CURVE.exponent, schedule_of(job).train
     if at[0] == 1:
         return usual
@@ -332,7 +336,7 @@ def exponent_at(job: "Job", number: int, at: Pair, people: pd.DataFrame) -> floa
 
 
 def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """(auto labels, people's rounds) at the end of each simulated job; each follows one learning curve."""
+    """(auto labels, people's rounds) at the end of each simulated job; each job follows one learning curve."""
     if not ledger.auto_pays(spec):
         return np.array([0]), np.array([2])
     settings, (looked, found) = settings_for(spec), last_look(job, number) if job else (0, None)

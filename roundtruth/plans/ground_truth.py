@@ -1,9 +1,10 @@
 """The plan of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling". It promises
 nothing.
 
-People label 10 random items to try the set-up, then more random items for validation until these are a fifth of the
-dataset, then a random fifth for training. From then on a model is trained in every round on all training items. It
-labels what it is sure of, and people label the fifth that it is least confident about, until nothing is left.
+People first label 10 random items to try the set-up. Then they label more random items for validation, until these are
+a fifth of the dataset, and then a random fifth for training. From then on a model is trained in every round on all
+training items. It labels what it is sure of, and people label the fifth that it is least confident about. This
+continues until nothing is left.
 """
 
 import math
@@ -24,12 +25,12 @@ DESCRIPTION = "follows Amazon's procedure and promises nothing"
 CERTIFICATE = "none"
 FIXED = ()
 
-PROBE = 10  # items that try the set-up
-SHARE = 0.2  # of the dataset: a batch
+PROBE = 10  # items with which people try the set-up
+SHARE = 0.2  # share of the dataset in a batch
 
 
 def check_target(target: "Target") -> None:
-    """Any target may be aimed at."""
+    """Every target is allowed."""
 
 
 def prepare(job: "Job") -> None:
@@ -42,7 +43,7 @@ def batch_size(items: int) -> int:
 
 
 def next_batch(job: "Job", number: int) -> pd.DataFrame:
-    """The batch of the round after round `number`: (item, role). Empty where nothing is left or the money is spent."""
+    """The batch of the round after round `number`: (item, role). Empty if nothing is left or the money is spent."""
     pool, most = job.pool(), batch_size(len(job.askable()))
     probe, checked = min(PROBE, most), int(job.asked()["role"].isin(plans.CHECKED).sum())
     if checked < probe:
@@ -62,15 +63,15 @@ def next_batch(job: "Job", number: int) -> pd.DataFrame:
 
 
 def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, None]:
-    """The round's batch gets labels, and all answers teach workers' skills."""
+    """The round's batch gets labels, and workers' skills are learned from all answers."""
     return job.batch(number), None
 
 
 def trains(job: "Job", number: int) -> bool:
-    """A model is trained where the batch is a training batch, somebody answered it, and something is left.
+    """A model is trained if the batch is a training batch, somebody answered it, and items are left.
 
-    What is left follows from the batches and the auto labels of earlier rounds alone, so that the answer stays the same
-    once the round's own auto labels are there.
+    Which items are left follows from the batches and the auto labels of earlier rounds alone. So the result does not
+    change when the round's own auto labels are written.
     """
     if job.batch(number)["role"].iloc[0] != "train" or job.labels(number).empty:
         return False
@@ -82,7 +83,7 @@ def trains(job: "Job", number: int) -> bool:
     return not taken[items].all()
 
 
-calibrates = trains  # every model is looked at
+calibrates = trains  # there is a look at every model
 
 
 def model_number(job: "Job", number: int) -> int:
@@ -108,7 +109,7 @@ def no_auto_label(job: "Job", look: Look) -> str:
 
 
 def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """(auto labels, people's rounds) at the end of each simulated job; each follows one learning curve."""
+    """(auto labels, people's rounds) at the end of each simulated job; each job follows one learning curve."""
     curve, batch = kinds.get(spec.kind).CURVE, batch_size(items)
     models = [r for r in job.rounds_with("auto.parquet") if r <= number] if job else []
     asked = len(job.roles(number)) if job and number else 0
@@ -134,8 +135,8 @@ def simulate_one(
 ) -> tuple[int, int]:
     """How many of the `left` items the model labels in the end, and how many rounds people are still asked in.
 
-    losses: (n,), what the model loses on the items that are left, the loss at the highest score first. It has learned
-    from `learned` items; its losses fall with the exponent.
+    losses: (n,), the model's losses on the items that are left, the loss at the highest score first. The model has
+    learned from `learned` items. Its losses fall with the exponent.
     """
     auto, rounds = 0, 0
     while left > 0:

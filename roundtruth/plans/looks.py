@@ -1,9 +1,9 @@
-"""The statistics of the certified plan, on arrays alone: which looks there may be, and which comes next.
+"""The statistics of the certified plan, on arrays alone: which looks a job may make, and which look comes next.
 
 A look is a pair (t, k), both counted from 1: the t-th model, and the items that are checked with the k-th probability.
-The schedule shares delta among all pairs before anybody is asked (alpha spending). After a look the plan estimates what
-each pair further on would leave to the model, and goes on where that pays. docs/several-looks.md has the proof that the
-promise holds whatever is decided here, and says where the settings are from.
+The schedule divides delta among all pairs before anybody is asked (alpha spending). After a look the plan estimates how
+many items each further pair would leave to the model, and goes on to another look if that pays. docs/several-looks.md
+proves that the promise holds whatever is decided here. It also says where the settings are from.
 """
 
 from collections.abc import Callable
@@ -20,47 +20,47 @@ from roundtruth.curves import Curves
 
 Pair = tuple[int, int]  # (t, k), from 1
 
-BLOCKS = 16  # in which the cuts of a curve are tried
+BLOCKS = 16  # number of blocks in which the cuts of a curve are tried
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides how large training sets and checks are and when a job goes on.
+    """These numbers decide how large training sets and checks are and when a job goes on.
 
-    All of it is chosen without the data of the job. Other values would save less money; the promise does not depend on
-    them. N is the number of items to label, e the largest mean loss that the target allows.
+    All of them were chosen without the data of the job. Other values would save less money; the promise does not depend
+    on them. N is the number of items to label, e the largest mean loss that the target allows.
     """
 
     binary: bool  # whether a loss is 0 or 1 and nothing between
 
-    # What differs between losses of 0 or 1 and others
-    harder_train: float  # exponent: a harder target needs a training set that is (easy / e)^harder_train as large
-    check: float  # checked items at the first look where the target is easy, as a multiple of N^(2/3)
-    least_check: int  # items, the fewest of that: what losses that vary prove does not depend on N
-    harder_check: float  # exponent: a harder target needs (easy / e)^harder_check as many checked items
+    # These differ between losses of 0 or 1 and other losses.
+    harder_train: float  # exponent: a harder target needs (easy / e)^harder_train times as many training items
+    check: float  # checked items at the first look if the target is easy, as a multiple of N^(2/3)
+    least_check: int  # the smallest such number: the evidence of losses between 0 and 1 does not depend on N
+    harder_check: float  # exponent: a harder target needs (easy / e)^harder_check times as many checked items
     more_check: float  # factor from each number of checked items to the next
     levels: int  # how many numbers of checked items there are
-    bad_luck: float  # completely lost items that estimates add to the checked ones, so that they are not too hopeful
+    bad_luck: float  # completely lost items that estimates add to the checked ones, so as not to be too optimistic
 
-    # What is the same for all
-    train: float = 1.0  # training items that do where the target is easy, as a multiple of N^(2/3)
+    # These are the same for all losses.
+    train: float = 1.0  # training items that are enough if the target is easy, as a multiple of N^(2/3)
     more_train: float = 1.5  # factor from each training set to the next
-    enough: float = 0.9  # share of the training items that a target needs, with which the first look is worth its delta
+    enough: float = 0.9  # with this share of the training items that a target needs, the first look is worth its delta
     easy: float = 0.4  # loss: a target is easy where e is at least this large
-    fewest: float = 2.5  # checked items at the least, as a multiple of those that prove something if none is wrong
+    fewest: float = 2.5  # the fewest checked items, as a multiple of the number that proves something if none is wrong
     most_first: float = 0.4  # share of all items: no more are checked at the first look
     most_check: float = 0.5  # share of all items: no more are ever checked
     most_train: float = 0.5  # share of all items: no training set is larger
-    # Shares of delta: for the look that is meant to be the last, and for the next check of the same model, in case the
-    # first sample was unlucky. All other pairs share the rest.
+    # Shares of delta: one for the look that is meant to be the last, and one for the next check of the same model, in
+    # case the first sample was unlucky. All other pairs share the rest.
     spent: tuple[float, ...] = (0.5, 0.2)
-    # Where nothing is expected to pass, a job still hopes that losses turn out this much lower (a factor), and that
-    # they fall faster (added to the exponent).
+    # If nothing is expected to pass, a job still assumes that losses may be lower by this factor and may fall faster by
+    # this much (added to the exponent).
     hope: tuple[float, float] = (0.9, 0.3)
-    worth: float = 0.02  # share of all items that a further look must at least add, to be worth people's time
+    worth: float = 0.02  # a further look must add at least this share of all items to be worth people's time
 
 
-# By `kind.BINARY`. The values of each sort were set on other data than those they are reported for.
+# By `kind.BINARY`. docs/several-looks.md says on which data the values were set.
 SETTINGS = {
     True: Settings(
         binary=True,
@@ -117,7 +117,7 @@ def schedule(items: int, max_loss: float, delta: float, settings: Settings) -> S
     train = np.unique(train).tolist()
     likely = settings.enough * settings.train * scale * harder**settings.harder_train
     first = 1 + int(np.searchsorted(train, min(likely, train[-1])))
-    none_wrong = np.log(settings.spent[0] * delta) / np.log1p(-max_loss)  # checked items that then prove something
+    none_wrong = np.log(settings.spent[0] * delta) / np.log1p(-max_loss)  # so many, all right, would prove something
     check = max(settings.check * scale, settings.least_check) * harder**settings.harder_check
     check = min(max(check, settings.fewest * none_wrong) / max(1, items), settings.most_first)
     levels = (check * settings.more_check ** np.arange(settings.levels)).clip(0, settings.most_check)
@@ -135,7 +135,7 @@ def schedule(items: int, max_loss: float, delta: float, settings: Settings) -> S
 
 @dataclass(frozen=True)
 class Sample:
-    """What a model does on the items that it did not learn from."""
+    """How a model does on the items that it did not learn from."""
 
     scores: np.ndarray  # (n,) of the checked items
     losses: np.ndarray  # (n,) of the checked items, from 0 to 1
@@ -169,8 +169,8 @@ def passing(schedule: Schedule, settings: Settings, sample: Sample, at: Pair, mo
 
 
 def needed(schedule: Schedule, sample: Sample, at: Pair) -> float:
-    """About how many more items would have to be checked for something to pass at a look; infinity if no number would
-    do."""
+    """About how many more items would have to be checked for something to pass at a look; infinity if no number is
+    enough."""
     more = certify.needed(
         sample.scores, sample.losses, sample.rest, max_loss=schedule.max_loss, delta=schedule.delta_of(at)
     )
@@ -183,35 +183,35 @@ def needed(schedule: Schedule, sample: Sample, at: Pair) -> float:
 class Decision(NamedTuple):
     """What follows a look."""
 
-    next: Pair | None  # the pair that the job goes on to; None: the look is final
-    later: Pair | None = None  # where the budget made the look final: the pair that it kept the job from
-    without_budget: int | None = None  # where the budget decided: the auto labels to be expected without it
+    next: Pair | None  # the pair of the next look; None: this look is final
+    later: Pair | None = None  # if the budget made the look final: the pair that would have been next
+    without_budget: int | None = None  # if the budget decided: the number of auto labels expected without a budget
 
 
 def going_on(
     schedule: Schedule, settings: Settings, sample: Sample, at: Pair, ahead: dict[Pair, float], count: int
 ) -> Pair | None:
-    """The look that follows the one at `at`, or None where the job finishes with this one.
+    """The look that follows the one at `at`, or None if the job finishes with this one.
 
-    ahead: the items that each pair further on is expected to leave to the model. count: the items it may label now.
+    ahead: how many items each further pair is expected to leave to the model. count: how many it may label now.
     """
     t, k = at
     if not ahead:
         return None
     if count == 0 and at == (schedule.first, 1) and (t, k + 1) in ahead:
-        return t, k + 1  # an unlucky sample is likelier than a bad model
+        return t, k + 1  # an unlucky sample is more likely than a bad model
     best = max(ahead, key=lambda pair: ahead[pair])
     worth = settings.worth * sample.total
     if ahead[best] <= count + worth:
         if count:
             return None
         # People would be asked about the next items in any case. So the job goes on up to the training set that is
-        # likely to be large enough, and then as long as something may pass with a little luck.
+        # likely to be large enough, and after that as long as something may pass with a little luck.
         hope = hoped(schedule, settings, sample, at)
         best = max(ahead, key=lambda pair: hope[pair])
         if t >= schedule.first and hope[best] <= worth:
             return None
-    # More items are checked only once the training set is as large as it is likely to have to be.
+    # More items are checked only once the training set is as large as it is likely to need.
     trains = best[0] > t or (t < schedule.first and (t + 1, k) in ahead)
     return (t + 1, k) if trains else (t, k + 1)
 
@@ -225,29 +225,29 @@ def without_money(
     count: int,
     passing: int,
 ) -> Decision:
-    """What follows where the budget does not let the job go on as it would.
+    """What follows if the budget does not let the job go on as it otherwise would.
 
-    ahead: as for `going_on`, if money were no matter. count: the items that the model may label within the budget, of
-    the `passing` items that it may label without one.
+    ahead: as for `going_on`, without a budget. passing: how many items the model may label without a budget. count:
+    how many of these it may label within the budget.
     """
     t, k = at
     wanted = going_on(schedule, settings, sample, at, ahead, passing)
     if wanted is None and count < passing:
         wanted = next((pair for pair in ((t, k + 1), (t + 1, k)) if pair in ahead), None)
     best = int(max([passing, *ahead.values()]))
-    # Where nothing passes yet, the next batch is asked as far as the money reaches.
+    # If nothing passes yet, people are asked about as much of the next batch as the money pays for.
     return Decision(None, wanted, best) if passing else Decision(wanted, None, best)
 
 
 def expected(schedule: Schedule, settings: Settings, sample: Sample, at: Pair) -> dict[Pair, float]:
-    """How many items each pair further on is expected to leave to the model."""
+    """How many items each further pair is expected to leave to the model."""
     curve = Curves(sample.falling[None], np.array([sample.exponent]))
     found = expected_auto(schedule, settings, curve, sample.total, at, settings.bad_luck)
     return {pair: float(auto[0]) for pair, auto in found.items() if pair != at}
 
 
 def hoped(schedule: Schedule, settings: Settings, sample: Sample, at: Pair) -> dict[Pair, float]:
-    """As `expected`, where everything turns out a little better."""
+    """As `expected`, if everything turns out a little better."""
     lower, faster = settings.hope
     curve = Curves(lower * sample.falling[None], np.array([sample.exponent + faster]))
     return {pair: float(auto[0]) for pair, auto in expected_auto(schedule, settings, curve, sample.total, at).items()}
@@ -258,8 +258,8 @@ def within_budget(
 ) -> dict[Pair, float]:
     """The part of `ahead` that the budget pays for.
 
-    affordable(asked): how many auto labels the budget pays for once people were asked about so many more items; None is
-    any number.
+    affordable(asked): how many auto labels the budget still pays for after people are asked about `asked` more items;
+    None is any number.
     """
     most = {pair: affordable(to_ask(schedule, total, at, pair)) for pair in ahead}
     most = {pair: np.inf if some is None else some for pair, some in most.items()}
@@ -278,7 +278,7 @@ def to_ask(schedule: Schedule, total: int, at: Pair, pair: Pair) -> float:
 def ends(
     schedule: Schedule, settings: Settings, curves: Curves, total: int, at: Pair, levels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(auto labels, people's rounds) where a job stops at the pair that leaves most to the model: (curves,) twice.
+    """(auto labels, people's rounds) if a job stops at the pair that leaves most to the model: (curves,) twice.
 
     Arguments as for `expected_auto`.
     """
@@ -289,7 +289,7 @@ def ends(
 
 
 def shares_below(schedule: Schedule, items: int, draws: int) -> np.ndarray:
-    """(draws, levels): shares of the items that are checked at each level, as chance may have it."""
+    """(draws, levels): random draws of the shares of items that are checked at each level."""
     levels, luck = np.array(schedule.levels), np.random.default_rng(1).standard_normal((draws, 1))
     return np.clip(levels + luck * np.sqrt(levels * (1 - levels) / max(1, items)), 0, 1)
 
@@ -303,14 +303,13 @@ def expected_auto(
     luck: float = 0.0,
     levels: np.ndarray | None = None,
 ) -> dict[Pair, np.ndarray]:
-    """How many items the model would label by the look at `at` and by each pair further on: (curves,) for each pair.
+    """How many items the model would label after the look at `at` and after each further pair: (curves,) for each.
 
-    curves: what the model loses now. The losses are taken to be typical of all `total` items that it did not learn
-        from.
+    curves: the model's losses now. They are taken as typical of all `total` items that it did not learn from.
     Further training takes the hardest items away, and lowers the losses of the others as T^-b.
     luck: completely lost items that are added to the checked ones.
-    levels: (curves, number of levels), the shares of the items that are checked; the schedule's probabilities unless
-        given.
+    levels: (curves, number of levels), the shares of the items that are checked; the default is the schedule's
+    probabilities.
     """
     (t, k), found = at, {}
     if levels is None:
@@ -330,12 +329,12 @@ def passing_share(
 ) -> np.ndarray:
     """The share of the items that would pass, for each of some curves: (curves,).
 
-    losses: (curves, n), the loss at the highest score first. They stand for `total` items, of which only the share
-    `left` with the highest scores will be there. p: (curves,), the probability that an item is checked; nothing passes
-    where it is 0 or 1. delta: below 1/2. luck: completely lost items that are added above each cut.
+    losses: (curves, n), the loss at the highest score first. They represent `total` items, of which only the share
+    `left` with the highest scores will remain. p: (curves,), the probability that an item is checked; nothing passes if
+    it is 0 or 1. delta: below 1/2. luck: completely lost items that are added above each cut.
 
-    There is a cut below each loss. What matters is the lowest that passes, so the cuts are tried in blocks from the
-    lowest up, until each curve has one.
+    There is a cut below each loss. Only the lowest cut that passes matters. So the cuts are tried in blocks from the
+    lowest up, until each curve has one that passes.
     """
     n, possible = losses.shape[1], (p > 0) & (p < 1)
     share, tried, p = np.zeros(len(losses)), np.flatnonzero(possible), np.where(possible, p, 0.5)[:, None]
@@ -343,7 +342,7 @@ def passing_share(
     above, losses = place / n * total, losses[:, : len(place)]
     if binary:
         rate, proves = mean_above(losses, 1.0, luck), walk_proves
-        if luck == 0:  # if a cut passes and the next item is right, the next cut passes too: only that one is tried
+        if luck == 0:  # if a cut passes and the next item is right, the next cut passes, too: so only that one is tried
             rate[:, :-1][losses[:, 1:] == 0] = np.inf
     else:
         passing = max(1, int(certify.REACH * left * total))
@@ -358,7 +357,7 @@ def passing_share(
 
 
 def mean_above(values: np.ndarray, unlucky: np.ndarray | float, luck: float) -> np.ndarray:
-    """(curves, cuts): the mean of the values above each cut, with `luck` values `unlucky` added to them."""
+    """(curves, cuts): the mean of the values above each cut, with `luck` times the value `unlucky` added to them."""
     place = np.arange(1, values.shape[1] + 1)
     return (np.cumsum(values, axis=1) + luck * unlucky) / (place + luck)
 
@@ -366,17 +365,18 @@ def mean_above(values: np.ndarray, unlucky: np.ndarray | float, luck: float) -> 
 def walk_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
     """Whether the walk rule, for losses of 0 or 1, is expected to let each cut pass: (curves, cuts).
 
-    rate: (curves, cuts), the mean loss above each cut. above: (cuts,), items there. p: (curves, 1), the probability
-    that an item is checked.
+    rate: (curves, cuts), the mean loss above each cut. above: (cuts,), the number of items there. p: (curves, 1), the
+    probability that an item is checked.
 
-    A cut passes if so few wrong ones among the checked items, at their expected number, have a probability of at most
-    delta where the undrawn items just break the promise. This is a negative binomial tail.
+    Take the expected number of wrong items among the checked ones. A cut is expected to pass if so few wrong items have
+    a probability of at most delta in a pool whose undrawn items just break the promise. This is a negative binomial
+    tail.
     """
     from scipy.special import betainc
 
     wrong = rate * p * above
-    # With as many wrong ones, 1 - p is no less than the mode and the mean of the beta distribution below, and so no
-    # less than its median. Then the tail is at least 1/2, and so above delta.
+    # With so many wrong items, 1 - p is at least the mode and the mean of the beta distribution below, and so at least
+    # its median. Then the tail is at least 1/2, which is above delta.
     hopeless = wrong >= p * above * max_loss + np.maximum(0, p / (1 - p) - 1)
     curve, cut = np.nonzero(~hopeless)
     passes, q = np.zeros(wrong.shape, dtype=bool), 1 - p[curve, 0]
@@ -395,6 +395,6 @@ def coin_rate(losses, p, count: int, max_loss: float, delta: float, luck: float)
 
 
 def coin_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
-    """Whether the coin rule is expected to let each cut pass: (curves, cuts). Its evidence is taken to grow with the
-    number of checked items. rate: (curves, cuts), the mean evidence; the others as for `walk_proves`."""
+    """Whether the coin rule is expected to let each cut pass: (curves, cuts). Its evidence is taken as proportional to
+    the number of checked items. rate: (curves, cuts), the mean evidence; the other arguments as for `walk_proves`."""
     return rate * p * above >= np.log(1 / delta)

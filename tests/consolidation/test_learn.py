@@ -93,7 +93,7 @@ def test_a_habit_that_was_learned_is_taken_off():
 
 def test_what_cannot_be():
     rows = [(1, "a", 0), (1, "b", 0), (2, "a", 1)]
-    with pytest.raises(ValueError, match="row 1: item 1 teaches in another row"):
+    with pytest.raises(ValueError, match="row 1: item 1 has another value of learn in another row"):
         of_votes(rows, [True, False, True])
     with pytest.raises(ValueError, match="learn has the shape"):
         of_votes(rows, [True])

@@ -106,7 +106,7 @@ def one_more(state):
     [
         (wrong_shape, "stage3.0.branch2.5.weight is "),
         (one_missing, "is missing"),
-        (one_more, "neck.weight is not of it"),
+        (one_more, "neck.weight does not belong to it"),
     ],
 )
 def test_what_does_not_fit_exactly_is_refused(tmp_path, change, said):
