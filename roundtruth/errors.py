@@ -49,13 +49,14 @@ class Mistakes:
         """Raise UserError where there are mistakes."""
         if not self.count:
             return
+        file = f"{self.file}: " if self.file else ""
         if self.count == 1:
             what, (place,) = next(iter(self.places.items()))
-            raise UserError(f"{self.file}: {place}: {what}")
+            raise UserError(f"{file}{place}: {what}")
         room = (LONGEST - len(self.file) - 100) // len(self.places)
         shown = [f"{', '.join(places)}: {what}"[:room] for what, places in self.places.items()]
         more = f"; and {self.count - SHOWN} more" if self.count > SHOWN else ""
-        raise UserError(f"{self.file}: {self.count} mistakes: {'; '.join(shown)}{more}")
+        raise UserError(f"{file}{self.count} mistakes: {'; '.join(shown)}{more}")
 
 
 def refuse_all(bad: "Sequence[int] | np.ndarray", say: Callable[[int], str]) -> None:
@@ -69,7 +70,7 @@ def refuse_all(bad: "Sequence[int] | np.ndarray", say: Callable[[int], str]) -> 
     file = next((text.partition(mark)[0] for text in texts for mark in MARKS if mark in text), "")
     found = Mistakes(file)
     for text in texts:
-        place, _, what = text.removeprefix(f"{file}: ").partition(": ")
+        place, _, what = text.removeprefix(f"{file}: " if file else "").partition(": ")
         found.add(place, what)
     found.count = len(bad)
     found.refuse()

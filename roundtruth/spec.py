@@ -269,9 +269,13 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
 
 def as_written(node, value):
-    """What YAML takes for numbers, truth values, dates or nothing, as the text that stands in the file."""
+    """What YAML takes for numbers, truth values, dates or nothing, as the text that is in the file.
+
+    value: what YAML made of `node`. A scalar, or a list of scalars; anything else stays, because it is refused later.
+    """
     if isinstance(node, yaml.SequenceNode):
-        return [as_written(*pair) for pair in zip(node.value, value)]
+        pairs = zip(node.value, value)
+        return [part.value if isinstance(part, yaml.ScalarNode) else of_it for part, of_it in pairs]
     return node.value if isinstance(node, yaml.ScalarNode) else value
 
 

@@ -32,3 +32,8 @@ def test_the_first_ten_of_many_are_shown():
     assert len(message) <= 1000
     assert all(f"line {at}" in message for at in range(0, 20, 2))
     refuse_all([], lambda at: "")
+
+
+def test_mistakes_at_places_that_name_no_file_begin_with_their_count():
+    with pytest.raises(UserError, match=r"^2 mistakes: page 4, page 5: no text$"):
+        refuse_all([4, 5], lambda at: f"page {at}: no text")

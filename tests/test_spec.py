@@ -173,6 +173,10 @@ def test_numbers_are_names_as_they_are_written(write):
     assert (spec.name, spec.classes) == ("007", ["010", "8", "1.50", "1e3", "1_0"])
 
 
+def test_a_list_of_classes_that_holds_itself_is_refused(write):
+    assert told(write(GOOD.replace("[bird]", "&x [*x]"))).startswith("line 4: classes.0: Input should be a valid string")
+
+
 def test_class_names_are_the_text_of_the_file_without_white_space_around_it(write):
     spec = JobSpec.from_file(write(GOOD.replace("[bird]", "[yes, No, null, ~, 12:30, 2020-01-01, 'cat ', cafe\u0301]")))
     assert spec.classes == ["yes", "No", "null", "~", "12:30", "2020-01-01", "cat", "caf\xe9"]
