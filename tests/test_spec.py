@@ -174,7 +174,9 @@ def test_numbers_are_names_as_they_are_written(write):
 
 
 def test_a_list_of_classes_that_holds_itself_is_refused(write):
-    assert told(write(GOOD.replace("[bird]", "&x [*x]"))).startswith("line 4: classes.0: Input should be a valid string")
+    assert told(write(GOOD.replace("[bird]", "&x [*x]"))).startswith(
+        "line 4: classes.0: Input should be a valid string"
+    )
 
 
 def test_class_names_are_the_text_of_the_file_without_white_space_around_it(write):
