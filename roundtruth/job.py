@@ -5,6 +5,7 @@
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
     checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
+    paths.parquet             where pictures are that were found under another name than the dataset's
     input/0001.parquet        the labels that items came with, in the same shards
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
     rounds/001/asked.parquet  the items that people are asked about, and what for; those of earlier rounds, too
@@ -143,14 +144,27 @@ class Job:
         return table if columns else table.assign(url=self.urls(table))
 
     def urls(self, items: pd.DataFrame) -> list[str]:
-        """Where the pictures of some rows of `items` are."""
-        return resolve_all(items["source"], self.data_folder)
+        """Where the pictures of some rows of `items` (item, source) are."""
+        sources = items["source"]
+        if len(self._paths):
+            sources = items["item"].map(self._paths).fillna(sources)
+        return resolve_all(sources, self.pictures_folder)
 
     @cached_property
-    def data_folder(self) -> str:
+    def _paths(self) -> pd.Series:
+        """Where pictures are that were found under another name than the dataset's; index: item."""
+        if not self.there("paths.parquet"):
+            return pd.Series(dtype="str")
+        return self.read_table("paths.parquet").set_index("item")["path"]
+
+    @cached_property
+    def pictures_folder(self) -> str:
+        """The folder that relative sources are below."""
         from roundtruth import formats
 
-        return formats.base(self.spec.data)
+        place = self.spec.pictures or f"{formats.base(self.spec.data)}/{self.begun.get('pictures', '.')}"
+        scheme, path = _parts(place)
+        return scheme + posixpath.normpath(path)
 
     def input_labels(self) -> pd.DataFrame:
         """The labels that items came with: (item, ..., confidence, source, role, round)."""

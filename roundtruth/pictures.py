@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -113,3 +113,16 @@ def _check(url: str) -> tuple[int, int, int, str | None]:
     except Exception as error:  # Pillow raises half a dozen kinds for broken files
         return 0, 0, 0, f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
     return *picture.size, depth, None
+
+
+def orientation(urls: Sequence[str]) -> np.ndarray:
+    """The EXIF orientation (1 to 8) of each picture; 1 where it has none or cannot be read."""
+
+    def of(url: str) -> int:
+        try:
+            return Image.open(io.BytesIO(read_url(url))).getexif().get(0x0112, 1)
+        except Exception:  # `check` says what is wrong with it
+            return 1
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.array(list(pool.map(of, urls)), np.int64)

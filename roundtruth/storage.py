@@ -666,6 +666,17 @@ def read_url(url: str) -> bytes:
         return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # with more, s3fs would ask for the size first
 
 
+def is_file_url(url: str) -> bool:
+    """Whether there is a file that may be read, at a local path or s3:// url."""
+    if not url.startswith("s3://"):
+        return os.path.isfile(url)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+    try:
+        with _s3_errors(url):
+            return _s3().info(url)["type"] == "file"
+    except (FileNotFoundError, PermissionError, UserError):
+        return False
+
+
 def read_given(url: str) -> bytes:
     """`read_url` of a file that the user named. Raises FileNotFoundError, or UserError if it cannot be read."""
     try:

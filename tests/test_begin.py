@@ -49,15 +49,16 @@ def test_no_job_begins_while_most_pictures_are_away(make, tmp_path):
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("images\\{}.png", "Windows paths; write / instead of"),
+        ("images\\{}.png", "name their folder in the job file: `pictures: FOLDER`"),
         ("The parcel came {} days late.", "seem to be texts"),
-        ("https-less/{}.png", "put the pictures there, or correct the names"),
+        ("https-less/{}.png", "put the pictures there, or name their folder"),
     ],
 )
 def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_path):
     spec = make(3)
     write_lines(tmp_path / "input.manifest", [{"source": source.format(i)} for i in range(9)])
-    with pytest.raises(UserError, match=f"9 of 9 pictures are not there.*looked for in {tmp_path}; .*{hint}"):
+    places = f"looked for in {tmp_path} and in the usual folders around it; "
+    with pytest.raises(UserError, match=f"9 of 9 pictures are not there.*{places}.*{hint}"):
         begin(spec)
 
 
@@ -272,7 +273,7 @@ def test_a_mistake_in_the_dataset_leaves_no_job_behind(make, tmp_path):
     wrong = {"source-ref": "a.png", "label": 1, "label-metadata": {"type": "groundtruth/object-detection"}}
     for bad in (lines + lines, lines + '{"source-ref": "../a.png"}\n', lines + json.dumps(wrong) + "\n"):
         (tmp_path / "input.manifest").write_text(bad)
-        with pytest.raises(UserError, match=r"input.manifest: line 4: "):
+        with pytest.raises(UserError, match=r"input.manifest: (3 mistakes: )?line 4: "):
             begin(spec)
         assert not (tmp_path / "job/job.json").exists()
     (tmp_path / "input.manifest").write_text(lines)

@@ -11,6 +11,8 @@ from PIL import Image
 from roundtruth import boxes
 from roundtruth.errors import UserError
 from roundtruth.kinds import object_detection as od
+from roundtruth.manifest import stated_size
+from roundtruth.settings import Boxes
 
 SIDES = ["left", "top", "width", "height"]
 NOTHING = (-1, 0.0, 0.0, 0.0, 0.0)
@@ -48,7 +50,18 @@ def record(**changed) -> dict:
 
 def decode(*records, classes=("cat", "bird")) -> pd.DataFrame:
     items = np.arange(1, len(records) + 1)
-    return od.decode(records, items, "label", list(classes), lambda item: f"truth.manifest: line {item}")
+    return fitted(
+        records, od.decode(records, items, "label", list(classes), lambda item: f"truth.manifest: line {item}")
+    )
+
+
+def fitted(records, labels: pd.DataFrame, **given) -> pd.DataFrame:
+    """The labels of some records on pictures of the size that the records state."""
+    sizes = [stated_size(line["label"]) for line in records]
+    known = pd.DataFrame(sizes, columns=["width", "height"], index=range(1, len(records) + 1))
+    known = known.join(known.add_prefix("stated_")).assign(orientation=1)
+    place = "truth.manifest: line {}: field label: box {}"
+    return od.fit(labels, known, Boxes(**given), place.format).labels.drop(columns="as_is")
 
 
 # -- quality: the rule of the promise
