@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import io
 import json
 from html.parser import HTMLParser
@@ -28,7 +29,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: bytes):
         super().__init__()
-        self.elements, self.text, self.open, self.styles = [], "", [], ""
+        self.elements, self.text, self.open, self.styles, self.scripts = [], "", [], "", []
         self.feed(html.decode("utf-8"))
         self.close()
         assert self.open == []
@@ -44,6 +45,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open[-1:] == ["style"]:
             self.styles += data
+        elif self.open[-1:] == ["script"]:
+            self.scripts.append(data)
         else:
             self.text += " " + " ".join(data.split())
 
@@ -84,23 +87,32 @@ def check_self_contained(page: Page):
     assert "url(" not in page.styles
     assert "@import" not in page.styles
     policy = [meta["content"] for meta in page.having("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
-    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    own = Path(report.__file__).with_name("viewer.js").read_text()
+    assert page.scripts in ([own], [])  # none where there is no picture to enlarge
+    allowed = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert policy == [f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"]
 
 
 def check_inert(page: Page):
     tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "iframe", "object", "embed", "form", "svg", "base", "b"}
+    assert len(page.having("script")) == len(page.scripts)
+    assert all(not attributes for attributes in page.having("script"))
+    assert not tags & {"iframe", "object", "embed", "form", "svg", "base", "b"}
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
 FIGURES = {"items-per-round", "cost-per-round", "money", "quality", "coverage", "calibration"}
-GALLERIES = {"most-confident-human", "most-confident-auto", "least-confident-auto"}
+GALLERIES = {"most-disagreed", "most-confident-human", "most-confident-auto", "least-confident-auto"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "figures"), [("object-detection", {"boxes-per-round"}), ("image-classification", set())]
+    ("kind", "figures", "pictures"),
+    [
+        ("object-detection", {"boxes-per-round"}, 8 + 8 * 5 + 24 + 12 + 12),
+        ("image-classification", set(), 8 + 24 + 12 + 12),
+    ],
 )
-def test_finished_job(copied, kind, figures):
+def test_finished_job(copied, kind, figures, pictures):
     job = copied(kind)
     page, found = written(job)
     pngs = {f"{name}.png" for name in FIGURES | GALLERIES | figures}
@@ -110,7 +122,9 @@ def test_finished_job(copied, kind, figures):
             picture.load()
             assert picture.format == "PNG"
             assert picture.getextrema() not in [(255, 255), ((255, 255),) * 3]
-    assert [decode(image["src"]).format for image in page.images()] == ["PNG"] * len(FIGURES | figures) + ["JPEG"] * 72
+    assert [decode(image["src"]).format for image in page.images()] == ["PNG"] * len(FIGURES | figures) + [
+        "JPEG"
+    ] * pictures
     assert all(image["alt"] for image in page.images())
     # 80 at $0.26 and 40 at $0.08, against 120 at $0.26
     assert "120 items labeled for $24.00. People labeled 80, the model 40." in page.text
@@ -188,7 +202,7 @@ def test_markup_in_names_is_text(kind, tmp_path, monkeypatch):
     check_self_contained(page)
     for place in (
         f"Dataset {tmp_path}/{EVIL}/",
-        f"Classes {EVIL[:39]}",
+        f"Classes {EVIL[:19]}…{EVIL[-20:]}",
         f"Learner scripted:{EVIL}",
         f"Skill   {EVIL} ",
     ):
@@ -199,19 +213,22 @@ def test_markup_in_names_is_text(kind, tmp_path, monkeypatch):
 
 def test_galleries_hold_the_extremes(finished):
     job = finished["image-classification"]
-    labels = job.outcome()
+    labels, answers = job.outcome(), pd.concat([job.answers(number) for number in range(1, 6)])
     page = some_of(job, galleries=True)
     sure = labels.set_index("item")["confidence"]
     people, model = sure[labels["source"].to_numpy() == "human"], sure[labels["source"].to_numpy() == "auto"]
-    expected = [*people.nlargest(24).index, *model.nlargest(24).index, *model.nsmallest(24).index]
+    merged = labels.set_index("item")["class_id"]
+    same = (answers["class_id"] == answers["item"].map(merged)).groupby(answers["item"]).mean().sort_index()
+    disagreed = same.sort_values(kind="stable").index[:8]
+    least = model.nsmallest(24).index
+    expected = [*disagreed, *least, *people.drop(disagreed).nlargest(12).index, *model.drop(least).nlargest(12).index]
     shown = [image["alt"] for image in page.images() if image["alt"].startswith("Item ")]
     assert [int(alt.split(",")[0][5:]) for alt in shown] == expected
-    for number in (0, 24):
-        of_first = labels.loc[labels["item"] == expected[number]].iloc[0]
-        assert shown[number] == (
-            f"Item {expected[number]}, images/{expected[number]:04d}.png: {of_first['class_id']}, "
-            f"confidence {100 * of_first['confidence']:.1f}\N{NO-BREAK SPACE}%"
-        )
+    of_first = labels.loc[labels["item"] == expected[8]].iloc[0]
+    assert shown[8] == (
+        f"Item {expected[8]}, images/{expected[8]:04d}.png: {of_first['class_id']}, "
+        f"confidence {100 * of_first['confidence']:.1f}\N{NO-BREAK SPACE}%"
+    )
 
 
 def test_unreadable_pictures_are_skipped(begun, tmp_path):
@@ -245,17 +262,17 @@ def test_workers_at_both_ends(copied):
     assert "w150 " not in page.text
 
 
-def test_failed_items_are_counted_and_the_first_listed(begun, tmp_path):
+def test_items_without_a_label_are_listed_by_reason(begun, tmp_path):
     digits(tmp_path, 80)
     there = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, 81)]
     gone = [{"source-ref": f"gone/{EVIL}.png"}, *({"source-ref": f"gone/{i}.png"} for i in range(2, 71))]
     write_lines(tmp_path / "input.manifest", there + gone)
     page = some_of(begun("image-classification", 150))
     check_inert(page)
-    assert "70 items cost nothing; the first 50 are listed." in page.text
-    assert f"81 gone/{EVIL}.png no file" in page.text
-    assert "130 gone/50.png no file" in page.text
-    assert "gone/51.png" not in page.text
+    assert "70 items have no label and cost nothing." in page.text
+    named = " ".join(f"no. {80 + i} gone/{name}.png" for i, name in enumerate([EVIL, 2, 3, 4, 5], 1))
+    assert f"no file 70 {named} and 65 more items" in " ".join(page.text.split())
+    assert "gone/6.png" not in page.text
 
 
 def test_boxes_are_split_by_who_drew_them(finished):
