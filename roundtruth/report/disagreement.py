@@ -19,11 +19,11 @@ def agreement(kind: Kind, said: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFr
 
     Answers to items without a label, and those that give a reason in place of a label, are left out.
     """
-    said = said[said["reason"].isna() & said["item"].isin(labels["item"])]
-    pair = said.groupby(["item", "worker"]).ngroup()  # each answer is compared as if it were about an item of its own
-    pairs = said[["item", "worker"]].assign(pair=pair).drop_duplicates("pair")
+    given = said.loc[said["reason"].isna() & said["item"].isin(labels["item"])]
+    pair = given.groupby(["item", "worker"]).ngroup()  # each answer is compared as if it were about an item of its own
+    pairs = given[["item", "worker"]].assign(pair=pair).drop_duplicates("pair")
     merged = pairs[["item", "pair"]].merge(labels, on="item").drop(columns="item").rename(columns={"pair": "item"})
-    quality = kind.quality(said.assign(item=pair), merged)
+    quality = kind.quality(given.assign(item=pair), merged)
     return pairs.assign(quality=pairs["pair"].map(quality)).drop(columns="pair").reset_index(drop=True)
 
 

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,16 +27,28 @@ class Page(HTMLParser):
     """What a browser would make of the page: its elements, attributes and text, and whether tags are balanced."""
 
     VOID = ("meta", "link", "img", "br")
+    CELLS = ("td", "th")
 
     def __init__(self, html: bytes):
         super().__init__()
         self.elements, self.text, self.open, self.styles, self.scripts = [], "", [], "", []
+        self.tables: list[list[list[str]]] = []  # their rows, as text
         self.feed(html.decode("utf-8"))
         self.close()
         assert self.open == []
+        ids = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        assert all(len(rows) == len({tuple(row) for row in rows}) for rows in self.tables)
+        assert not re.search(r"(?<![\d.,])1 (items|rounds|pictures|answers|workers|labels|boxes)\b", self.text)
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in self.CELLS:
+            self.tables[-1][-1].append("")
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -49,6 +62,8 @@ class Page(HTMLParser):
             self.scripts.append(data)
         else:
             self.text += " " + " ".join(data.split())
+            if {*self.CELLS} & {*self.open}:
+                self.tables[-1][-1][-1] += data.strip()
 
     def having(self, tag: str) -> list[dict]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -305,6 +320,109 @@ def test_of_many_classes_the_first_are_listed(begun):
     classes = [f"species {i}" for i in range(1000)]
     page = some_of(begun("image-classification", 2, classes=classes, workforce={"backend": "files"}))
     assert "species 19 and 980 more" in page.text
+
+
+def test_before_anything_is_labeled_the_page_says_what_was_read_and_what_lies_ahead(begun):
+    page = some_of(begun("image-classification", 20, plan="certified", weights=None))
+    for said in (
+        "What lies ahead",
+        "Forecast About $5.20 in all",
+        "At most $5.20, if people label all 20 items.",
+        "The model starts from torchvision's ShuffleNetV2 x0.5",
+        "Labeled already None: no item came with a label.",
+        "What will appear here",
+        "Labels, round by round. Appears once people have answered a batch.",
+        "Where people disagreed. Appears once two people disagree about an item.",
+    ):
+        assert said in " ".join(page.text.split())
+
+
+def test_a_job_that_has_ended_looks_at_nothing_ahead(finished):
+    page = some_of(finished["object-detection"], charts=True, galleries=True)
+    assert "What lies ahead" not in page.text
+    assert "Not here" not in page.text
+    assert "Appears" not in page.text
+    assert "What was read" in page.text
+
+
+def test_charts_of_nothing_are_left_out_and_it_is_said_why(begun):
+    free = {"per_item": 0, "per_answer": 0, "per_auto_label": 0}
+    same = {"backend": "simulated", "truth": "truth.manifest", "noise": 0}
+    spec = begun("image-classification", 1, plan="certified", prices=free, workforce=same).spec
+    page, found = written(run_job(spec))
+    assert set(found) == {"index.html", "items-per-round.png", "quality.png", "most-confident-human.png"}
+    said = " ".join(page.text.split())
+    assert "Costs. Not here: nothing was paid." in said
+    assert "How good the model is. Not here: no model was checked on enough items." in said
+    assert "The model's labels. Not here: the model labeled no item." in said
+    assert "Where people disagreed. Not here: no two people disagreed about an item." in said
+
+
+def test_one_answer_an_item_cannot_disagree(make):
+    alone = {"backend": "simulated", "truth": "truth.manifest", "noise": 1, "answers_per_item": 1}
+    page = some_of(run_job(make(20, workforce=alone)), galleries=True)
+    assert "Where people disagreed. Not here: this job asked one person about each item." in " ".join(page.text.split())
+    assert not [attributes for _, attributes in page.elements if attributes.get("id") == "most-disagreed"]
+
+
+def test_workers_of_equal_skill_are_one_table(make):
+    alone = {"backend": "simulated", "truth": "truth.manifest", "noise": 0, "answers_per_item": 1}
+    page = some_of(run_job(make(60, workforce=alone)))
+    assert "All have the same skill so far; those with the most answers are listed." in page.text
+    assert "Highest skill" not in page.text
+
+
+def test_each_answer_stands_beside_the_merged_label(begun, tmp_path):
+    """Five people about each of ten items; on one of them two say something else, and one cannot tell."""
+    spec = begun("image-classification", 50, workforce={"backend": "files", "answers_per_item": 5}).spec
+    asked = run_job(spec).batch(1)["item"].tolist()
+    said = {(asked[3], "d"): ("4", ""), (asked[3], "e"): ("4", ""), (asked[6], "b"): ("9", "")}
+    rows = [[item, who, *said.get((item, who), ("7", ""))] for item in asked for who in "abcde"]
+    rows.append([asked[3], EVIL, "", EVIL])
+    (tmp_path / "job/people/answers").mkdir()
+    lines = [",".join('"' + str(value).replace('"', '""') + '"' for value in row) for row in rows]
+    (tmp_path / "job/people/answers/a.csv").write_text("\n".join(["item,worker,label,reason", *lines]) + "\n")
+    page = some_of(run_job(spec), galleries=True)
+    check_inert(page)
+    shown = " ".join(page.text.split())
+    start = shown.index("Where people disagreed most")
+    first = f"60.0 % agreement · no. {asked[3]} merged: 7 a 7 b 7 c 7 d 4 e 4 {EVIL[:19]}…{EVIL[-20:]} no label: {EVIL}"
+    second = f"80.0 % agreement · no. {asked[6]} merged: 7 a 7 b 9 c 7 d 7 e 7 "
+    assert start < shown.index(first) < shown.index(second)
+    assert shown.count("% agreement ·") == 2
+
+
+def test_what_was_passed_over_and_rejected_is_on_the_page(begun):
+    job = begun("image-classification", 20)
+    summary = summarize(job)
+    assert "Rejected" not in Page(report.page(job, summary, [], []).encode()).text
+    summary |= {"passed": ["3 boxes of crowds", f"2 files {EVIL}"], "rejected": 7}
+    page = Page(report.page(job, summary, [], []).encode())
+    check_inert(page)
+    assert "Passed over 3 boxes of crowds" in " ".join(page.text.split())
+    assert f"Passed over 2 files {EVIL}" in " ".join(page.text.split())
+    assert page.text.count("7 rows of people's answers could not be taken.") == 2  # at the top, and in its section
+
+
+def test_ways_that_come_to_the_same_are_one_row(make):
+    job = run_job(make(300, **EASY))
+    summary, seen = summarize(job), evidence.gather(job)
+    people = len(job.askable())
+    summary |= {"human": people, "auto": 0, "cost": summary["cost"] | {"total": round(people * 0.26, 2)}}
+    rows = {row["way"]: row for row in report.compared(job, summary, seen)}
+    assert "people" not in rows
+    assert rows["job"]["same"] == "the same: People alone"
+
+
+def test_the_page_stays_small_whatever_the_pictures(copied):
+    """Pictures of noise, which cannot be compressed."""
+    chance = np.random.default_rng(0)
+    job = copied("object-detection")
+    for path in Path(job.address).parent.glob("images/*"):
+        Image.fromarray(chance.integers(0, 256, (600, 600, 3), dtype="uint8")).save(path, compress_level=0)
+    _, found = written(job)
+    pictures = 8 * (40_000 + 5 * 12_000) + (24 + 12 + 12) * 40_000
+    assert len(found["index.html"]) < 4 / 3 * pictures + 700_000 < 5_000_000
 
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
