@@ -13,10 +13,12 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
     yield "Labeled already", words.labeled_already(summary["input"])
     if broken:
         yield "Pictures that cannot be read", words.broken(broken)
+    if summary.get("note"):
+        yield "Read as", summary["note"]
     for line in summary["passed"]:
         yield "Passed over", line
     for line in summary.get("notes", []):
-        yield "Put right", line
+        yield "Note", line
     if summary.get("rejected"):
         yield "Rejected answers", words.rejected(summary["rejected"])
 

@@ -106,7 +106,9 @@ def test_what_was_read_and_not_used(begun, tmp_path):
         ("Pictures that cannot be read", "1 picture. Nobody is asked about it, and it costs nothing."),
     ]
     assert "Rejected answers" not in dict(said)
-    summary = summarize(job) | {"passed": ["3 crowds", "2 masks"], "notes": ["4 boxes were cut"], "rejected": 7}
-    more = list(outlook.read(job, summary))[3:]
-    assert more[:3] == [("Passed over", "3 crowds"), ("Passed over", "2 masks"), ("Put right", "4 boxes were cut")]
+    summary = summarize(job) | {"passed": ["3 crowds", "2 masks"], "notes": ["4 boxes were cut"]}
+    summary |= {"note": "YOLO", "rejected": 7}
+    assert list(outlook.read(job, summary))[3] == ("Read as", "YOLO")
+    more = list(outlook.read(job, summary))[4:]
+    assert more[:3] == [("Passed over", "3 crowds"), ("Passed over", "2 masks"), ("Note", "4 boxes were cut")]
     assert more[3][1].startswith("7 rows of people's answers could not be taken.")
