@@ -51,7 +51,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         found = look_at_pictures(spec, store, digest, shards, progress)
         refuse_missing(spec, shards, found)
         refuse_other_sizes(spec, shards, found)
-        start(spec, store, shards, digest)
+        start(spec, store, shards, digest, found)
         job = Job(spec.output)
     ingest(job, shards, found, progress)
     return job
@@ -63,7 +63,9 @@ def survey(spec: JobSpec) -> Survey:
     return Survey(sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards))
 
 
-def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str) -> None:
+def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str, found: pd.DataFrame) -> None:
+    from roundtruth import pictures
+
     begun = {
         "format": FORMAT,
         "spec": portable(dump(spec), spec.output),
@@ -71,6 +73,8 @@ def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str)
         "items": sum(len(shard.items) for shard in shards),
         "shards": len(shards),
         "passed": passed_over(shards),
+        "notes": pictures.notes_on(found),
+        "ranges": pictures.ranges_of(found),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with naming("output"):
@@ -209,25 +213,24 @@ def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> pd.Dat
     """
     stated = sizes.set_index(sizes["item"] - before - 1)[["width", "height"]].reindex(facts.index, fill_value=0)
     size = facts[["width", "height"]]
-    return facts.assign(**size.where(size > 0, stated).astype("int32"))
+    return facts[[*size, "depth", "failure"]].assign(**size.where(size > 0, stated).astype("int32"))
 
 
 # -- pictures
-
-FACTS = ["width", "height", "depth", "failure"]
 
 
 def look_at_pictures(
     spec: JobSpec, store: Store, digest: str, shards: list[formats.Shard], progress: Progress | None
 ) -> pd.DataFrame:
-    """FACTS of all pictures, one row per item, in order. They are kept in the folder, so that a run that was killed
-    continues from there. Pictures for which a job may be refused are read again: somebody may have mended them."""
+    """What `pictures.check` finds out about all pictures, one row per item, in order. It is kept in the folder, so that
+    a run that was killed continues from there. Pictures for which a job may be refused are read again: somebody may
+    have mended them."""
     from roundtruth import pictures
 
     total, done, parts = sum(len(shard.items) for shard in shards), 0, []
     base = formats.base(spec.data)
     for number, shard in enumerate(shards, 1):
-        path = f"checked/{digest[:16]}/{number:04d}.parquet"
+        path = f"pictures/{digest[:16]}/{number:04d}.parquet"
         source = shard.items["source"].reset_index(drop=True)
         urls = pd.DataFrame({"url": resolve_all(source, base)})
 
@@ -241,10 +244,10 @@ def look_at_pictures(
             again = facts["failure"].notna().to_numpy(bool).copy()
             again[shard.sizes["item"].to_numpy()[other_sizes(shard.sizes, facts, done)] - done - 1] = True
             if again.any():
-                anew = pictures.check(urls[again], shifted)[FACTS]
+                anew = pictures.check(urls[again], shifted)
                 facts = pd.concat([facts[~again], anew]).sort_index()
         except FileNotFoundError:
-            facts = pictures.check(urls, shifted)[FACTS]
+            facts = pictures.check(urls, shifted)
             with naming("output"):
                 store.write_table(path, facts)
         parts.append(facts)

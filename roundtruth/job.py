@@ -1,9 +1,10 @@
 """Job: the job folder. What is done is derived from what is there.
 
-    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size
+    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size, and how
+                              pictures with more than 8 bits per value are shown
     amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
-    checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
+    pictures/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
     input/0001.parquet        the labels that items came with, in the same shards
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
@@ -141,6 +142,11 @@ class Job:
             )
         table = self.read_tables(paths, columns or ITEM)
         return table if columns else table.assign(url=self.urls(table))
+
+    @property
+    def ranges(self) -> dict:
+        """How pictures with more than 8 bits per value are shown; see `pictures.ranges_of`."""
+        return self.begun.get("ranges", {})  # jobs of earlier versions have none
 
     def urls(self, items: pd.DataFrame) -> list[str]:
         """Where the pictures of some rows of `items` are."""

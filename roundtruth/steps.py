@@ -134,7 +134,7 @@ def pictures(job: Job, items: np.ndarray) -> "Pictures":
     table = job.items(["item", "source", "width", "height", "failure"]).iloc[first - 1 : last]
     table = table.iloc[items - first]  # of the slice: pyarrow copies a whole column before it takes rows
     table = table[table["failure"].isna()].reset_index(drop=True)
-    return Pictures(table.assign(url=job.urls(table)))
+    return Pictures(table.assign(url=job.urls(table)), job.ranges)
 
 
 def trained(job: Job, round: int) -> dict:

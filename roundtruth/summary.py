@@ -21,6 +21,7 @@ def summarize(job) -> dict:
         "input": int(items["labeled"].sum()),
         "failed": failed(job, state),
         "passed": job.begun["passed"],
+        "notes": job.begun.get("notes", []),
         "answers": int(table["answers"].sum()),
         "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
         "target": {

@@ -1,6 +1,9 @@
+import io
 import json
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -8,6 +11,7 @@ from roundtruth import formats, steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
+from roundtruth.report import gallery
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
 from roundtruth.terminal import print_summary
@@ -126,6 +130,29 @@ def test_what_is_passed_over_is_counted_in_the_summary_the_terminal_and_the_page
     print_summary(job, summary)
     assert f"Passed over: {line}." in " ".join(capsys.readouterr().out.split())
     assert f"Passed over: {line}." in (tmp_path / "job/report/index.html").read_text()
+
+
+def test_the_model_and_the_page_see_12_bits_by_the_range_of_the_dataset(make, tmp_path, capsys):
+    spec = make(6)
+    for number, brightest in enumerate((4095, 3000, 2000, 1500, 975, 500), 1):
+        values = np.full((8, 8), brightest, "uint16")
+        values[:4] = 0
+        Image.fromarray(values).save(tmp_path / f"images/{number:04d}.png")
+    job = run_job(spec)
+    steps.write_report(job)
+    pictures, items = steps.pictures(job, np.array([1, 5])), job.items()
+    assert [pictures.read(i).max() for i in (0, 1)] == [255, 61]  # 975 / 4095 * 255 is 60.7
+    of_5 = pd.DataFrame({"item": [5], "class_id": [0], "confidence": [1.0]})
+    chosen = pd.Series([1.0], index=[5])
+    (tile,) = gallery.tiles(chosen, of_5, items, job.kind, spec.classes, job.ranges)
+    left, *_, right = np.asarray(Image.open(io.BytesIO(tile.jpeg)))[230]
+    assert [abs(int(value) - 61) < 4 for value in (*left, *right)] == [True] * 6
+    line = "6 pictures have 16 bits per value; their values 0 to 4095 are shown as 0 to 255"
+    summary = summarize(job)
+    assert summary["notes"] == [line]
+    print_summary(job, summary)
+    assert f"{line}." in " ".join(capsys.readouterr().out.split())
+    assert f"{line}." in (tmp_path / "job/report/index.html").read_text()
 
 
 def test_labels_under_another_attribute_are_told(make, tmp_path):

@@ -374,7 +374,8 @@ def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
         chosen = confidence.dropna().sort_values(ascending=least, kind="stable").head(GALLERY)
         items = job.items(["item", "source"]).iloc[chosen.index - 1]
         items = items.assign(url=job.urls(items))
-        galleries.append(Gallery(name, title, source, caption, tiles(chosen, part, items, kind, job.spec.classes)))
+        shown = tiles(chosen, part, items, kind, job.spec.classes, job.ranges)
+        galleries.append(Gallery(name, title, source, caption, shown))
     return galleries
 
 

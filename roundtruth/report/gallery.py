@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from roundtruth.kinds import Kind
-from roundtruth.pictures import decode
+from roundtruth.pixels import Decoded, Ranges, decode
 from roundtruth.report.words import SPACE, cut, percent
 from roundtruth.storage import read_url
 
@@ -26,16 +26,18 @@ class Tile:
     jpeg: bytes
 
 
-def tiles(chosen: pd.Series, labels: pd.DataFrame, items: pd.DataFrame, kind: Kind, classes: list[str]) -> list[Tile]:
+def tiles(
+    chosen: pd.Series, labels: pd.DataFrame, items: pd.DataFrame, kind: Kind, classes: list[str], ranges: Ranges
+) -> list[Tile]:
     """The tiles of the items in the index of `chosen`, whose values are their confidences.
 
-    Order is kept; items whose picture cannot be read are left out.
+    ranges: as in `pictures.Pictures`. Order is kept; items whose picture cannot be read are left out.
     """
     rows = dict(list(labels[labels["item"].isin(chosen.index)].groupby("item")))
     place = items[items["item"].isin(chosen.index)].set_index("item")
 
     def tile(item: int) -> Tile | None:
-        picture = open_picture(place.at[item, "url"])
+        picture = open_picture(place.at[item, "url"], ranges)
         if picture is None:
             return None
         drawn = draw(picture, rows[item], kind, classes)
@@ -46,17 +48,17 @@ def tiles(chosen: pd.Series, labels: pd.DataFrame, items: pd.DataFrame, kind: Ki
         return [made for made in pool.map(tile, chosen.index.tolist()) if made]
 
 
-def open_picture(url: str) -> Image.Image | None:
+def open_picture(url: str, ranges: Ranges) -> Decoded | None:
     try:
-        return decode(read_url(url))[0]
+        return decode(read_url(url), ranges)
     except Exception:  # whatever a store or a decoder says of a picture, a gallery does without it
         return None
 
 
-def draw(picture: Image.Image, label: pd.DataFrame, kind: Kind, classes: list[str]) -> bytes:
-    scale = SIDE / max(picture.size)
-    size = [max(1, round(side * scale)) for side in picture.size]
-    small = picture.resize(size, Image.Resampling.BICUBIC)
+def draw(found: Decoded, label: pd.DataFrame, kind: Kind, classes: list[str]) -> bytes:
+    scale = SIDE / max(found.width, found.height)
+    size = [max(1, round(side * scale)) for side in (found.width, found.height)]
+    small = found.picture.resize(size, Image.Resampling.BICUBIC)
     out = io.BytesIO()
     kind.draw(small, kind.scaled(label, scale), classes).save(out, "JPEG", quality=85)
     return out.getvalue()

@@ -100,7 +100,7 @@ def test_when_every_picture_fails_nobody_is_asked(make, tmp_path):
     assert (summary["state"], summary["failed"], summary["rounds"]) == ("complete", 3, [])
     assert summary["cost"] == {"human": 0, "auto": 0, "total": 0, "all_human": 0, "saving": 0}
     assert {record["label-metadata"]["failure-reason"] for record in output(tmp_path / "job")} == {
-        "cannot be decoded: not a picture"
+        "cannot be decoded: not a picture that Pillow can read"
     }
 
 
