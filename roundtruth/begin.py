@@ -42,7 +42,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     without a mistake; until then the folder has only what was found out about the pictures.
     """
     store, shards, found = open_store(spec.output), None, None
-    if store.exists("job.json"):
+    if begun := store.exists("job.json"):
         job = amend(spec)
     else:
         shards = read_checked(spec)
@@ -54,6 +54,8 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         start(spec, store, shards, digest, found)
         job = Job(spec.output)
     ingest(job, shards, found, progress)
+    if begun and not job.stopped:
+        look_again(job, progress)
     return job
 
 
@@ -253,6 +255,21 @@ def look_at_pictures(
         parts.append(facts)
         done += len(source)
     return pd.concat(parts, ignore_index=True)
+
+
+def look_again(job: Job, progress: Progress | None) -> None:
+    """Look again for the pictures that could not be read. Those that can be now are items from the next round on."""
+    items = job.items(["labeled", "failure"])
+    away = np.flatnonzero((items["failure"].notna() & ~items["labeled"]).to_numpy(bool))
+    if not len(away):
+        return
+    from roundtruth import pictures
+
+    some = job.items(["item", "source"]).iloc[away]
+    facts = pictures.check(some.assign(url=job.urls(some)), progress)[[*pictures.FACTS]]
+    found = facts.assign(item=some["item"], round=job.last_round())[facts["failure"].isna()]
+    if len(found):
+        job.write_table(f"returned/{len(job.listed('returned/')) + 1:04d}.parquet", found.reset_index(drop=True))
 
 
 def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:

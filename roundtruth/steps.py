@@ -163,7 +163,7 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
     model = learner(job, round)
     model.load(trained(job, round))
     roles = job.roles(round)
-    items = np.sort(np.concatenate([job.pool(), roles["item"][roles["role"] != "train"]]))
+    items = np.sort(np.concatenate([plans.of(job).for_model(job, round), roles["item"][roles["role"] != "train"]]))
     shards = np.array_split(items, -(-len(items) // PREDICT))
     done = 0
     for number, shard in enumerate(shards, 1):
