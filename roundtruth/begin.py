@@ -274,22 +274,24 @@ def look_again(job: Job, progress: Progress | None) -> None:
 
 def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
     """Refuse a dataset most of whose pictures are not there, unless nobody has to see them: all items came labeled."""
-    from roundtruth.pictures import GONE
+    from roundtruth.pictures import DENIED, GONE
 
     sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
     labeled = sum(shard.labels["item"].nunique() for shard in shards)
-    gone = np.flatnonzero((found["failure"] == GONE).to_numpy(bool))
+    gone = np.flatnonzero(found["failure"].isin([GONE, DENIED]).to_numpy(bool))
     if len(gone) * 2 <= len(sources) or labeled == len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    hint = "put the pictures there, or correct the names"
-    if all("\\" in source for source in first):
+    hint, there = "put the pictures there, or correct the names", "are not there"
+    if (found["failure"].iloc[gone] == DENIED).all():
+        hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
+    elif all("\\" in source for source in first):
         hint = "these are Windows paths; write / instead of \\"
     elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
         hint = "these seem to be texts, and a job of this kind labels pictures"
     names = ", ".join(source[:80] for source in first)
     raise UserError(
-        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures are not there, the first: {names}. "
+        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
         f"They were looked for in {formats.base(spec.data)}; {hint}"
     )
 

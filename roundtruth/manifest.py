@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from roundtruth.errors import UserError
-from roundtruth.storage import open_url, write_url
+from roundtruth.storage import open_given, write_url
 
 SHARD = 100_000  # lines read at a time
 
@@ -35,7 +35,7 @@ def _each(path: str) -> Iterator[tuple[str, dict]]:
     blank = 0  # the number of the first of the blank lines read last
     number = 0
     try:
-        with open_url(str(path)) as file:
+        with open_given(str(path)) as file:
             for number, data in enumerate(file, start=1):
                 if not data.strip():
                     blank = blank or number
@@ -45,8 +45,6 @@ def _each(path: str) -> Iterator[tuple[str, dict]]:
                 yield _parsed(data, path, number)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
     if number == 0 or blank == 1:
         raise UserError(f"{path}: empty; a manifest has one line for each item")
 
