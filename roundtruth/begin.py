@@ -55,7 +55,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     without a mistake; until then the folder has only what was found out about the pictures.
     """
     store, dataset = open_store(spec.output), None
-    if store.exists("job.json"):
+    if begun := store.exists("job.json"):
         job = amend(spec)
     else:
         dataset = read_dataset(spec, store, progress)
@@ -64,6 +64,8 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     if len(job.listed("items/")) < job.begun["shards"]:
         dataset = dataset or read_dataset(job.spec, store, progress)
         ingest(job, dataset)
+    if begun and not job.stopped:
+        look_again(job, progress)
     return job
 
 
@@ -74,6 +76,8 @@ def survey(spec: JobSpec) -> Survey:
 
 
 def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
+    from roundtruth import pictures
+
     begun = {
         "format": FORMAT,
         "spec": portable(dump(spec), spec.output),
@@ -81,7 +85,8 @@ def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
         "items": len(dataset.facts),
         "shards": len(dataset.shards),
         "passed": counted(shard.passed for shard in dataset.shards),
-        "mended": counted([dataset.mended]),
+        "notes": [*pictures.notes_on(dataset.facts), *counted([dataset.mended])],
+        "ranges": pictures.ranges_of(dataset.facts),
         "pictures": posixpath.relpath(dataset.folder, formats.base(spec.data)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -265,7 +270,9 @@ def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> pd.Dat
     stated = sizes.set_index(sizes["item"] - before - 1)[["width", "height"]].reindex(facts.index, fill_value=0)
     size, unread = facts[["width", "height"]], facts["width"] == 0
     depth = facts["depth"].mask(unread & (stated["width"] > 0), 3)  # most pictures are in colour
-    return facts.assign(**size.where(~unread, stated).astype("int32"), depth=depth.astype("int32"))
+    return facts[["width", "height", "depth", "failure"]].assign(
+        **size.where(~unread, stated).astype("int32"), depth=depth.astype("int32")
+    )
 
 
 def with_labels(spec: JobSpec, items: pd.DataFrame, labels: pd.DataFrame) -> pd.Series:
@@ -283,19 +290,18 @@ def with_labels(spec: JobSpec, items: pd.DataFrame, labels: pd.DataFrame) -> pd.
 
 # -- pictures
 
-FACTS = ["width", "height", "depth", "failure"]
-
 
 def look_at_pictures(
     store: Store, digest: str, shards: list[formats.Shard], folder: str, progress: Progress | None
 ) -> pd.DataFrame:
-    """FACTS of all pictures, one row per item, in order. They are kept in the folder, so that a run that was killed
-    continues from there. Pictures for which a job may be refused are read again: somebody may have mended them."""
+    """What `pictures.check` finds out about all pictures, one row per item, in order. It is kept in the folder, so that
+    a run that was killed continues from there. Pictures for which a job may be refused are read again: somebody may
+    have mended them."""
     from roundtruth import pictures
 
     total, done, parts = sum(len(shard.items) for shard in shards), 0, []
     for number, shard in enumerate(shards, 1):
-        path = f"checked/{digest[:16]}/{number:04d}.parquet"
+        path = f"pictures/{digest[:16]}/{number:04d}.parquet"
         source = shard.items["source"].reset_index(drop=True)
         urls = pd.DataFrame({"url": resolve_all(source, folder)})
 
@@ -310,10 +316,10 @@ def look_at_pictures(
             known = sizes_of(shard._replace(sizes=shard.sizes.assign(item=shard.sizes["item"] - done)), facts)
             again[known.index[other_sizes(known)] - 1] = True
             if again.any():
-                anew = pictures.check(urls[again], shifted)[FACTS]
-                facts = pd.concat([facts[~again], anew]).sort_index()
+                anew = pictures.check(urls[again], shifted)
+                facts = pd.concat([facts.loc[~again], anew]).sort_index()
         except FileNotFoundError:
-            facts = pictures.check(urls, shifted)[FACTS]
+            facts = pictures.check(urls, shifted)
             with naming("output"):
                 store.write_table(path, facts)
         parts.append(facts)
@@ -333,29 +339,45 @@ def find_renamed(
     if paths.empty:
         return facts, paths, notes
     urls = pd.DataFrame({"url": resolve_all(paths, folder)}, index=paths.index)
-    known = facts[~facts.index.isin(paths.index)]
-    facts = pd.concat([known, pictures.check(urls)[FACTS]]).sort_index()
+    facts = pd.concat([facts.loc[~facts.index.isin(paths.index)], pictures.check(urls)]).sort_index()
     refuse_twice(spec, shards, resolve_all(replaced(sources, paths), folder))
     return facts, paths, notes
 
 
+def look_again(job: Job, progress: Progress | None) -> None:
+    """Look again for the pictures that could not be read. Those that can be now are items from the next round on."""
+    items = job.items(["labeled", "failure"])
+    away = np.flatnonzero((items["failure"].notna() & ~items["labeled"]).to_numpy(bool))
+    if not len(away):
+        return
+    from roundtruth import pictures
+
+    some = job.items(["item", "source"]).iloc[away]
+    facts = pictures.check(some.assign(url=job.urls(some)), progress)[[*pictures.FACTS]]
+    found = facts.assign(item=some["item"], round=job.last_round())[facts["failure"].isna()]
+    if len(found):
+        job.write_table(f"returned/{len(job.listed('returned/')) + 1:04d}.parquet", found.reset_index(drop=True))
+
+
 def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame, folder: str) -> None:
     """Refuse a dataset most of whose pictures are not there, unless nobody has to see them: all items came labeled."""
-    from roundtruth.pictures import GONE
+    from roundtruth.pictures import DENIED, GONE
 
     sources = all_sources(shards)
     labeled = sum(shard.labels["item"].nunique() for shard in shards)
-    gone = np.flatnonzero((found["failure"] == GONE).to_numpy(bool))
+    gone = np.flatnonzero(found["failure"].isin([GONE, DENIED]).to_numpy(bool))
     if len(gone) * 2 <= len(sources) or labeled == len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    hint = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`"
-    if all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
+    hint, there = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`", "are not there"
+    if (found["failure"].iloc[gone] == DENIED).all():
+        hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
+    elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
         hint = "these seem to be texts, and a job of this kind labels pictures"
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     raise UserError(
-        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures are not there, the first: {names}. "
+        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
         f"They were looked for in {folder}{around}; {hint}"
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from roundtruth.errors import Held, UserError
+from roundtruth.errors import Held, S3Fault, UserError
 
 DONE, MISTAKE, WAITING, BUDGET, HELD = 0, 2, 3, 4, 5
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
@@ -27,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
             return args.verb(args)
     except UserError as mistake:
         return say(str(mistake), MISTAKE)
+    except S3Fault as outage:
+        return say(str(outage), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
     except KeyboardInterrupt:

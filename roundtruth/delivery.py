@@ -20,6 +20,7 @@ def lines(job, created: str) -> Iterator[list[str]]:
     for path in job.listed("items/"):
         items = job.store.read_table(path)  # read once and not kept: the records of all items may fill the memory
         first, last = items["item"].iloc[[0, -1]]
+        items = job.with_returned(items, first)
         mine = labels[slice(*np.searchsorted(labels["item"], [first, last + 1]))]
         fields = pd.concat([encoded(job, mine, items, created), failed(job, failures.loc[first:last], created)])
         yield with_fields(items["record"], items["item"].map(fields), job.spec.attribute).to_pylist()

@@ -1,4 +1,4 @@
-"""The two ways a job ends early that are not faults of roundtruth."""
+"""The ways a job ends early that are not faults of roundtruth."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,6 +91,10 @@ MARKS = (": line ", ": annotations[", ": images[", ": item ")  # what follows th
 
 class Held(Exception):
     """Another run holds the job. The message says who, and since when."""
+
+
+class S3Fault(OSError):
+    """S3 cannot be reached, or fails; a retry may succeed. The message is one line that names the file."""
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from roundtruth.errors import Mistakes, UserError
-from roundtruth.storage import open_url, write_url
+from roundtruth.storage import open_given, write_url
 
 SHARD = 100_000  # lines read at a time
 
@@ -43,7 +43,7 @@ def _each(path: str, mistakes: Mistakes) -> Iterator[tuple[str, dict]]:
     blank: list[int] = []  # the numbers of the blank lines read last
     number = 0
     try:
-        with open_url(str(path)) as file:
+        with open_given(str(path)) as file:
             for number, data in enumerate(file, start=1):
                 if not data.strip():
                     blank.append(number)
@@ -59,8 +59,6 @@ def _each(path: str, mistakes: Mistakes) -> Iterator[tuple[str, dict]]:
                     yield "", {"source": ""}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
     if number == len(blank):
         raise UserError(f"{path}: empty; a manifest has one line for each item")
 

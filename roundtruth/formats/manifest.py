@@ -12,7 +12,7 @@ from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
 from roundtruth.kinds.common import attributes
-from roundtruth.storage import open_url
+from roundtruth.storage import open_given
 from roundtruth.tables import no_labels
 
 NAME = "manifest"
@@ -27,7 +27,7 @@ def holds(path: str) -> bool:
     if not path.lower().endswith(".json"):
         return True
     try:
-        with open_url(path) as file:
+        with open_given(path) as file:
             record = json.loads(file.readline(1 << 20))  # a COCO file of half a gigabyte is read once only
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None

@@ -434,7 +434,7 @@ def drawn(job, chosen: pd.Series, labels: pd.DataFrame, said: pd.DataFrame | Non
 
     items = job.items(["item", "source"]).iloc[chosen.index - 1]
     items = items.assign(url=job.urls(items))
-    return tiles(chosen, labels, items, job.kind, job.spec.classes, said)
+    return tiles(chosen, labels, items, job.kind, job.spec.classes, job.ranges, said)
 
 
 def absent(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from roundtruth.kinds import Kind
-from roundtruth.pictures import decode
+from roundtruth.pixels import Decoded, Ranges, decode
 from roundtruth.report.words import SPACE, cut, percent
 from roundtruth.storage import read_url
 
@@ -50,12 +50,13 @@ def tiles(
     items: pd.DataFrame,
     kind: Kind,
     classes: list[str],
+    ranges: Ranges,
     said: pd.DataFrame | None = None,
 ) -> list[Tile]:
     """The tiles of the items in the index of `chosen`, whose values are their confidences.
 
-    said: answers to these items (item, worker, the kind's columns, reason, agreement), to be shown beside the labels.
-    Order is kept; items whose picture cannot be read are left out.
+    ranges: as in `pictures.Pictures`. said: answers to these items (item, worker, the kind's columns, reason,
+    agreement), to be shown beside the labels. Order is kept; items whose picture cannot be read are left out.
     """
     rows = dict(list(labels[labels["item"].isin(chosen.index)].groupby("item")))
     place = items[items["item"].isin(chosen.index)].set_index("item")
@@ -63,8 +64,8 @@ def tiles(
     about = {} if said is None else dict(list(said.groupby("item")))
 
     def tile(item: int) -> Tile | None:
-        picture = open_picture(place.at[item, "url"])
-        if picture is None:
+        opened = open_picture(place.at[item, "url"], ranges)
+        if opened is None:
             return None
         each = [part for _, part in about[item].groupby("worker", sort=False)] if item in about else []
         return Tile(
@@ -72,8 +73,8 @@ def tiles(
             place.at[item, "source"],
             chosen[item],
             kind.words(rows[item], written),
-            draw(picture, rows[item], kind, drawn),
-            tuple(answer(picture, part, kind, written, drawn) for part in each[:ANSWERS]),
+            draw(opened, rows[item], kind, drawn),
+            tuple(answer(opened, part, kind, written, drawn) for part in each[:ANSWERS]),
             max(0, len(each) - ANSWERS),
         )
 
@@ -81,27 +82,27 @@ def tiles(
         return [made for made in pool.map(tile, chosen.index.tolist()) if made]
 
 
-def answer(picture: Image.Image, said: pd.DataFrame, kind: Kind, written: list[str], drawn: list[str]) -> Answer:
+def answer(found: Decoded, said: pd.DataFrame, kind: Kind, written: list[str], drawn: list[str]) -> Answer:
     """One person's answer to an item, from its rows. written, drawn: the classes as they are in words, and drawn."""
     first = said.iloc[0]
     if pd.notna(first["reason"]):
         return Answer(first["worker"], f"no label: {first['reason']}", None, None)
-    shown = None if kind.ONE_PER_ITEM else draw(picture, said, kind, drawn, ANSWER)
+    shown = None if kind.ONE_PER_ITEM else draw(found, said, kind, drawn, ANSWER)
     return Answer(first["worker"], kind.words(said, written), first["agreement"], shown)
 
 
-def open_picture(url: str) -> Image.Image | None:
+def open_picture(url: str, ranges: Ranges) -> Decoded | None:
     try:
-        return decode(read_url(url))[0]
+        return decode(read_url(url), ranges)
     except Exception:  # whatever a store or a decoder says of a picture, a gallery does without it
         return None
 
 
-def draw(picture: Image.Image, label: pd.DataFrame, kind: Kind, classes: list[str], side: int = SIDE) -> bytes:
+def draw(found: Decoded, label: pd.DataFrame, kind: Kind, classes: list[str], side: int = SIDE) -> bytes:
     """The picture with a label on it, as a JPEG of at most BYTES[side] bytes."""
-    scale = side / max(picture.size)
-    size = [max(1, round(length * scale)) for length in picture.size]
-    small = picture.resize(size, Image.Resampling.BICUBIC)
+    scale = side / max(found.width, found.height)
+    size = [max(1, round(length * scale)) for length in (found.width, found.height)]
+    small = found.picture.resize(size, Image.Resampling.BICUBIC)
     return jpeg(kind.draw(small, kind.scaled(label, scale), classes), BYTES[side])
 
 
