@@ -153,7 +153,9 @@ def test_classes_are_written(tmp_path):
 
 sides = st.floats(0.25, 40)
 sure = st.integers(0, 10_000).map(lambda n: n / 10_000)  # a manifest keeps four places
-picture = st.lists(st.tuples(st.integers(0, 1), sides, sides, sides, sides, sure), max_size=3)
+picture = st.lists(
+    st.tuples(st.integers(0, 1), sides, sides, sides, sides, sure), max_size=3, unique_by=lambda box: box[:5]
+)
 name = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=5)
 
 
