@@ -506,6 +506,40 @@ def test_what_needs_no_model_and_no_server_starts_quickly(verb, options, code, f
     assert (ended, found) == (code, [])
 
 
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("--help", []),
+        ("--version", []),
+        ("run", ["--json"]),
+        ("run", []),
+        ("status", []),
+        ("forecast", []),
+        ("report", []),
+        ("export", ["--to", "csv", "labels.csv"]),
+    ],
+)
+def test_a_reader_that_leaves_early_is_no_fault(verb, options, finished, tmp_path):
+    """`roundtruth status job.yaml | head -1`"""
+    reads, writes = os.pipe()
+    os.close(reads)
+    where = [] if verb.startswith("--") else [finished]
+    options = [str(tmp_path / option) if option == "labels.csv" else option for option in options]
+    with os.fdopen(writes, "wb") as pipe:
+        done = subprocess.run(
+            command(verb, *where, *options), env=environment(), stdout=pipe, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_version(capsys):
+    from importlib.metadata import version
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"roundtruth {version('roundtruth')}\n")
+
+
 def test_a_forecast_starts_quickly(job):
     assert imported(["forecast", job(10, plan="certified"), "--json"]) == (0, ["scipy"])
 
