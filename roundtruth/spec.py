@@ -14,6 +14,7 @@ from roundtruth.errors import UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
 from roundtruth.settings import Address, Number, Strict, Whole
+from roundtruth.storage import opened
 
 
 class Target(Strict):
@@ -198,10 +199,7 @@ class JobSpec(Strict):
     def from_file(cls, path: str | Path) -> "JobSpec":
         """The spec in a YAML file; relative paths in it are relative to the file."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
+        text = job_text(path)
         given, lines = parse(text, path)
         for dotted in paths_in(given):
             absolute(given, dotted.split("."), path.resolve().parent)
@@ -209,6 +207,14 @@ class JobSpec(Strict):
             return cls.model_validate(given)
         except ValidationError as error:
             raise UserError(explain(error, lines, path)) from None
+
+
+def job_text(path: Path) -> str:
+    try:
+        with opened(path) as file:
+            return file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
 
 
 def reason(error: Exception) -> str:
@@ -329,5 +335,5 @@ def located(mistake: UserError, path: str | Path) -> UserError:
     key = str(mistake).partition(": ")[0]
     if key not in JobSpec.model_fields:
         return mistake
-    lines = parse(Path(path).read_text(encoding="utf-8"), Path(path))[1]
+    lines = parse(job_text(Path(path)), Path(path))[1]
     return UserError(f"{path}: line {lines.get((key,), 1)}: {mistake}")

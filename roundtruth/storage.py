@@ -16,6 +16,7 @@ import json
 import os
 import posixpath
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,13 @@ S3_ATTEMPTS = 8  # of one request, with growing pauses: enough for an outage of 
 
 # A writer that is killed leaves a file whose name begins like this. No listing shows such files.
 TEMPORARY = ".writing-"
+
+SPECIAL = (  # what may stand where a file should, besides a folder
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 Names = list[str]  # inside the stores, `list` is a method
 
@@ -158,8 +166,8 @@ class LocalStore(Store):
         return Path(self.address, path)
 
     def read(self, path: str) -> bytes:
-        with _mistakes(self._path(path)):
-            return self._path(path).read_bytes()
+        with _mistakes(self._path(path)), opened(self._path(path)) as file:
+            return file.read()
 
     def exists(self, path: str) -> bool:
         with _mistakes(self._path(path)):
@@ -206,7 +214,7 @@ class LocalStore(Store):
 
     def holder(self) -> str:
         try:
-            with self._path(LEASE).open("rb") as file:
+            with _mistakes(self._path(LEASE)), opened(self._path(LEASE)) as file:
                 body = file.read()
                 lives = _lives(_json_object(body))
                 if lives is None:  # a process of another machine, on a shared disk: the lock shows whether it lives
@@ -220,6 +228,8 @@ class LocalStore(Store):
 
     def _lock(self, path: Path) -> IO[bytes]:
         while True:
+            with suppress(FileNotFoundError):
+                _refuse_special(path)
             file = path.open("a+b")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,6 +255,23 @@ class LocalLease:
     def check(self) -> None:
         if not self.held():
             raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job")
+
+
+class NotAFile(IsADirectoryError):
+    """There is a pipe, a socket or a device, which reading would wait for without end, or change."""
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file of the local disk, to be read. Raises OSError; NotAFile at once for what is none."""
+    _refuse_special(path)
+    return path.open("rb")
+
+
+def _refuse_special(path: Path) -> None:
+    mode = path.stat().st_mode
+    for is_one, what in SPECIAL:
+        if is_one(mode):
+            raise NotAFile(errno.EISDIR, f"is {what}, not a file", str(path))
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -656,7 +683,8 @@ def read_url(url: str) -> bytes:
     """One file at an absolute path or s3:// url. Raises OSError (FileNotFoundError, PermissionError, ...)."""
     if not url.startswith("s3://"):
         try:
-            return Path(url).read_bytes()
+            with opened(Path(url)) as file:
+                return file.read()
         except OSError as error:
             if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):  # no file can be there
                 raise FileNotFoundError(error.errno, error.strerror, url) from error
@@ -696,7 +724,7 @@ def list_url(url: str) -> list[str]:
 def open_url(url: str) -> Iterator[IO[bytes]]:
     """One file, to be read in a stream. Raises as `read_url` does."""
     if not url.startswith("s3://"):
-        with Path(url).open("rb") as file:
+        with opened(Path(url)) as file:
             yield file
         return
     bucket, key = _split(url)
@@ -723,6 +751,8 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
     target = Path(url)
     with ExitStack() as stack:
         with _unwritable(target):
+            with suppress(FileNotFoundError):
+                _refuse_special(target)  # the file would take the place of /dev/null
             file = stack.enter_context(_temporary(target))
         yield file
         with _unwritable(target):
