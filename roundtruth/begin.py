@@ -215,6 +215,8 @@ def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> pd.Dat
 # -- pictures
 
 FACTS = ["width", "height", "depth", "failure"]
+NOT_HERE = r"^(?:[A-Za-z]:[\\/]|\\\\|~[^/]*/)"  # C:\x, \\server\x, ~ann/x
+ELSEWHERE = "a path that only Windows or a shell knows; write it relative to the data file, or from / on"
 
 
 def look_at_pictures(
@@ -259,7 +261,14 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
     labeled = sum(shard.labels["item"].nunique() for shard in shards)
     gone = np.flatnonzero((found["failure"] == GONE).to_numpy(bool))
-    if len(gone) * 2 <= len(sources) or labeled == len(sources):
+    if labeled == len(sources):
+        return
+
+    def say(at: int) -> str:
+        return f"{formats.place(spec.data, at + 1)}: source-ref: {sources[at]}: {ELSEWHERE}"
+
+    refuse_all(gone[sources.iloc[gone].str.contains(NOT_HERE).to_numpy(bool)], say)
+    if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
     hint = "put the pictures there, or correct the names"

@@ -768,6 +768,8 @@ def resolve(source: str, base: str) -> str:
     """
     if "\0" in source:
         raise UserError(f"{source!r}: no file has such a name")
+    if len(source) > LONGEST_SOURCE:
+        raise UserError(f"{source[:60]}...: {len(source)} characters, and no file's name has over {LONGEST_SOURCE}")
     if source.startswith("s3://"):
         if not _split(source)[1]:
             raise UserError(f"{source}: names a bucket, but no file in it")
@@ -781,6 +783,8 @@ def resolve(source: str, base: str) -> str:
     return f"{base.rstrip('/')}/{path}"
 
 
+LONGEST_SOURCE = 4096  # characters; no path of Linux and no key of S3 has more
+
 # Parts of relative sources that `resolve` would change or refuse, instead of only putting the source below the folder.
 UNUSUAL = r"://|\x00|//|(?:^|/)\.\.?(?:/|$)|/$"
 
@@ -790,6 +794,7 @@ def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lam
     relative = ~sources.str.startswith(("/", "s3://"))
     usual = relative & ~sources.str.contains(UNUSUAL, regex=True)
     usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)
+    usual &= sources.str.len() <= LONGEST_SOURCE
     urls = sources.where(~(usual & relative), f"{base.rstrip('/')}/" + sources)
     for index in sources.index[~usual]:
         try:

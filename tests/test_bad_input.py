@@ -71,6 +71,9 @@ A, B = {"source-ref": "images/0001.png"}, {"source-ref": "images/0002.png"}
         ({"source-ref": "../secret.png"}, "line 3: source-ref: ../secret.png: leads out of"),
         ({"source-ref": "images/../../secret.png"}, "line 3: source-ref: images/../../secret.png: leads out of"),
         ({"source-ref": "http://x/y.png"}, "line 3: source-ref: http://x/y.png: only local paths and s3:// are read"),
+        ({"source-ref": "C:\\cats\\1.png"}, "line 3: source-ref: C:\\cats\\1.png: a path that only Windows"),
+        ({"source-ref": "~root/1.png"}, "line 3: source-ref: ~root/1.png: a path that only Windows or a shell knows"),
+        ({"source-ref": "x" * 10_000_000}, f"line 3: source-ref: {'x' * 60}...: 10000000 characters, and no"),
         ({"source-ref": "c.png", **boxed({"width": 0})}, "line 3: field label: box 1 has no area"),
         ({"source-ref": "c.png", **boxed({"height": -2})}, "line 3: field label: box 1 has no area"),
         ({"source-ref": "c.png", **boxed({"left": 7})}, "line 3: field label: box 1 reaches from 7 to 10 in left"),
@@ -87,10 +90,18 @@ def test_a_line_of_a_manifest_with_boxes(third, expected, folder, told):
     assert not (folder / "job/job.json").exists()
 
 
+def named(name) -> dict:
+    label = classified("label", 1)
+    return label | {"label-metadata": label["label-metadata"] | {"class-name": name}}
+
+
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
         (classified("label", 11), "line 3: field label-metadata: class-name: '11' is not one of the job's classes"),
+        (named(["a"]), "line 3: field label-metadata: class-name: ['a'] is not one of the job's classes"),
+        (named({"a": 1}), "line 3: field label-metadata: class-name: {'a': 1} is not one of the job's classes"),
+        (named("\ud800"), "line 3: field label-metadata: class-name: '\\ud800' is not one of the job's classes"),
         (classified("label", 1) | {"label": "one"}, "line 3: field label: 'one' is not the number of a class"),
     ],
 )
