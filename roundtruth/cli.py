@@ -17,7 +17,7 @@ from pathlib import Path
 from roundtruth.errors import Held, UserError
 from roundtruth.terminal import put
 
-DONE, MISTAKE, WAITING, BUDGET, HELD = 0, 2, 3, 4, 5
+DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
@@ -32,6 +32,27 @@ def main(argv: list[str] | None = None) -> int:
         return say(str(elsewhere), HELD)
     except KeyboardInterrupt:
         return interrupted()
+    except OSError as outside:  # the disk or the network
+        return say(f"{outside}; run the command again when this works. The log is {log()}", FAULT)
+    except Exception:
+        say(f"This is a fault in roundtruth. Nothing is lost. The log is {log()}", FAULT)
+        raise
+
+
+def log() -> str:
+    """Write the exception that is handled now, and what it happened in, to a file; its path."""
+    import platform
+    import tempfile
+    import traceback
+    from importlib.metadata import version
+
+    about = [sys.argv, f"roundtruth {version('roundtruth')}", platform.python_version(), platform.platform()]
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="roundtruth-", suffix=".log", delete=False) as file:
+            file.write("".join(f"{line}\n" for line in about) + traceback.format_exc())
+            return file.name
+    except OSError as error:
+        return f"not kept: {error}"
 
 
 @contextmanager

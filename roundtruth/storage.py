@@ -5,7 +5,8 @@ full or not there, a file that was written once stays, and nothing is cached tha
 endpoint and keys come from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
 
 Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
-credentials, a folder that cannot be written); `OSError`, which names endpoint and path, if S3 cannot be reached.
+credentials, a folder that cannot be written, a full disk); `OSError`, which names endpoint and path, if S3 cannot be
+reached.
 """
 
 import errno
@@ -203,9 +204,9 @@ class LocalStore(Store):
             file = self._lock(path)
         with file:
             lease = LocalLease(self.address, path, file)
-            file.truncate(0)
-            file.write(json.dumps(_me(what)).encode())
-            file.flush()
+            with _unwritable(path):
+                file.truncate(0)
+                file.write(json.dumps(_me(what)).encode())
             try:
                 yield lease
             finally:
@@ -230,7 +231,7 @@ class LocalStore(Store):
         while True:
             with suppress(FileNotFoundError):
                 _refuse_special(path)
-            file = path.open("a+b")
+            file = path.open("a+b", buffering=0)  # nothing is left to write when it is closed, the disk may be full
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -304,9 +305,22 @@ def _sync_folder(target: Path) -> None:
 
 
 @contextmanager
-def _mistakes(where: Path | str) -> Iterator[None]:
+def _room(where: Path | str) -> Iterator[None]:
+    """Says where there is no room to write."""
     try:
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        again = "make room and run the command again: nothing is lost"
+        raise UserError(f"{where}: {error.strerror or error}; {again}") from error
+
+
+@contextmanager
+def _mistakes(where: Path | str) -> Iterator[None]:
+    try:
+        with _room(where):
+            yield
     except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(f"{where}: {error.strerror or error}") from error
 
@@ -317,7 +331,9 @@ def _unwritable(where: Path | str) -> Iterator[None]:
     try:
         with _mistakes(where):
             yield
-    except (FileNotFoundError, FileExistsError) as error:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EEXIST, errno.EROFS):
+            raise
         raise UserError(f"{where}: cannot be written: {error.strerror or error}") from error
 
 
@@ -749,7 +765,7 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
                 file.closed = True  # else the garbage collector would write it
         return
     target = Path(url)
-    with ExitStack() as stack:
+    with _room(target), ExitStack() as stack:
         with _unwritable(target):
             with suppress(FileNotFoundError):
                 _refuse_special(target)  # the file would take the place of /dev/null
