@@ -114,7 +114,7 @@ def amend(spec: JobSpec) -> Job:
         check_model(spec)
     if not changed:
         return job
-    job.write_json(f"amendments/{len(job.listed('amendments/')) + 1:04d}.json", {key: now[key] for key in changed})
+    job.amend({key: now[key] for key in changed})
     return Job(spec.output)
 
 
