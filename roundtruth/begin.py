@@ -1,7 +1,6 @@
 """Begin a job: a dataset becomes a job folder. And go on with one, with what a person changed in its job file."""
 
 import hashlib
-import posixpath
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from roundtruth import formats, kinds, learners, plans
 from roundtruth.errors import UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, open_store, read_given, resolve_all
+from roundtruth.storage import Lease, Store, names_in, one_name, open_store, read_given, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
 
@@ -29,10 +28,22 @@ class Survey(NamedTuple):
 @contextmanager
 def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
     """The lease of the job folder. Raises Held where another run has it; its `check()` does once the lease is lost."""
+    refuse_other_folder(spec.output)
     with ExitStack() as stack:
         with naming("output"):
             lease = stack.enter_context(open_store(spec.output).hold(what))
         yield lease
+
+
+def refuse_other_folder(output: str) -> None:
+    """Refuse a folder that holds something and no job. Hidden files do not count, and what an earlier try left."""
+    with naming("output"):
+        found = names_in(output)
+    names = {name for name in found if not name.startswith(".")} - {"lease.json", "checked", "Thumbs.db"}
+    if names and "job.json" not in names:
+        raise UserError(
+            f"output: {output} holds other files ({min(names)}) and no job; give the job a folder of its own"
+        )
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
@@ -149,8 +160,7 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
     with naming("data"):
         shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
-    data, output = (place if "://" in place else posixpath.normpath(place) for place in (spec.data, spec.output))
-    data, output = data.rstrip("/") + "/", output.rstrip("/") + "/"
+    data, output = one_name(spec.data) + "/", spec.output + "/"
     if output == data:
         raise UserError(f"output: {spec.output} holds the data itself; give the job a folder of its own")
     if output.startswith(data):  # the job folder lies in a folder of pictures; its own pictures are no items

@@ -39,7 +39,7 @@ from roundtruth import kinds, workforce
 from roundtruth.errors import UserError
 from roundtruth.look import Look
 from roundtruth.spec import JobSpec, paths_in
-from roundtruth.storage import open_store, resolve_all
+from roundtruth.storage import one_name, open_store, resolve_all
 from roundtruth.tables import no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
@@ -476,6 +476,9 @@ def with_paths(given: dict, change: Callable[[str], str]) -> dict:
 
 def _relative(path: str, address: str) -> str:
     """`path` from the job folder, where it lies below the folder two levels above it, which holds the project."""
+    if "://" not in path:
+        folder, name = posixpath.split(path.rstrip("/") or "/")
+        path = posixpath.join(one_name(folder), name)  # what it links to may be no neighbour of the pictures
     (scheme, place), (own_scheme, folder) = _parts(path), _parts(address)
     project = posixpath.dirname(posixpath.dirname(folder))
     inside = scheme == own_scheme and project.strip("/") and place.startswith(project.rstrip("/") + "/")

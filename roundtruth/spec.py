@@ -14,7 +14,7 @@ from roundtruth.errors import UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
 from roundtruth.settings import Address, Number, Strict, Whole
-from roundtruth.storage import opened
+from roundtruth.storage import one_name, opened
 
 
 class Target(Strict):
@@ -165,6 +165,15 @@ class JobSpec(Strict):
         if twice:
             raise ValueError(f"class {twice[0]} is there twice")
         return classes
+
+    @field_validator("output")
+    @classmethod
+    def one_name(cls, output: str) -> str:
+        """The same folder has one name: without links, `..`, and a last slash."""
+        place = one_name(output)
+        if place in ("/", one_name(str(Path.home()))):
+            raise ValueError(f"{place} holds much else; give the job a folder of its own")
+        return place
 
     @field_validator("attribute")
     @classmethod

@@ -57,11 +57,17 @@ Names = list[str]  # inside the stores, `list` is a method
 
 
 def open_store(address: str) -> "Store":
-    """The folder at `address`, a local path (made absolute) or s3://bucket/prefix. It need not exist yet."""
+    """The folder at `address`, a local path (links are followed) or s3://bucket/prefix. It need not exist yet."""
     if address.startswith("s3://"):
         return S3Store(address)
     _no_other_scheme(address)
     return LocalStore(address)
+
+
+def one_name(address: str) -> str:
+    """The address of a folder, the same however it was written: without links, `..`, and a last slash."""
+    scheme, _, place = address.rpartition("://")
+    return f"{scheme}://{place.rstrip('/')}" if scheme else os.path.realpath(address)
 
 
 class Lease(Protocol):
@@ -161,7 +167,7 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 class LocalStore(Store):
     def __init__(self, address: str):
-        self.address = str(Path(address).absolute())
+        self.address = one_name(address)
 
     def _path(self, path: str) -> Path:
         return Path(self.address, path)
@@ -734,6 +740,13 @@ def list_url(url: str) -> list[str]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{url}: no such folder")
     return sorted(_files(folder))
+
+
+def names_in(folder: str) -> list[str]:
+    """What is directly in a folder of the local disk; nothing where there is none, or on S3, which has no folders."""
+    with suppress(FileNotFoundError), _mistakes(folder):
+        return [] if "://" in folder else [path.name for path in Path(folder).iterdir()]
+    return []
 
 
 @contextmanager
