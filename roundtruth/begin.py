@@ -16,7 +16,7 @@ from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, open_store, read_given, resolve_all
+from roundtruth.storage import Lease, Store, names_in, one_name, open_store, read_given, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
 
@@ -42,10 +42,22 @@ class Survey(NamedTuple):
 @contextmanager
 def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
     """The lease of the job folder. Raises Held where another run has it; its `check()` does once the lease is lost."""
+    refuse_other_folder(spec.output)
     with ExitStack() as stack:
         with naming("output"):
             lease = stack.enter_context(open_store(spec.output).hold(what))
         yield lease
+
+
+def refuse_other_folder(output: str) -> None:
+    """Refuse a folder that holds something and no job. Hidden files do not count, and what an earlier try left."""
+    with naming("output"):
+        found = names_in(output)
+    names = {name for name in found if not name.startswith(".")} - {"lease.json", "checked", "Thumbs.db"}
+    if names and "job.json" not in names:
+        raise UserError(
+            f"output: {output} holds other files ({min(names)}) and no job; give the job a folder of its own"
+        )
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
@@ -130,7 +142,7 @@ def amend(spec: JobSpec) -> Job:
         check_model(spec)
     if not changed:
         return job
-    job.write_json(f"amendments/{len(job.listed('amendments/')) + 1:04d}.json", {key: now[key] for key in changed})
+    job.amend({key: now[key] for key in changed})
     return Job(spec.output)
 
 
@@ -203,8 +215,7 @@ def refuse_twice(spec: JobSpec, shards: list[formats.Shard], urls: list[str]) ->
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
     with naming("data"):
         shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
-    data, output = (place if "://" in place else posixpath.normpath(place) for place in (spec.data, spec.output))
-    data, output = data.rstrip("/") + "/", output.rstrip("/") + "/"
+    data, output = one_name(spec.data) + "/", spec.output + "/"
     if output == data:
         raise UserError(f"output: {spec.output} holds the data itself; give the job a folder of its own")
     if output.startswith(data):  # the job folder lies in a folder of pictures; its own pictures are no items
@@ -290,6 +301,9 @@ def with_labels(spec: JobSpec, items: pd.DataFrame, labels: pd.DataFrame) -> pd.
 
 # -- pictures
 
+NOT_HERE = r"^(?:[A-Za-z]:[\\/]|\\\\|~[^/]*/)"  # C:\x, \\server\x, ~ann/x
+ELSEWHERE = "a path that only Windows or a shell knows; write it relative to the data file, or from / on"
+
 
 def look_at_pictures(
     store: Store, digest: str, shards: list[formats.Shard], folder: str, progress: Progress | None
@@ -366,7 +380,14 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     sources = all_sources(shards)
     labeled = sum(shard.labels["item"].nunique() for shard in shards)
     gone = np.flatnonzero(found["failure"].isin([GONE, DENIED]).to_numpy(bool))
-    if len(gone) * 2 <= len(sources) or labeled == len(sources):
+    if labeled == len(sources):
+        return
+
+    def say(row: int) -> str:
+        return f"{source_at(spec, shards, row)}: {sources[row]}: {ELSEWHERE}"
+
+    refuse_all(gone[sources.iloc[gone].str.contains(NOT_HERE).to_numpy(bool)], say)
+    if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
     hint, there = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`", "are not there"

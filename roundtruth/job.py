@@ -23,10 +23,13 @@
     output/output.manifest, report/
 
 Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/ and the lease. Opening
-a job lists the folder once; each file is read once, and only the columns that are asked for.
+a job lists the folder once; each file is read once, and only the columns that are asked for. Files with other names,
+which an editor, a file manager or a copy program left, are passed over.
 """
 
+import json
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -39,12 +42,15 @@ from roundtruth import kinds, workforce
 from roundtruth.errors import UserError
 from roundtruth.look import Look
 from roundtruth.spec import JobSpec, paths_in
-from roundtruth.storage import open_store, resolve_all
+from roundtruth.storage import one_name, open_store, resolve_all
 from roundtruth.tables import no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
 # The columns of items, without `record` and `url`
 ITEM = ["item", "source", "labeled", "width", "height", "depth", "failure"]
+
+# The names of the files of which there may be many
+NAME = re.compile(r"[0-9]{4,}(-[0-9]+)?\.(json|parquet)|posted(-[0-9]{4,})?\.json|[a-z]+-[0-9]+\.[0-9]+")
 
 Progress = Callable[[int, int, str], None]
 
@@ -63,13 +69,35 @@ class Job:
             raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`")
         self.begun = self.read_json("job.json")
         check_format(self.begun, self.address)
-        given, self.stopped = dict(self.begun["spec"]), False
-        for path in self.listed("amendments/"):
-            change = dict(self.read_json(path))
-            self.stopped |= change.pop("stop", False)
-            given.update(change)
-        self.spec = read_spec(given, self.address)
+        self.stopped = False
+        self.strays: list[str] = []  # what seems to be an amendment and is none, a line each
+        self.spec = self._amended(dict(self.begun["spec"]))
         self.kind = kinds.get(self.spec.kind)
+
+    def _amended(self, given: dict) -> JobSpec:
+        """The spec as first given, with all amendments."""
+        spec = read_spec(given, self.address)
+        for path in self._amendments():
+            try:
+                change = amendment(self.store.read(path))
+                stop = change.pop("stop", False)
+                spec = JobSpec.model_validate(anchored(given | change, self.address))
+            except CutOff:
+                raise damaged(self.address, path) from None
+            except ValueError:
+                self.strays.append(f"{path}: it is no amendment")
+                continue
+            given |= change
+            self.stopped |= stop is True
+        return spec
+
+    def _amendments(self) -> list[str]:
+        return sorted(self.listed("amendments/"), key=number)
+
+    def amend(self, change: dict) -> None:
+        """Write down what a person changed."""
+        last = max(map(number, self._amendments()), default=0)
+        self.write_json(f"amendments/{last + 1:04d}.json", change)
 
     # -- files
 
@@ -83,8 +111,9 @@ class Job:
         return path in self._files
 
     def listed(self, prefix: str) -> list[str]:
-        """The files whose path begins with `prefix`, sorted."""
-        return sorted(path for path in self._files if path.startswith(prefix))
+        """The job's files whose path begins with `prefix`, but not those in folders below, sorted."""
+        found = (path for path in self._files if path.startswith(prefix) and "/" not in path[len(prefix) :])
+        return sorted(path for path in found if NAME.fullmatch(path.rpartition("/")[2]))
 
     def read_json(self, path: str) -> dict:
         if path not in self._json:
@@ -93,7 +122,7 @@ class Job:
             except ValueError:
                 value = None
             if not isinstance(value, dict):
-                raise UserError(f"{self.address}: {path} is damaged: not a JSON object; restore it from a copy")
+                raise damaged(self.address, path)
             self._json[path] = value
         return self._json[path]
 
@@ -402,6 +431,32 @@ NOBODY_ASKED = pd.DataFrame(
 NOTHING_RETURNED = pd.DataFrame({name: np.array([], "int64") for name in ("item", "round")})
 
 
+class CutOff(Exception):
+    """A file holds the first part of a JSON object, or nothing."""
+
+
+def amendment(data: bytes) -> dict:
+    """What a file of amendments/ changes. Raises CutOff, and ValueError for a file that never was one."""
+    try:
+        change = json.loads(data)
+    except ValueError:
+        if data[:1] in (b"", b"{"):
+            raise CutOff from None
+        raise
+    if not isinstance(change, dict):
+        raise ValueError("not a JSON object")
+    return change
+
+
+def number(path: str) -> int:
+    """4 for `amendments/0004.json`."""
+    return int(PurePosixPath(path).stem)
+
+
+def damaged(address: str, path: str) -> UserError:
+    return UserError(f"{address}: {path} is damaged: not a JSON object; restore it from a copy")
+
+
 def check_format(begun: dict, address: str) -> None:
     """Refuse a folder that another version of roundtruth laid out."""
     found = begun.get("format")
@@ -464,6 +519,9 @@ def with_paths(given: dict, change: Callable[[str], str]) -> dict:
 
 def _relative(path: str, address: str) -> str:
     """`path` from the job folder, where it lies below the folder two levels above it, which holds the project."""
+    if "://" not in path:
+        folder, name = posixpath.split(path.rstrip("/") or "/")
+        path = posixpath.join(one_name(folder), name)  # what it links to may be no neighbour of the pictures
     (scheme, place), (own_scheme, folder) = _parts(path), _parts(address)
     project = posixpath.dirname(posixpath.dirname(folder))
     inside = scheme == own_scheme and project.strip("/") and place.startswith(project.rstrip("/") + "/")

@@ -15,6 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
 from roundtruth.settings import Address, Boxes, Number, Strict, Whole
+from roundtruth.storage import one_name, opened
 
 
 class Target(Strict):
@@ -172,6 +173,15 @@ class JobSpec(Strict):
             raise ValueError(f"class {twice[0]} is there twice")
         return classes
 
+    @field_validator("output")
+    @classmethod
+    def one_name(cls, output: str) -> str:
+        """The same folder has one name: without links, `..`, and a last slash."""
+        place = one_name(output)
+        if place in ("/", one_name(str(Path.home()))):
+            raise ValueError(f"{place} holds much else; give the job a folder of its own")
+        return place
+
     @field_validator("attribute")
     @classmethod
     def not_taken(cls, attribute: str) -> str:
@@ -207,10 +217,7 @@ class JobSpec(Strict):
     def from_file(cls, path: str | Path) -> "JobSpec":
         """The spec in a YAML file; relative paths in it are relative to the file."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
+        text = job_text(path)
         given, lines = parse(text, path)
         for dotted in paths_in(given):
             absolute(given, dotted.split("."), path.resolve().parent)
@@ -218,6 +225,14 @@ class JobSpec(Strict):
             return cls.model_validate(given)
         except ValidationError as error:
             raise UserError(explain(error, lines, path)) from None
+
+
+def job_text(path: Path) -> str:
+    try:
+        with opened(path) as file:
+            return file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
 
 
 def reason(error: Exception) -> str:
@@ -338,5 +353,5 @@ def located(mistake: UserError, path: str | Path) -> UserError:
     key = str(mistake).partition(": ")[0]
     if key not in JobSpec.model_fields:
         return mistake
-    lines = parse(Path(path).read_text(encoding="utf-8"), Path(path))[1]
+    lines = parse(job_text(Path(path)), Path(path))[1]
     return UserError(f"{path}: line {lines.get((key,), 1)}: {mistake}")

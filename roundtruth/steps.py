@@ -244,7 +244,7 @@ def deliver(job: Job) -> str:
 def stop(job: Job) -> None:
     """Ask nobody any more: the open batch is closed with the answers there are."""
     if not job.stopped:
-        job.write_json(f"amendments/{len(job.listed('amendments/')) + 1:04d}.json", {"stop": True})
+        job.amend({"stop": True})
         job.stopped = True
     last = job.last_round()
     if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):

@@ -5,8 +5,8 @@ full or not there, a file that was written once stays, and nothing is cached tha
 endpoint and keys come from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
 
 Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
-credentials, a folder that cannot be written); `S3Fault`, an OSError, if S3 cannot be reached. `read_url` and `open_url`
-raise `PermissionError` for a file that may not be read; `read_given` and `open_given` raise `UserError`.
+credentials, a folder that cannot be written, a full disk); `S3Fault`, an OSError, if S3 cannot be reached. `read_url` and
+`open_url` raise `PermissionError` for a file that may not be read; `read_given` and `open_given` raise `UserError`.
 """
 
 import errno
@@ -18,6 +18,7 @@ import os
 import posixpath
 import re
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,15 +47,28 @@ S3_ATTEMPTS = 8  # of one request, with growing pauses: enough for an outage of 
 # A writer that is killed leaves a file whose name begins like this. No listing shows such files.
 TEMPORARY = ".writing-"
 
+SPECIAL = (  # what may stand where a file should, besides a folder
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
 Names = list[str]  # inside the stores, `list` is a method
 
 
 def open_store(address: str) -> "Store":
-    """The folder at `address`, a local path (made absolute) or s3://bucket/prefix. It need not exist yet."""
+    """The folder at `address`, a local path (links are followed) or s3://bucket/prefix. It need not exist yet."""
     if address.startswith("s3://"):
         return S3Store(address)
     _no_other_scheme(address)
     return LocalStore(address)
+
+
+def one_name(address: str) -> str:
+    """The address of a folder, the same however it was written: without links, `..`, and a last slash."""
+    scheme, _, place = address.rpartition("://")
+    return f"{scheme}://{place.rstrip('/')}" if scheme else os.path.realpath(address)
 
 
 class Lease(Protocol):
@@ -154,14 +168,14 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 class LocalStore(Store):
     def __init__(self, address: str):
-        self.address = str(Path(address).absolute())
+        self.address = one_name(address)
 
     def _path(self, path: str) -> Path:
         return Path(self.address, path)
 
     def read(self, path: str) -> bytes:
-        with _mistakes(self._path(path)):
-            return self._path(path).read_bytes()
+        with _mistakes(self._path(path)), opened(self._path(path)) as file:
+            return file.read()
 
     def exists(self, path: str) -> bool:
         with _mistakes(self._path(path)):
@@ -197,9 +211,9 @@ class LocalStore(Store):
             file = self._lock(path)
         with file:
             lease = LocalLease(self.address, path, file)
-            file.truncate(0)
-            file.write(json.dumps(_me(what)).encode())
-            file.flush()
+            with _unwritable(path):
+                file.truncate(0)
+                file.write(json.dumps(_me(what)).encode())
             try:
                 yield lease
             finally:
@@ -208,7 +222,7 @@ class LocalStore(Store):
 
     def holder(self) -> str:
         try:
-            with self._path(LEASE).open("rb") as file:
+            with _mistakes(self._path(LEASE)), opened(self._path(LEASE)) as file:
                 body = file.read()
                 lives = _lives(_json_object(body))
                 if lives is None:  # a process of another machine, on a shared disk: the lock shows whether it lives
@@ -222,7 +236,9 @@ class LocalStore(Store):
 
     def _lock(self, path: Path) -> IO[bytes]:
         while True:
-            file = path.open("a+b")
+            with suppress(FileNotFoundError):
+                _refuse_special(path)
+            file = path.open("a+b", buffering=0)  # nothing is left to write when it is closed, the disk may be full
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -247,6 +263,23 @@ class LocalLease:
     def check(self) -> None:
         if not self.held():
             raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job")
+
+
+class NotAFile(IsADirectoryError):
+    """There is a pipe, a socket or a device, which reading would wait for without end, or change."""
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file of the local disk, to be read. Raises OSError; NotAFile at once for what is none."""
+    _refuse_special(path)
+    return path.open("rb")
+
+
+def _refuse_special(path: Path) -> None:
+    mode = path.stat().st_mode
+    for is_one, what in SPECIAL:
+        if is_one(mode):
+            raise NotAFile(errno.EISDIR, f"is {what}, not a file", str(path))
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -279,9 +312,22 @@ def _sync_folder(target: Path) -> None:
 
 
 @contextmanager
-def _mistakes(where: Path | str) -> Iterator[None]:
+def _room(where: Path | str) -> Iterator[None]:
+    """Says where there is no room to write."""
     try:
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        again = "make room and run the command again: nothing is lost"
+        raise UserError(f"{where}: {error.strerror or error}; {again}") from error
+
+
+@contextmanager
+def _mistakes(where: Path | str) -> Iterator[None]:
+    try:
+        with _room(where):
+            yield
     except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(f"{where}: {error.strerror or error}") from error
 
@@ -292,7 +338,9 @@ def _unwritable(where: Path | str) -> Iterator[None]:
     try:
         with _mistakes(where):
             yield
-    except (FileNotFoundError, FileExistsError) as error:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EEXIST, errno.EROFS):
+            raise
         raise UserError(f"{where}: cannot be written: {error.strerror or error}") from error
 
 
@@ -698,7 +746,8 @@ def read_url(url: str) -> bytes:
     """One file at an absolute path or s3:// url. Raises OSError (FileNotFoundError, PermissionError, ...)."""
     if not url.startswith("s3://"):
         try:
-            return Path(url).read_bytes()
+            with opened(Path(url)) as file:
+                return file.read()
         except OSError as error:
             if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):  # no file can be there
                 raise FileNotFoundError(error.errno, error.strerror, url) from error
@@ -739,11 +788,18 @@ def list_url(url: str) -> list[str]:
     return sorted(_files(folder))
 
 
+def names_in(folder: str) -> list[str]:
+    """What is directly in a folder of the local disk; nothing where there is none, or on S3, which has no folders."""
+    with suppress(FileNotFoundError), _mistakes(folder):
+        return [] if "://" in folder else [path.name for path in Path(folder).iterdir()]
+    return []
+
+
 @contextmanager
 def open_url(url: str) -> Iterator[IO[bytes]]:
     """One file, to be read in a stream. Raises as `read_url` does."""
     if not url.startswith("s3://"):
-        with Path(url).open("rb") as file:
+        with opened(Path(url)) as file:
             yield file
         return
     bucket, key = _split(url)
@@ -775,8 +831,10 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
                 file.closed = True  # else the garbage collector would write it
         return
     target = Path(url)
-    with ExitStack() as stack:
+    with _room(target), ExitStack() as stack:
         with _unwritable(target):
+            with suppress(FileNotFoundError):
+                _refuse_special(target)  # the file would take the place of /dev/null
             file = stack.enter_context(_temporary(target))
         yield file
         with _unwritable(target):
@@ -792,6 +850,8 @@ def resolve(source: str, base: str) -> str:
     """
     if "\0" in source:
         raise UserError(f"{source!r}: no file has such a name")
+    if len(source) > LONGEST_SOURCE:
+        raise UserError(f"{source[:60]}...: {len(source)} characters, and no file's name has over {LONGEST_SOURCE}")
     if source.startswith("s3://"):
         if not _split(source)[1]:
             raise UserError(f"{source}: names a bucket, but no file in it")
@@ -805,6 +865,8 @@ def resolve(source: str, base: str) -> str:
     return f"{base.rstrip('/')}/{path}"
 
 
+LONGEST_SOURCE = 4096  # characters; no path of Linux and no key of S3 has more
+
 # Parts of relative sources that `resolve` would change or refuse, instead of only putting the source below the folder.
 UNUSUAL = r"://|\x00|//|(?:^|/)\.\.?(?:/|$)|/$"
 
@@ -814,6 +876,7 @@ def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lam
     relative = ~sources.str.startswith(("/", "s3://"))
     usual = relative & ~sources.str.contains(UNUSUAL, regex=True)
     usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)
+    usual &= sources.str.len() <= LONGEST_SOURCE
     urls = sources.where(~(usual & relative), f"{base.rstrip('/')}/" + sources)
     for index in sources.index[~usual]:
         try:

@@ -20,7 +20,7 @@ def summarize(job) -> dict:
         "auto": auto,
         "input": int(items["labeled"].sum()),
         "failed": failed(job, state),
-        "passed": job.begun["passed"],
+        "passed": [*job.begun["passed"], *job.strays],
         "notes": notes(job, items),
         "answers": int(table["answers"].sum()),
         "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),

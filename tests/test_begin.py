@@ -379,6 +379,61 @@ def test_one_holds_the_job(make):
         pass
 
 
+@pytest.mark.parametrize("other", ["./job", "job/", "images/../job", "link", "folder/link", "{absolute}/link/"])
+def test_a_job_folder_has_one_name_however_it_is_written(other, make, tmp_path):
+    (tmp_path / "link").symlink_to("job")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/link").symlink_to(tmp_path / "job")
+    job = begin(make(3))
+    spec = make(3, output=other.format(absolute=tmp_path))
+    assert spec.output == job.address == Job(f"{tmp_path}/{other.format(absolute='.')}").address == f"{tmp_path}/job"
+    with hold(make(3), "the first"), pytest.raises(Held, match=f"^{tmp_path}/job is held by"), hold(spec, "another"):
+        pytest.fail("two hold the job")
+    assert begin(spec).listed("amendments/") == []
+
+
+def test_a_job_folder_that_is_a_link_to_another_disk(make, tmp_path):
+    """The data is beside the link, not beside the folder that it leads to."""
+    disk = tmp_path / "large/disk/jobs"
+    disk.mkdir(parents=True)
+    (tmp_path / "job").symlink_to(disk)
+    job = run_job(make(12))
+    assert (job.address, job.spec.data) == (str(disk), f"{tmp_path}/input.manifest")
+    assert len(output(disk)) == 12
+    assert run_job(make(12)).listed("amendments/") == []
+
+
+def test_a_project_that_is_reached_by_a_link_can_be_moved(make, tmp_path):
+    make(3)
+    (tmp_path / "project").mkdir()
+    for name in ("images", "input.manifest", "truth.manifest"):
+        (tmp_path / name).rename(tmp_path / "project" / name)
+    (tmp_path / "link").symlink_to("project")
+    given = make(3).model_dump(mode="json") | {"data": f"{tmp_path}/link/input.manifest"}
+    given |= {"output": f"{tmp_path}/link/job", "workforce": {"backend": "files"}}
+    job = begin(JobSpec.model_validate(given))
+    assert job.begun["spec"]["data"] == "../input.manifest"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "images/1.png", "rounds/001/asked.parquet"])
+def test_a_folder_of_other_things_becomes_no_job_folder(name, make, tmp_path):
+    (tmp_path / "job" / name).parent.mkdir(parents=True)
+    (tmp_path / "job" / name).write_text("mine")
+    first = name.partition("/")[0]
+    said = f"^output: {tmp_path}/job holds other files \\({first}\\) and no job; give the job a folder of its own$"
+    with pytest.raises(UserError, match=said), hold(make(3), "a run"):
+        pytest.fail("it is held")
+    assert [path.name for path in (tmp_path / "job").iterdir()] == [first]
+
+
+def test_an_empty_folder_may_become_a_job_folder(make, tmp_path):
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job/.DS_Store").write_text("")
+    (tmp_path / "job/Thumbs.db").write_text("")
+    with hold(make(3), "a run"):
+        assert begin(make(3)).address == f"{tmp_path}/job"
+
+
 def test_a_project_that_was_copied_goes_on_in_its_new_place(make, tmp_path):
     """And nothing in it leads back to the old one."""
     spec = make(30, target={"quality": 0.8}, workforce={"backend": "files", "answers_per_item": 1}, output="jobs/one")

@@ -31,6 +31,8 @@ def holds(path: str) -> bool:
             record = json.loads(file.readline(1 << 20))  # a COCO file of half a gigabyte is read once only
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError):
         return False
     return isinstance(record, dict) and ("source-ref" in record or "source" in record)

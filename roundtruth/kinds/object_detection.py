@@ -330,13 +330,14 @@ def other_unit(sides: np.ndarray, size: np.ndarray) -> tuple[str, str] | None:
     if len(sides) == 0:
         return None
     most, size = sides.max(), np.nan_to_num(size)
+    ends, fractions = (sides[:, :2] + sides[:, 2:]).max(), (sides[:, 2:] % 1 > 0).any()
     these = "the box lies" if len(sides) == 1 else f"all {len(sides)} boxes lie"
-    if most <= 1 and size.max() > 2:
+    if most <= 1 and (ends <= 1 or fractions) and size.max() > 2:  # ends of corners may add up to 2
         return "relative", (
             f"{these} between 0 and 1, so the numbers seem to be shares of the picture's width and height"
         )
     by_chance = np.log10(np.minimum(1, 100 / np.maximum(size, 1))).sum()
-    if most <= 100 and (sides[:, :2] + sides[:, 2:]).max() > 50 and by_chance < np.log10(CHANCE):
+    if most <= 100 and ends > 50 and by_chance < np.log10(CHANCE):
         return "percent", (
             f"{these} within the first 100 pixels of larger pictures, so the numbers seem to be per cent of the "
             "picture's width and height"
