@@ -5,7 +5,7 @@ full or not there, a file that was written once stays, and nothing is cached tha
 endpoint and keys come from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
 
 Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
-credentials, a folder that cannot be written, a full disk); `S3Fault`, an OSError, if S3 cannot be reached. `read_url` and
+credentials, a folder that cannot be written, a full disk); `S3Fault`, an OSError, if S3 is out of reach. `read_url` and
 `open_url` raise `PermissionError` for a file that may not be read; `read_given` and `open_given` raise `UserError`.
 """
 
