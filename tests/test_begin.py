@@ -12,6 +12,7 @@ from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
 from roundtruth.report import gallery
+from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
 from roundtruth.terminal import print_summary
@@ -142,6 +143,35 @@ def test_boxes_drawn_on_a_picture_of_another_size_are_refused(stated, what, tmp_
     assert f"{tmp_path}/coco.json: images[0]: " in str(error.value)
     assert what in str(error.value)
     assert begin(one_labeled_picture(tmp_path, 40, 30)).items()["labeled"].tolist() == [True]
+
+
+def test_labels_with_other_class_numbers_are_renumbered_and_keep_their_history(make, tmp_path):
+    spec = make(3, classes=["3", "7"], data="old.manifest")
+    about = {"type": "groundtruth/image-classification", "confidence": 0.9, "human-annotated": "no"}
+    about |= {"job-name": "labeling-job/old", "creation-date": "2024-03-01T10:00:00.000000"}
+    named = [("3", 5), ("7", 1), ("3", 0)]
+    lines = [
+        {"source-ref": f"images/{i:04d}.png", "label": number, "label-metadata": about | {"class-name": name}, "x": i}
+        for i, (name, number) in enumerate(named, 1)
+    ]
+    write_lines(tmp_path / "old.manifest", lines)
+    job = begin(spec)
+    records = [json.loads(text) for text in job.items(["record"])["record"]]
+    assert [record["label"] for record in records] == [0, 1, 0]
+    for line, record in zip(lines, records, strict=True):
+        assert record == line | {"label": record["label"]}
+    assert job.begun["notes"] == ["1 labels had other class numbers than the job; the output has the job's"]
+
+
+def test_boxes_of_another_size_are_scaled_by_the_key_and_in_the_output(tmp_path):
+    spec = one_labeled_picture(tmp_path, 80, 60)
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    job = begin(spec.model_copy(update={"boxes": Boxes(size="as-stated")}))
+    record = json.loads(job.items(["record"])["record"][0])
+    assert record["label"] == {
+        "image_size": [{"width": 40, "height": 30, "depth": 3}],
+        "annotations": [{"class_id": 0, "top": 1.5, "left": 1, "height": 6, "width": 5}],
+    }
 
 
 def test_a_picture_that_was_mended_after_a_refusal_is_read_again(tmp_path):
