@@ -315,7 +315,7 @@ def look_at_pictures(
 
     total, done, parts = sum(len(shard.items) for shard in shards), 0, []
     for number, shard in enumerate(shards, 1):
-        path = f"pictures/{digest[:16]}/{number:04d}.parquet"
+        path = f"checked/{digest[:16]}/{number:04d}.parquet"
         source = shard.items["source"].reset_index(drop=True)
         urls = pd.DataFrame({"url": resolve_all(source, folder)})
 

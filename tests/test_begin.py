@@ -184,6 +184,18 @@ def test_a_picture_that_was_mended_after_a_refusal_is_read_again(tmp_path):
     assert begin(spec).items(["width", "height"]).to_numpy().tolist() == [[80, 60]]
 
 
+def test_a_folder_that_a_refused_begin_left_can_be_held_again(tmp_path):
+    """What was found out about the pictures is there by then, and is no file of somebody else."""
+    spec = one_labeled_picture(tmp_path, 80, 60)
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with hold(spec, "run"), pytest.raises(UserError, match=r"0\.5 times as large"):
+        begin(spec)
+    assert list((tmp_path / "job").glob("**/0001.parquet"))
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
+    with hold(spec, "run"):
+        begin(spec)
+
+
 def test_a_labeled_picture_that_is_away_keeps_the_size_that_its_file_states(tmp_path):
     job = begin(one_labeled_picture(tmp_path, 160, 120))
     formats.export(job, "coco", f"{tmp_path}/out.json")
