@@ -289,7 +289,8 @@ def fit(labels: pd.DataFrame, pictures: pd.DataFrame, given: Boxes, where: Calla
     area = drawn["area"].to_numpy(float) if "area" in drawn else np.full(len(drawn), np.nan)
     sides = in_pixels(written, stated, area, given, faults, place)
     if given.size == "as-stated":
-        sides = turned(sides, stated, seen, rows["orientation"].to_numpy())
+        sides, stated = turned(sides, stated, seen, rows["orientation"].to_numpy())
+        sides = scaled_to(seen, sides, stated, faults, place)
     faults.add(~_area(sides), lambda row: f"{place(row)}: the box has no area")
     add_outside(faults, sides, seen, place)
     faults.add(_with_nothing(labels, drawn), lambda row: f"{place(row)}: a box, and the file says there is nothing")
@@ -360,17 +361,35 @@ def why_corners(sides: np.ndarray, size: np.ndarray, area: np.ndarray) -> str | 
     return "read so, they have the area that the file states" if as_corners and not as_size else None
 
 
-def turned(sides: np.ndarray, stated: np.ndarray, seen: np.ndarray, orientation: np.ndarray) -> np.ndarray:
-    """Boxes on pictures of the size `stated`, on the same pictures as they are seen: turned by their EXIF orientation
-    where the stated size is that of the unturned picture, then scaled."""
+def turned(
+    sides: np.ndarray, stated: np.ndarray, seen: np.ndarray, orientation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(boxes, sizes) upright, from boxes on pictures of the size `stated`: they are turned by the picture's EXIF
+    orientation where the stated size is that of the unturned picture."""
     left, top, width, height = sides.T
     wide, high = stated.T
     steep = (orientation >= 5) & (wide != high) & ((wide > high) != (seen[:, 0] > seen[:, 1]))
     across = np.where(np.isin(orientation, (6, 7)), high - top - height, top)  # 6: a quarter turn to the right
     down = np.where(np.isin(orientation, (7, 8)), wide - left - width, left)  # 8: to the left; 5 and 7: mirrored, too
     upright = np.stack([across, down, height, width], axis=1)
-    sides, stated = np.where(steep[:, None], upright, sides), np.where(steep[:, None], stated[:, ::-1], stated)
+    return np.where(steep[:, None], upright, sides), np.where(steep[:, None], stated[:, ::-1], stated)
+
+
+def scaled_to(seen: np.ndarray, sides: np.ndarray, stated: np.ndarray, faults: common.Faults, place) -> np.ndarray:
+    """Boxes on pictures of the size `stated`, on pictures of the size `seen`. A picture of another shape is a fault: it
+    was cropped, or turned without a word about it in its EXIF, and nobody can say where its boxes are."""
     scale = np.where(stated > 0, seen / np.maximum(stated, 1), 1.0)
+    off = np.abs(stated[:, 1] * scale[:, 0] - seen[:, 1])
+    rounding = np.maximum(np.maximum(1, scale[:, 0]), 0.02 * seen[:, 1])  # a pixel, on either picture; or 2 per cent
+
+    def say(row: int) -> str:
+        (wide, high), (width, height) = stated[row], seen[row]
+        return (
+            f"{place(row)}: the file says {wide:g} x {high:g} pixels, the picture has {width:g} x {height:g}: it has "
+            "another shape, so it was cropped, or turned without EXIF; put the picture back, or correct the label"
+        )
+
+    faults.add(off > rounding, say)
     return sides * np.tile(scale, 2)
 
 

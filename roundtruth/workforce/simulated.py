@@ -191,18 +191,22 @@ def label_attribute(records: list[dict], kind: str, url: str, spec) -> str:
     """The attribute of a manifest whose metadata has the type `kind`. Of several, the one that the job file names, else
     the one that an adjustment job wrote."""
     found = {name for record in records for name in attributes(record, kind)}
-    for wanted in (spec.workforce.attribute, spec.attribute):
-        if wanted in found:
-            return wanted
-    adjusted = {
-        name for name in found if any("adjustment-status" in record.get(f"{name}-metadata", {}) for record in records)
-    }
-    counts = adjusted if len(found) > 1 else found
-    if len(counts) != 1 or spec.workforce.attribute:
+    named = spec.workforce.attribute
+    if named or spec.attribute in found:
+        counts = found & {named or spec.attribute}
+    else:
+        counts = {name for name in found if any(adjusted(record, name) for record in records)} or found
+    if len(counts) != 1:
         names = ", ".join(sorted(found)) or "none"
         which = "; name the one that counts: `workforce: {attribute: NAME}` in the job file" if found else ""
         raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}; there is: {names}{which}")
     return counts.pop()
+
+
+def adjusted(record: dict, attribute: str) -> bool:
+    """Whether an adjustment job of Ground Truth wrote a label."""
+    about = record.get(f"{attribute}-metadata")
+    return isinstance(about, dict) and "adjustment-status" in about
 
 
 def recorded(job) -> pd.DataFrame:

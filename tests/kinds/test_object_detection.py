@@ -403,6 +403,17 @@ def test_boxes_of_the_sensor_are_turned_as_pillow_turns_the_picture(orientation)
     assert found.labels[SIDES].to_numpy().tolist() == [expected]
 
 
+@pytest.mark.parametrize("picture", [(60, 40, 40, 60, 1), (60, 40, 60, 30, 1), (640, 480, 400, 240, 6)])
+def test_boxes_are_not_scaled_to_a_picture_of_another_shape(picture):
+    with pytest.raises(UserError, match="it has another shape, so it was cropped, or turned without EXIF"):
+        fit([(1, 0, 1, 1, 5, 5)], [picture], size="as-stated")
+
+
+def test_sizes_are_rounded_when_pictures_are_scaled():
+    for picture in ((1000, 667, 100, 67, 1), (100, 67, 1000, 667, 1), (10, 7, 100, 67, 1)):
+        assert len(fit([(1, 0, 1, 1, 5, 5)], [picture], size="as-stated").labels) == 1
+
+
 def test_a_box_that_sticks_out_a_little_is_cut_and_one_that_is_there_twice_is_taken_once():
     rows = [(1, 0, -2, 0, 10, 10), (1, 0, 20, 20, 5, 5), (1, 0, 20, 20, 5, 5), (1, 1, 20, 20, 5, 5), (2, *NOTHING)]
     found = fit(rows, [(64, 48, 64, 48, 1)] * 2)
