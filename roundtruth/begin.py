@@ -16,8 +16,9 @@ from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, names_in, one_name, open_store, read_given, resolve_all
+from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_store, read_given, resolve_all
 
+CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
 
 
@@ -53,7 +54,7 @@ def refuse_other_folder(output: str) -> None:
     """Refuse a folder that holds something and no job. Hidden files do not count, and what an earlier try left."""
     with naming("output"):
         found = names_in(output)
-    names = {name for name in found if not name.startswith(".")} - {"lease.json", "checked", "Thumbs.db"}
+    names = {name for name in found if not name.startswith(".")} - {LEASE, CHECKED, "Thumbs.db"}
     if names and "job.json" not in names:
         raise UserError(
             f"output: {output} holds other files ({min(names)}) and no job; give the job a folder of its own"
@@ -315,7 +316,7 @@ def look_at_pictures(
 
     total, done, parts = sum(len(shard.items) for shard in shards), 0, []
     for number, shard in enumerate(shards, 1):
-        path = f"checked/{digest[:16]}/{number:04d}.parquet"
+        path = f"{CHECKED}/{digest[:16]}/{number:04d}.parquet"
         source = shard.items["source"].reset_index(drop=True)
         urls = pd.DataFrame({"url": resolve_all(source, folder)})
 
