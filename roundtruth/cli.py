@@ -26,10 +26,8 @@ def main(argv: list[str] | None = None) -> int:
         args = parser().parse_args(argv)
         with interruptible():
             return args.verb(args)
-    except UserError as mistake:
+    except (UserError, S3Fault) as mistake:
         return say(str(mistake), MISTAKE)
-    except S3Fault as outage:
-        return say(str(outage), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
     except KeyboardInterrupt:

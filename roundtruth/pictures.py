@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from roundtruth.errors import UserError
-from roundtruth.pixels import LARGE, LARGEST, Ranges, decode, pages
+from roundtruth.pixels import LARGE, LARGEST, ORIENTATION, Ranges, decode, pages
 from roundtruth.storage import read_url
 
 THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each holds a picture of up to 400 MB
@@ -132,7 +132,7 @@ def orientation(urls: Sequence[str]) -> np.ndarray:
 
     def of(url: str) -> int:
         try:
-            return Image.open(io.BytesIO(read_url(url))).getexif().get(0x0112, 1)
+            return Image.open(io.BytesIO(read_url(url))).getexif().get(ORIENTATION, 1)
         except Exception:  # `check` says what is wrong with it
             return 1
 

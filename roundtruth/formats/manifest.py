@@ -45,7 +45,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
         return f"{path}: line {item}"
 
     def label_at(item: int, box: int) -> str:
-        return f"{path}: line {item}: field {attribute}: " + (f"box {box}" if box else "the label")
+        return f"{item_at(item)}: field {attribute}: " + (f"box {box}" if box else "the label")
 
     for lines, records in manifest.read_shards(path, mistakes):
         labeled = [place for place, record in enumerate(records) if has_label(record, attribute)]

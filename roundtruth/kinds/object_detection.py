@@ -112,10 +112,8 @@ def decode(
 
 
 def has_area(table: pd.DataFrame) -> pd.Series:
-    """Whether each box has an area that a number can tell from 0."""
-    sides = table[SIDES].to_numpy(float)
-    found = (sides[:, 2:] > 0).all(axis=1) & (boxes.area(boxes.corners(sides)) > 0)
-    return pd.Series(found, index=table.index)
+    """`_area` of the rows of a table."""
+    return pd.Series(_area(table[SIDES].to_numpy(float)), index=table.index)
 
 
 def _fault(item: int, text: str) -> tuple:
