@@ -75,7 +75,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
-        dataset = dataset or read_dataset(job.spec, store, progress)
+        dataset = dataset or read_dataset(job.spec, store, progress, job)
         ingest(job, dataset)
     if begun and not job.stopped:
         look_again(job, progress)
@@ -154,17 +154,20 @@ def dump(spec: JobSpec) -> dict:
 # -- the dataset
 
 
-def read_dataset(spec: JobSpec, store: Store, progress: Progress | None) -> Dataset:
-    """The dataset and what is known of its pictures. Raises UserError for whatever keeps a job from beginning."""
+def read_dataset(spec: JobSpec, store: Store, progress: Progress | None, begun: Job | None = None) -> Dataset:
+    """The dataset and what is known of its pictures. Raises UserError for whatever keeps a job from beginning.
+
+    begun: the job, where it was begun without all its items: what it wrote down is not found out again.
+    """
     shards = read_checked(spec)
     check_model(spec)
-    digest, sources = fingerprint(spec), all_sources(shards)
-    folder = spec.pictures or finding.folder(spec.data, sources)
+    sources = all_sources(shards)
+    digest = begun.begun["fingerprint"] if begun else fingerprint(spec)
+    folder = begun.pictures_folder if begun else spec.pictures or finding.folder(spec.data, sources)
     facts = look_at_pictures(store, digest, shards, folder, progress)
     facts, paths, mended = find_renamed(spec, shards, facts, folder)
     refuse_missing(spec, shards, facts, folder)
-    urls = resolve_all(replaced(sources, paths), folder)
-    shards, put_right = fitted(spec, shards, facts, urls)
+    shards, put_right = fitted(spec, shards, facts, replaced(sources, paths), folder)
     return Dataset(shards, facts, paths, folder, digest, (*mended, *put_right))
 
 
@@ -408,7 +411,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
 
 
 def fitted(
-    spec: JobSpec, shards: list[formats.Shard], facts: pd.DataFrame, urls: list[str]
+    spec: JobSpec, shards: list[formats.Shard], facts: pd.DataFrame, sources: pd.Series, folder: str
 ) -> tuple[list[formats.Shard], list[tuple[int, str]]]:
     """(shards, notes): the labels as they are on the pictures that were found, and what was put right.
 
@@ -426,7 +429,7 @@ def fitted(
                 refuse_other_sizes(shard, known.loc[other])
             labels = labels[~labels["item"].isin(other)]
         elif len(other):
-            known.loc[other, "orientation"] = pictures.orientation([urls[item - 1] for item in other])
+            known.loc[other, "orientation"] = pictures.orientation(resolve_all(sources.iloc[other - 1], folder))
         with mistakes.collecting():
             labels, put_right, changed = kind.fit(labels, known, given, shard.label_at)
             notes += put_right

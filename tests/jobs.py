@@ -254,10 +254,11 @@ def read_records(data: str, kind: str, classes: list[str], attribute: str = "lab
         shards = begin.read_checked(spec)
     except UserError as mistake:
         raise UserError(str(mistake).removeprefix("data: ")) from None
-    urls = resolve_all(begin.all_sources(shards), formats.base(data))
+    sources = begin.all_sources(shards)
+    urls = resolve_all(sources, formats.base(data))
     here = [url if url.startswith("/") else "/no/where" for url in urls]
     facts = pictures.check(pd.DataFrame({"url": here}))
-    shards, _ = begin.fitted(spec, shards, facts, urls)
+    shards, _ = begin.fitted(spec, shards, facts, sources, formats.base(data))
     records, done = [], 0
     for shard in shards:
         items = shard.items.reset_index(drop=True).assign(item=np.arange(len(shard.items)) + done + 1)

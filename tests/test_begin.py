@@ -174,18 +174,20 @@ def test_boxes_of_another_size_are_scaled_by_the_key_and_in_the_output(tmp_path)
     }
 
 
-def test_a_picture_that_was_mended_after_a_refusal_is_read_again(tmp_path):
+def test_boxes_of_the_sensor_are_turned_by_the_key(tmp_path):
     spec = one_labeled_picture(tmp_path, 80, 60)
-    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"0\.5 times as large"):
-        begin(spec)
-    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
-    assert begin(spec).items(["width", "height", "failure"]).isna().to_numpy().tolist() == [[False, False, True]]
-    assert begin(spec).items(["width", "height"]).to_numpy().tolist() == [[80, 60]]
+    picture = Image.new("RGB", (80, 60))
+    exif = picture.getexif()
+    exif[0x0112] = 6  # is shown after a quarter turn to the right
+    picture.save(tmp_path / "a.png", exif=exif)
+    job = begin(spec.model_copy(update={"boxes": Boxes(size="as-stated")}))
+    label = json.loads(job.items(["record"])["record"][0])["label"]
+    assert label["image_size"] == [{"width": 60, "height": 80, "depth": 3}]
+    assert label["annotations"] == [{"class_id": 0, "top": 2, "left": 45, "height": 10, "width": 12}]
 
 
-def test_a_folder_that_a_refused_begin_left_can_be_held_again(tmp_path):
-    """What was found out about the pictures is there by then, and is no file of somebody else."""
+def test_a_picture_that_was_mended_after_a_refusal_is_read_again(tmp_path):
+    """What was found out about the pictures is in the folder by then, and is no file of somebody else."""
     spec = one_labeled_picture(tmp_path, 80, 60)
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     with hold(spec, "run"), pytest.raises(UserError, match=r"0\.5 times as large"):
@@ -193,7 +195,8 @@ def test_a_folder_that_a_refused_begin_left_can_be_held_again(tmp_path):
     assert list((tmp_path / "job").glob("**/0001.parquet"))
     Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
     with hold(spec, "run"):
-        begin(spec)
+        assert begin(spec).items(["width", "height", "failure"]).isna().to_numpy().tolist() == [[False, False, True]]
+    assert begin(spec).items(["width", "height"]).to_numpy().tolist() == [[80, 60]]
 
 
 def test_a_labeled_picture_that_is_away_keeps_the_size_that_its_file_states(tmp_path):

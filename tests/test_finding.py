@@ -76,6 +76,16 @@ def test_two_folders_that_have_the_pictures_are_told_apart_by_the_key(tmp_path):
     assert urls(job) == [f"{tmp_path}/data/a.png"]
 
 
+def test_a_job_that_was_killed_while_it_began_keeps_its_folder(tmp_path):
+    picture(tmp_path / "images/a.png")
+    spec = job_about(tmp_path, ["a.png"])
+    job = begin(spec)
+    (tmp_path / "job/items/0001.parquet").unlink()
+    Image.new("RGB", (99, 99)).save(tmp_path / "a.png")  # of the same name, where the job did not find it
+    again = begin(spec)
+    assert urls(again) == urls(job) == [f"{tmp_path}/images/a.png"]
+
+
 def test_the_key_names_a_folder_anywhere(tmp_path):
     picture(tmp_path / "far/away/x/a.png")
     spec = job_about(tmp_path, ["x/a.png"], "list/input.manifest", pictures=f"{tmp_path}/far/away")
