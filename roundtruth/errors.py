@@ -59,16 +59,21 @@ class Mistakes:
 
     def refuse(self) -> None:
         """Raise UserError where there are mistakes."""
-        if not self.count:
-            return
+        if self.count:
+            raise self.as_error()
+
+    def as_error(self) -> UserError:
+        """All mistakes, at least one, as one UserError."""
         file = f"{self.file}: " if self.file else ""
         if self.count == 1:
             what, (place,) = next(iter(self.places.items()))
-            raise UserError(f"{file}{place}: {what}", self)
-        room = (LONGEST - len(self.file) - 100) // len(self.places)
-        shown = [f"{', '.join(places)}: {what}"[:room] for what, places in self.places.items()]
+            return UserError(f"{file}{place}: {what}", self)
+        shown = [f"{', '.join(places)}: {what}" for what, places in self.places.items()]
+        room = LONGEST - len(self.file) - 100
+        if sum(map(len, shown)) + 2 * len(shown) > room:
+            shown = [text[: room // len(shown)] for text in shown]
         more = f"; and {self.count - SHOWN} more" if self.count > SHOWN else ""
-        raise UserError(f"{file}{self.count} mistakes: {'; '.join(shown)}{more}", self)
+        return UserError(f"{file}{self.count} mistakes: {'; '.join(shown)}{more}", self)
 
 
 def refuse_all(bad: "Sequence[int] | np.ndarray", say: Callable[[int], str]) -> None:
