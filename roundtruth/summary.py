@@ -3,6 +3,7 @@
 import pandas as pd
 
 from roundtruth import ending, ledger, plans
+from roundtruth.kinds.common import alike
 
 
 def summarize(job) -> dict:
@@ -41,6 +42,7 @@ def summarize(job) -> dict:
 def notes(job, items: pd.DataFrame) -> list[str]:
     """What a person should know about the pictures, a line each. items: (labeled, failure)."""
     lines = list(job.begun.get("notes", []))  # jobs of earlier versions have none
+    lines += similar_classes(job.spec.classes)
     if returned := len(job.returned()):
         lines.append(f"{pictures(returned)} could not be read when the job began, and can be now")
     missing = int((items["failure"].notna() & ~items["labeled"]).sum())
@@ -48,6 +50,19 @@ def notes(job, items: pd.DataFrame) -> list[str]:
         be, it = ("is", "it") if missing == 1 else ("are", "them")
         lines.append(f"{pictures(missing)} {be} missing or broken; each run looks for {it} again")
     return lines
+
+
+def similar_classes(classes: list[str]) -> list[str]:
+    """A warning where people may take two classes for one."""
+    groups = alike(classes)
+    if not groups:
+        return []
+    shown = ["/".join(name[:30] for name in names[:3]) for names in groups[:5]]
+    names = ", ".join(shown) + (", ..." if len(groups) > 5 else "")
+    return [
+        f"{sum(map(len, groups))} classes differ from another one only by case or accents ({names}); where they mean "
+        "the same, begin the job anew with one of them"
+    ]
 
 
 def pictures(count: int) -> str:

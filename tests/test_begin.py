@@ -239,6 +239,21 @@ def test_what_is_passed_over_is_counted_in_the_summary_the_terminal_and_the_page
     assert line in (tmp_path / "job/report/index.html").read_text()
 
 
+def test_classes_that_people_may_take_for_one_are_a_note(make, tmp_path, capsys):
+    spec = make(5, classes=[*"0123456789", "Cat", "dog", "cat", "été", "Ete", "ete"])
+    job = run_job(spec)
+    steps.write_report(job)
+    line = (
+        "5 classes differ from another one only by case or accents (Cat/cat, été/Ete/ete); where they mean the same, "
+        "begin the job anew with one of them"
+    )
+    summary = summarize(job)
+    assert summary["notes"] == [line]
+    print_summary(job, summary)
+    assert f"{line}." in " ".join(capsys.readouterr().out.split())
+    assert line in (tmp_path / "job/report/index.html").read_text()
+
+
 def test_the_model_and_the_page_see_12_bits_by_the_range_of_the_dataset(make, tmp_path, capsys):
     spec = make(6)
     for number, brightest in enumerate((4095, 3000, 2000, 1500, 975, 500), 1):
