@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 
+from roundtruth.plural import counted
+
 
 def put(text: str) -> bool:
     """Print to standard output. False once its reader has left, as `head` does: what is printed then goes nowhere."""
@@ -68,8 +70,8 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
     out.print(f"{summary['name']}: {summary['state']}", style="italic")
     out.print(rounds(summary, amazon))
     out.print(
-        f"{summary['items']} items: {summary['human']} labeled by people, {summary['auto']} by the model, "
-        f"{summary['input']} came labeled, {summary['failed']} failed. "
+        f"{counted(summary['items'], 'item[|s]')}: {summary['human']} labeled by people, {summary['auto']} by the "
+        f"model, {summary['input']} came labeled, {summary['failed']} failed. "
         f"Cost {cost['total']:.2f} instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved."
     )
     for line in summary["passed"]:
@@ -153,8 +155,8 @@ def forecast_words(found: dict) -> str:
     spent = f"{found['spent']:.2f} is spent. " if found["spent"] else "Nothing is spent yet. "
     return (
         f"{spent}About {found['cost']:.2f} in all, in 8 of 10 such jobs between {found['low']:.2f} and "
-        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in {found['rounds']} "
-        f"rounds, {found['auto']} by the model. "
+        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in "
+        f"{counted(found['rounds'], 'round[|s]')}, {found['auto']} by the model. "
         f"People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
     )
 

@@ -160,7 +160,7 @@ def test_labels_with_other_class_numbers_are_renumbered_and_keep_their_history(m
     assert [record["label"] for record in records] == [0, 1, 0]
     for line, record in zip(lines, records, strict=True):
         assert record == line | {"label": record["label"]}
-    assert job.begun["notes"] == ["1 labels had other class numbers than the job; the output has the job's"]
+    assert job.begun["notes"] == ["1 label had other class numbers than the job; the output has the job's"]
 
 
 def test_boxes_of_another_size_are_scaled_by_the_key_and_in_the_output(tmp_path):

@@ -47,7 +47,8 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
 
     if not boxes:
         labels = _one_class(labels, classes, path, kind)
-    passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"),) if crowds else ()
+    told = "annotation[|s] of [a crowd|crowds] (iscrowd: 1), which [is|are] no box of one thing"
+    passed = ((crowds, told),) if crowds else ()
     return shards(sources, _sizes(images, labels), labels, kind, item_at, label_at, passed)
 
 
