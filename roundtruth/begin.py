@@ -1,6 +1,7 @@
 """Begin a job: a dataset becomes a job folder. And go on with one, with what a person changed in its job file."""
 
 import hashlib
+import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -50,6 +51,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         digest = fingerprint(spec)
         found = look_at_pictures(spec, store, digest, shards, progress)
         refuse_missing(spec, shards, found)
+        refuse_same_files(spec, shards, found)
         refuse_other_sizes(spec, shards, found)
         start(spec, store, shards, digest, found)
         job = Job(spec.output)
@@ -294,6 +296,27 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
         f"data: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
         f"They were looked for in {formats.base(spec.data)}; {hint}"
     )
+
+
+def refuse_same_files(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
+    """Refuse two items that are one file, such as a picture and a symbolic link to it: both would be asked about.
+
+    Hard links are files of their own: programs that save space on the disk make them of equal files.
+    """
+    known = found.loc[found["file"] > 0, ["disk", "file"]]
+    several = known.index[known.duplicated(keep=False)]
+    if several.empty:
+        return
+    sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)[several]
+    real = pd.Series([os.path.realpath(url) for url in resolve_all(sources, formats.base(spec.data))], several)
+    later, first = several[real.duplicated()], real.drop_duplicates().reset_index().set_index(0)["index"]
+
+    def say(at: int) -> str:
+        item, other = later[at], first[real[later[at]]]
+        place = formats.place(spec.data, int(item) + 1)
+        return f"{place}: source-ref: {sources[item]} is the same file as {sources[other]}; take one out"
+
+    refuse_all(range(len(later)), say)
 
 
 def refuse_other_sizes(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
