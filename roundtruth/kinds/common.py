@@ -130,6 +130,11 @@ def possible(labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> None:
     """`Kind.check` where every label that can be read is possible on every item."""
 
 
+def anywhere(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
+    """`Kind.within` where every label is possible on every item."""
+    return predictions
+
+
 def unscaled(labels: pd.DataFrame, factor: float) -> pd.DataFrame:
     """`Kind.scaled` where a label has no place in the picture."""
     return labels

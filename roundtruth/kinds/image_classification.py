@@ -29,6 +29,7 @@ LEARNER = "roundtruth.learners.classifier:Classifier"
 confidence = common.score
 objects = common.one_each
 check = common.possible
+within = common.anywhere
 scaled = common.unscaled
 
 

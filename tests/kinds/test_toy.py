@@ -19,6 +19,7 @@ COLUMNS, CSV, ONE_PER_ITEM, BINARY, CURVE = {"rating": "float64"}, ["rating"], T
 QUALITY, QUALITY_NAME, LEARNER = 0.9, "closeness", f"{__name__}:Brightness"
 
 confidence, objects, check, scaled = common.score, common.one_each, common.possible, common.unscaled
+within = common.anywhere
 
 
 def consolidate(answers, classes, learn=None):
