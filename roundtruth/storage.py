@@ -859,10 +859,15 @@ def resolve(source: str, base: str) -> str:
     if source.startswith("/"):
         return source
     _no_other_scheme(source)
-    path = posixpath.normpath(source)
-    if path == ".." or path.startswith("../"):
-        raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
-    return f"{base.rstrip('/')}/{path}"
+    on_s3, parts = base.startswith("s3://"), []
+    for part in source.split("/"):
+        if part == ".." and not parts:
+            raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
+        if part == "..":
+            parts.pop()
+        elif part not in ("", ".") or (on_s3 and not part):  # in S3's keys // is not /
+            parts.append(part)
+    return f"{base.rstrip('/')}/{'/'.join(parts) or '.'}"
 
 
 LONGEST_SOURCE = 4096  # characters; no path of Linux and no key of S3 has more

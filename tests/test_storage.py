@@ -660,6 +660,7 @@ def test_a_large_stream_goes_to_s3_in_parts(s3):
         ("a.jpg", "/data", "/data/a.jpg"),
         ("./sub//a.jpg", "/data/", "/data/sub/a.jpg"),
         ("sub/../a.jpg", "s3://b/data", "s3://b/data/a.jpg"),
+        ("./sub//a.jpg", "s3://b/data/", "s3://b/data/sub//a.jpg"),  # another object than sub/a.jpg
         ("/x/a.jpg", "s3://b", "/x/a.jpg"),
         ("s3://c/a.jpg", "/data", "s3://c/a.jpg"),
         ("..a/b..", "/data", "/data/..a/b.."),

@@ -123,6 +123,11 @@ class Kind(Protocol):
         """
         ...
 
+    def within(self, predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
+        """A model's predictions (COLUMNS, score) without what is not possible on their items: cut, so that an output
+        manifest is always good input. `sizes` has the items' width and height in pixels."""
+        ...
+
     def scaled(self, labels: pd.DataFrame, factor: float) -> pd.DataFrame:
         """The labels on a picture that is `factor` times as large."""
         ...

@@ -168,6 +168,11 @@ def unplaced(labels: pd.DataFrame, pictures: pd.DataFrame, boxes: Boxes, where: 
     return Fitted(labels, (), np.array([], np.int64))
 
 
+def anywhere(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
+    """`Kind.within` where every label is possible on every item."""
+    return predictions
+
+
 def unscaled(labels: pd.DataFrame, factor: float) -> pd.DataFrame:
     """`Kind.scaled` where a label has no place in the picture."""
     return labels

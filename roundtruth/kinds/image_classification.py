@@ -30,6 +30,7 @@ confidence = common.score
 objects = common.one_each
 check = common.possible
 fit = common.unplaced
+within = common.anywhere
 scaled = common.unscaled
 
 

@@ -252,6 +252,22 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, where: common.Where) -> Non
         )
 
 
+def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
+    """Boxes that stand out of their picture are cut there. One that has nothing in it is taken out; where it was the
+    only one of its picture, the picture has nothing."""
+    limits = sizes.set_index("item").reindex(predictions["item"])[["width", "height"]].to_numpy(float)
+    corners = boxes.corners(predictions[SIDES].to_numpy(float))
+    out = ~((corners[:, :2] >= 0) & (corners[:, 2:] <= limits)).all(axis=1)  # also where a side is no number
+    cut = np.clip(corners[out], 0, np.tile(limits[out], 2))
+    predictions = predictions.copy()
+    predictions.loc[out, SIDES] = np.concatenate([cut[:, :2], cut[:, 2:] - cut[:, :2]], axis=1)
+    gone = (predictions["class_id"] >= 0) & ~has_area(predictions)
+    left = predictions["item"].isin(predictions["item"][~gone])
+    predictions.loc[gone, ["class_id", *SIDES]] = [-1, 0.0, 0.0, 0.0, 0.0]
+    again = gone & (left | predictions["item"].where(gone).duplicated())
+    return predictions[~again].reset_index(drop=True)
+
+
 def refuse_other_units(drawn: pd.DataFrame, size: pd.DataFrame, where: common.Where) -> None:
     """Refuses boxes of people that seem to be shares of width and height, or per cent of them."""
     pictures = size.reindex(drawn["item"])[["width", "height"]].to_numpy(float)

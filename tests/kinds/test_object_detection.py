@@ -532,3 +532,42 @@ def test_boxes_are_drawn_in_a_colour_a_class():
     assert picture.getpixel((20, 100)) == 0
     empty = od.draw(picture, table((1, *NOTHING)), ["cat", "bird"])
     assert empty.getcolors() == [(300 * 200, (0, 0, 0))]
+
+
+def test_predictions_are_cut_at_the_edge_of_the_picture():
+    nan = float("nan")
+    rows = [
+        (1, 0, 2.1, 3.3, 10.7, 20.2, 0.9),  # inside: not a bit of it changes
+        (1, 1, -5, -6, 15, 16, 0.8),
+        (1, 1, 35, 10, 100, 100, 0.7),
+        (1, 0, 50, 10, 5, 5, 0.6),  # beside the picture
+        (2, 0, -9, 0, 9, 5, 0.5),  # beside it, and the only ones
+        (2, 0, nan, 0, 9, 5, 0.4),
+        (3, -1, 0, 0, 0, 0, 0.3),
+        (4, 0, 0, 0, float("inf"), 30, 0.2),
+    ]
+    predictions = pd.DataFrame(rows, columns=["item", "class_id", *SIDES, "score"])
+    sizes = pd.DataFrame({"item": [1, 2, 3, 4], "width": [40, 40, 40, 25], "height": 30})
+    found = od.within(predictions, sizes)
+    assert found.to_numpy().tolist() == [
+        [1, 0, 2.1, 3.3, 10.7, 20.2, 0.9],
+        [1, 1, 0, 0, 10, 10, 0.8],
+        [1, 1, 35, 10, 5, 20, 0.7],
+        [2, -1, 0, 0, 0, 0, 0.5],
+        [3, -1, 0, 0, 0, 0, 0.3],
+        [4, 0, 0, 0, 25, 30, 0.2],
+    ]
+    assert found.dtypes.equals(predictions.dtypes)
+    assert od.within(predictions[:0], sizes).empty
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), *[st.floats(-200, 200, width=32)] * 4), min_size=1, max_size=12))
+def test_whatever_is_predicted_is_possible_and_each_picture_keeps_a_row(rows):
+    predictions = pd.DataFrame(rows, columns=["item", *SIDES]).assign(class_id=0, score=0.5).astype({"item": "int64"})
+    sizes = pd.DataFrame({"item": [1, 2, 3], "width": [40, 30, 1], "height": [30, 40, 50]})
+    found = od.within(predictions, sizes)
+    assert set(found["item"]) == set(predictions["item"])
+    od.check(found[found["item"] < 3], sizes, str)  # on a picture of one pixel, pixels look like shares
+    drawn = found[found["class_id"] >= 0]
+    assert not (set(drawn["item"]) & set(found["item"][found["class_id"] < 0]))
+    assert od.has_area(drawn).all()
