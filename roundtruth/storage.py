@@ -78,6 +78,10 @@ class Store:
         """All files below the folder `prefix`, sorted, without the lease."""
         raise NotImplementedError
 
+    def times(self, folder: str) -> dict[str, float]:
+        """The files below `folder`, which ends in a slash, and when each was written, in seconds since 1970."""
+        raise NotImplementedError
+
     def write_once(self, path: str, data: bytes) -> bool:
         """True: the file was written, or has exactly these bytes already. False: it has other bytes and keeps them."""
         raise NotImplementedError
@@ -170,6 +174,13 @@ class LocalStore(Store):
             paths = [path.removeprefix(self.address + "/") for path in _files(self._path(prefix))]
         return sorted(path for path in paths if path != LEASE)
 
+    def times(self, folder: str) -> dict[str, float]:
+        found = {}
+        for path in self.list(folder):
+            with suppress(FileNotFoundError):  # it was removed just now
+                found[path] = _written(self._path(path))
+        return found
+
     def write_once(self, path: str, data: bytes) -> bool:
         target = self._path(path)
         with _unwritable(target), _temporary(target) as file:
@@ -245,6 +256,13 @@ class LocalLease:
     def check(self) -> None:
         if not self.held():
             raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job")
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return path.lstat().st_mtime  # a link to nothing
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -327,6 +345,11 @@ class S3Store(Store):
             keys = _keys(self.bucket, folder + "/" if folder else "")
         skip = len(self.prefix) + 1 if self.prefix else 0
         return [key[skip:] for key in keys if key[skip:] != LEASE]
+
+    def times(self, folder: str) -> dict[str, float]:
+        with _mistakes(self._url(folder)):
+            found = _objects(self.bucket, self._key(folder))
+        return {one["Key"].removeprefix(self._key("")): one["LastModified"].timestamp() for one in found}
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:
@@ -525,7 +548,12 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _keys(bucket: str, prefix: str) -> list[str]:
-    keys, more = [], {}
+    return sorted(entry["Key"] for entry in _objects(bucket, prefix))
+
+
+def _objects(bucket: str, prefix: str) -> list[dict]:
+    """What S3 lists below a prefix, a dict for each object."""
+    objects, more = [], {}
     with _s3_errors(f"s3://{bucket}/{prefix}"):
         while True:
             try:
@@ -535,9 +563,9 @@ def _keys(bucket: str, prefix: str) -> list[str]:
                     f"s3://{bucket}/{prefix}: the listing of this folder is denied; the credentials in the environment "
                     "need the permission s3:ListBucket for it"
                 ) from None
-            keys += [entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
+            objects += [entry for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
             if not page.get("IsTruncated"):
-                return sorted(keys)
+                return objects
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
 

@@ -54,6 +54,8 @@ def print_summary(job, summary: dict, amazon: bool = False) -> None:
     )
     for line in summary["passed"]:
         out.print(f"Passed over: {line}.")
+    for line in words.about_answers(summary):
+        out.print(line)
     if amazon:
         paid = amazon_costs()[1]
         out.print(

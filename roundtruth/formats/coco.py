@@ -41,14 +41,15 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     def where(annotation: int) -> str:
         return f"{path}: annotations[{annotation}]"
 
+    cut = 0
     if boxes:
         sizes = _sizes(path, images, labels, sources)
-        kind.check(labels, sizes, where)
+        labels, cut = common.checked(kind, labels, sizes, where)
     else:
         labels = _one_class(labels, classes, where, kind)
         sizes = no_sizes(labels["item"].tolist())
-    passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"),) if crowds else ()
-    return shards(sources, sizes, labels, kind, classes, attribute, passed)
+    passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"), (cut, common.CUT))
+    return shards(sources, sizes, labels, kind, classes, attribute, tuple(one for one in passed if one[0]))
 
 
 def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from roundtruth.errors import refuse_all
+from roundtruth.errors import LONGEST, refuse_all
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -24,6 +24,69 @@ Where = Callable[[Any], str]  # the place of an item, or of a row of a table, as
 def refuse(bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) -> None:
     """Raises UserError where any row is bad; `say(position)` is the message about one such row."""
     refuse_all(np.flatnonzero(np.asarray(bad, bool)), say)
+
+
+class RowMistakes:
+    """What is wrong with the rows of a table, collected so that all of it is told at once. A row is known by its label
+    in the table's index. A field of a row has one mistake, the one that was found first."""
+
+    def __init__(self):
+        self.found: list[tuple[pd.Index, str, Callable[[Any], str]]] = []
+
+    def add(self, bad: pd.Series, field: str, what: str | Callable[[Any], str]) -> None:
+        """`bad` has a bool for each row; `what`, or `what(row)`, says what is wrong with the field of such a row."""
+        rows = bad.index[bad.to_numpy(bool)]
+        if len(rows):
+            self.found.append((rows, field, what if callable(what) else lambda row: what))
+
+    def rows(self) -> np.ndarray:
+        """The rows with a mistake, sorted."""
+        return np.unique(np.concatenate([rows for rows, _, _ in self.found])) if self.found else np.array([], int)
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def reasons(self) -> pd.Series:
+        """What is wrong with each such row, in words; index: row, sorted."""
+        table = self._all()
+        said = [f"{self._named(field, '')}{what(row)}"[:LONGEST] for row, field, what in table.itertuples(index=False)]
+        return pd.Series(said, index=table["row"], dtype="str").groupby(level=0).agg("; ".join)
+
+    def refuse(self, where: Where) -> None:
+        """Raises UserError where there are any mistakes; `where(row)` is the place of a row."""
+        table = self._all()
+
+        def say(at: int) -> str:
+            row, field, what = table.iloc[at]
+            return f"{where(row)}: {self._named(field, 'field ')}{what(row)}"
+
+        refuse_all(range(len(table)), say)
+
+    def _named(self, field: str, before: str) -> str:
+        return f"{before}{field}: " if field else ""
+
+    def _all(self) -> pd.DataFrame:
+        """(row, field, what), sorted by row."""
+        parts = [pd.DataFrame({"row": rows, "field": field, "what": what}) for rows, field, what in self.found]
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["row", "field", "what"])
+        return table.drop_duplicates(["row", "field"]).sort_values("row", kind="stable")
+
+
+def checked(kind, labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> tuple[pd.DataFrame, int]:
+    """The labels as `Kind.check` gives them, and how many it changed. Raises UserError where any are not possible."""
+    mistakes = RowMistakes()
+    right = kind.check(labels, items, mistakes)
+    mistakes.refuse(where)
+    return right, changed(kind, labels, right)
+
+
+def changed(kind, labels: pd.DataFrame, right: pd.DataFrame) -> int:
+    """How many labels `Kind.check` changed."""
+    columns = list(kind.COLUMNS)
+    return int((labels[columns] != right[columns]).any(axis=1).sum())
+
+
+CUT = "boxes that stick out of their pictures a little; they are cut at the edge"
 
 
 # -- reading Ground Truth's two fields of a manifest line
@@ -126,8 +189,9 @@ def in_both(labels: pd.DataFrame, reference: pd.DataFrame, column: str) -> tuple
     return one.reindex(items), other.reindex(items)
 
 
-def possible(labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> None:
+def possible(labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> pd.DataFrame:
     """`Kind.check` where every label that can be read is possible on every item."""
+    return labels
 
 
 def unscaled(labels: pd.DataFrame, factor: float) -> pd.DataFrame:

@@ -87,6 +87,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
     return environment.get_template("page.html.j2").render(
         spec=job.spec,
         summary=summary,
+        about_answers=words.about_answers(summary),
         things=None if kind.ONE_PER_ITEM else words.plural(kind.THING),
         quality_name=kind.QUALITY_NAME,
         state=words.STATES[summary["state"]],

@@ -61,6 +61,19 @@ def cut(text: str, length: int = 80) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def about_answers(summary: dict) -> list[str]:
+    """What a person should know about people's answers, a sentence each."""
+    told = [f"{line}." for line in summary["about_answers"]]
+    if not summary["rejected"]:
+        return told
+    rows = f"{many(summary['rejected'], 'row')} of people's answers {'is' if summary['rejected'] == 1 else 'are'}"
+    return [
+        f"{rows} rejected: people/rejected.csv in the job folder lists them with the reasons. "
+        "Mend them in their files, and put these there again.",
+        *told,
+    ]
+
+
 STATES = {
     "complete": "Complete",
     "waiting": "Waiting for people",

@@ -10,7 +10,9 @@ from PIL import Image
 
 from roundtruth import boxes
 from roundtruth.errors import UserError
+from roundtruth.kinds import common
 from roundtruth.kinds import object_detection as od
+from roundtruth.kinds.common import RowMistakes
 
 SIDES = ["left", "top", "width", "height"]
 NOTHING = (-1, 0.0, 0.0, 0.0, 0.0)
@@ -315,7 +317,11 @@ def csv(*rows) -> pd.DataFrame:
 
 
 def read(frame, classes=("cat", "bird")) -> pd.DataFrame:
-    return od.read_answers(frame, list(classes), lambda index: f"a.csv: line {index + 2}")
+    """Raises UserError where there are mistakes."""
+    mistakes = RowMistakes()
+    labels = od.read_answers(frame, list(classes), mistakes)
+    mistakes.refuse(lambda index: f"a.csv: line {index + 2}")
+    return labels
 
 
 def test_answers_are_read():
@@ -355,26 +361,33 @@ def test_labels_are_written_as_answers():
 # -- what is possible
 
 
-def check(*rows, worker=None) -> None:
+def check(*rows, worker=None) -> list[list]:
     labels = table(*rows) if worker is None else table(*rows).assign(worker=worker)
     items = pd.DataFrame({"item": [1, 2], "width": [64, 0], "height": [48, 0]})
-    od.check(labels, items, lambda index: f"a.csv: line {index + 2}")
+    right, changed = common.checked(od, labels, items, lambda index: f"a.csv: line {index + 2}")
+    assert changed == (right[list(od.COLUMNS)] != labels[list(od.COLUMNS)]).any(axis=1).sum()
+    return right[list(od.COLUMNS)].to_numpy().tolist()
 
 
 def test_a_box_lies_in_its_picture():
-    check((1, 0, -1, 0, 66, 49), (2, 0, 0, 0, 900, 900), (1, 0, 0, 0, 1, 1))  # a pixel of rounding; an unknown size
+    """It may stick out by two pixels and is cut; a picture's size may be unknown."""
+    assert check((1, 0, -2, 0, 68, 49), (2, 0, -9, 0, 900, 900), (1, 0, 0.1, 0, 1, 1)) == [
+        [0, 0, 0, 64, 48],
+        [0, -9, 0, 900, 900],
+        [0, 0.1, 0, 1, 1],
+    ]
     with pytest.raises(UserError, match=r"line 3: field left: the box reaches from 60 to 70, outside .* width is 64"):
         check((1, 0, 0, 0, 9, 9), (1, 0, 60, 0, 10, 10))
-    with pytest.raises(UserError, match=r"line 2: field top: the box reaches from -2 to 7, outside .* height is 48"):
-        check((1, 0, 0, -2, 9, 9))
+    with pytest.raises(UserError, match=r"line 2: field top: the box reaches from -3 to 7, outside .* height is 48"):
+        check((1, 0, 0, -3, 9, 10))
 
 
 def test_who_says_that_there_is_nothing_says_nothing_more():
     rows = (1, 0, 0, 0, 9, 9), (1, *NOTHING)
     check(*rows, worker=["ann", "bob"])
-    with pytest.raises(UserError, match="line 3: class: ann says that there is nothing to draw, and more about"):
+    with pytest.raises(UserError, match="line 3: field class: ann says that there is nothing to draw, and more about"):
         check(*rows, worker="ann")
-    with pytest.raises(UserError, match="line 3: class: an empty class says that there is nothing to draw"):
+    with pytest.raises(UserError, match="line 3: field class: an empty class says that there is nothing to draw"):
         check(*rows)
 
 
