@@ -14,12 +14,19 @@ from roundtruth.tables import as_answers
 FOUND, REJECTED = "people/found.json", "people/rejected.csv"
 
 
+# What a sweep has to tell beside answers: how many rows people must mend, the first of them, a digest of all; and what
+# was put right or passed over
+NOTHING = {"rejected": 0, "first": [], "digest": "", "notes": []}
+SHOWN = 10  # rejected rows that are told in full
+LONGEST = 300  # characters of one
+
+
 class News(NamedTuple):
     """What a sweep found."""
 
     answers: pd.DataFrame  # those that the job folder does not have yet, each with its round as `batch`
     exhausted: bool  # nothing more will ever come for what was asked so far
-    found: dict  # what people/found.json is to hold: {"rejected": rows, "notes": lines, "digest"}
+    found: dict  # what people/found.json is to hold, see NOTHING
     rejected: bytes  # what people/rejected.csv is to hold
 
 
@@ -68,7 +75,7 @@ def is_new(job, come: News) -> bool:
 
 
 def found(job) -> dict:
-    """What the last sweep that changed anything found beside answers: {"rejected": rows, "notes": lines}."""
+    """What the last sweep had to tell, see NOTHING."""
     try:
         if job.there(FOUND):
             return NOTHING | job.read_json(FOUND)
@@ -106,19 +113,19 @@ def news(job) -> News:
     return News(pd.concat(parts, ignore_index=True) if parts else answers[:0], brought.exhausted, told, table)
 
 
-NOTHING = {"rejected": 0, "notes": [], "digest": ""}
-
-
 def finding(brought: workforce.Collected, not_asked: int) -> tuple[dict, bytes]:
     """What is told of a sweep, and the rows that people must mend as a CSV. not_asked: answers that nobody wanted."""
     notes = list(brought.notes or [])
     if not_asked:
         be = "answer is about an item that was" if not_asked == 1 else "answers are about items that were"
         notes.append(f"{not_asked} {be} not asked about, and not paid")
-    rejected = pd.DataFrame() if brought.rejected is None else brought.rejected
+    rejected = brought.rejected
+    if rejected is None or rejected.empty:
+        return NOTHING | {"notes": notes}, b"file,line,reason\n"
     table = rejected.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
-    digest = hashlib.sha256(table).hexdigest()[:16] if len(rejected) else ""
-    return {"rejected": len(rejected), "notes": notes, "digest": digest}, table
+    first = [f"{row.file}: line {row.line}: {row.reason}"[:LONGEST] for row in rejected.head(SHOWN).itertuples()]
+    digest = hashlib.sha256(table).hexdigest()[:16]
+    return {"rejected": len(rejected), "first": first, "digest": digest, "notes": notes}, table
 
 
 def newest(answers: pd.DataFrame) -> pd.DataFrame:

@@ -118,11 +118,11 @@ def decoded(data: bytes) -> tuple[str, bool]:
         else:
             text, windows = from_bytes(data)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = data[: error.start].count(b"\n") + 1
         raise Unreadable(line, f"not UTF-8 text ({error.reason}); save the file as UTF-8 CSV") from None
     if "\0" in text:
         raise Unreadable(text[: text.index("\0")].count("\n") + 1, "no text, but another kind of file; save it as CSV")
-    return text, windows
+    return text.lstrip("\ufeff"), windows  # some programs write a BOM twice
 
 
 def from_bytes(data: bytes) -> tuple[str, bool]:
@@ -237,7 +237,7 @@ def table(
 
 
 def tidy(name: str) -> str:
-    return name.strip().strip("\ufeff").strip().casefold()
+    return name.strip().casefold()
 
 
 def header_of(names: list[str], columns: Columns) -> tuple[list[str], list[str]]:
@@ -284,9 +284,9 @@ def with_points(cells: pd.DataFrame, separator: str, mistakes: RowMistakes) -> p
     def like(pattern: str) -> pd.DataFrame:
         return cells.apply(lambda column: column.str.fullmatch(pattern))
 
-    comma, unsure = like(DECIMAL_COMMA), like(THOUSANDS_COMMA)
-    if not (comma | unsure).any(axis=None):
+    if not any(cells[name].str.contains(",", regex=False).any() for name in cells):
         return cells
+    comma, unsure = like(DECIMAL_COMMA), like(THOUSANDS_COMMA)
     sure = (comma & ~unsure).any(axis=None)
     decimal = sure or (separator == ";" and not like(DECIMAL_POINT).any(axis=None))
     doubtful = like(THOUSANDS_POINT) if decimal else unsure

@@ -23,6 +23,7 @@ def summarize(job) -> dict:
         "passed": job.begun["passed"],
         "answers": int(table["answers"].sum()),
         "rejected": found["rejected"],
+        "first_rejected": found["first"],
         "about_answers": found["notes"],
         "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
         "target": {

@@ -48,9 +48,11 @@ class RowMistakes:
 
     def reasons(self) -> pd.Series:
         """What is wrong with each such row, in words; index: row, sorted."""
-        table = self._all()
-        said = [f"{self._named(field, '')}{what(row)}"[:LONGEST] for row, field, what in table.itertuples(index=False)]
-        return pd.Series(said, index=table["row"], dtype="str").groupby(level=0).agg("; ".join)
+        reasons: dict = {}
+        for row, field, what in zip(*(self._all()[name].tolist() for name in ("row", "field", "what"))):
+            said = f"{self._named(field, '')}{what(row)}"[:LONGEST]
+            reasons[row] = f"{reasons[row]}; {said}" if row in reasons else said
+        return pd.Series(reasons, dtype="str")
 
     def refuse(self, where: Where) -> None:
         """Raises UserError where there are any mistakes; `where(row)` is the place of a row."""

@@ -265,6 +265,8 @@ def cut(labels: pd.DataFrame, size: pd.DataFrame) -> pd.DataFrame:
     for start, length in (("left", "width"), ("top", "height")):
         limit, end = labels["item"].map(size[length]), labels[start] + labels[length]
         out = (labels["class_id"] >= 0) & (limit > 0) & ((labels[start] < 0) | (end > limit))
+        if not out.any():
+            continue
         labels.loc[out, start] = labels.loc[out, start].clip(lower=0)
         labels.loc[out, length] = np.minimum(end, limit)[out] - labels.loc[out, start]
     return labels

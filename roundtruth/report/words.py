@@ -62,14 +62,18 @@ def cut(text: str, length: int = 80) -> str:
 
 
 def about_answers(summary: dict) -> list[str]:
-    """What a person should know about people's answers, a sentence each."""
-    told = [f"{line}." for line in summary["about_answers"]]
-    if not summary["rejected"]:
+    """What a person should know about people's answers, a line each."""
+    told, rejected = [f"{line}." for line in summary["about_answers"]], summary["rejected"]
+    if not rejected:
         return told
-    rows = f"{many(summary['rejected'], 'row')} of people's answers {'is' if summary['rejected'] == 1 else 'are'}"
+    first = summary["first_rejected"]
+    rows = "1 row of people's answers is" if rejected == 1 else f"{count(rejected)} rows of people's answers are"
+    which = "it" if rejected == 1 else "them"
+    these = f" The first {len(first)}:" if rejected > len(first) else ""
     return [
-        f"{rows} rejected: people/rejected.csv in the job folder lists them with the reasons. "
-        "Mend them in their files, and put these there again.",
+        f"{rows} rejected. people/rejected.csv in the job folder lists {which}. Mend {which} in your file, and put the "
+        f"file there again.{these}",
+        *first,
         *told,
     ]
 

@@ -62,6 +62,8 @@ def whole_answers(rows: pd.DataFrame, kind: Kind, mistakes: RowMistakes) -> np.n
     item are one answer. Where each row is a thing on it, all of them must be right: a part of an answer would be a
     wrong label. Else the last row counts, so earlier mistakes do not matter.
     """
+    if not mistakes.found:
+        return np.array([], int)
     people = rows["worker"][rows["worker"] != ""].unique()
     worker = rows["worker"].replace("", people[0]) if len(people) == 1 else rows["worker"]
     known = rows.assign(worker=worker, line=rows.index, bad=rows.index.isin(mistakes.rows()))

@@ -108,3 +108,14 @@ def test_more_spent_than_people_alone_is_no_saving():
     summary = {"state": "complete", "items": 10, "human": 5, "auto": 5, "input": 0, "failed": 0}
     summary["cost"] = {"total": 12.0, "all_human": 10.0, "saving": -0.2}
     assert words.explanation(summary).endswith(f"People alone would have cost $10.00: 20.0{NBSP}% lost.")
+
+
+def test_what_people_must_mend_comes_first():
+    summary = {"rejected": 0, "first_rejected": [], "about_answers": ["1 column not read: note"]}
+    assert words.about_answers(summary) == ["1 column not read: note."]
+    one, *rest = words.about_answers(summary | {"rejected": 1, "first_rejected": ["a.csv: line 2: worker: empty"]})
+    assert one.startswith("1 row of people's answers is rejected. people/rejected.csv in the job folder lists it.")
+    assert rest == ["a.csv: line 2: worker: empty", "1 column not read: note."]
+    many = words.about_answers(summary | {"rejected": 1200, "first_rejected": ["a.csv: line 2: worker: empty"] * 10})
+    assert many[0].startswith("1,200 rows of people's answers are rejected.")
+    assert many[0].endswith("The first 10:")
