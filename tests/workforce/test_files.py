@@ -209,9 +209,11 @@ def test_a_half_copied_file_does_no_harm(encoding, open_job):
     spec, items, put = open_job()
     whole = "item,worker,label\n" + "".join(f"{item},J\xfcrgen,{item % 10}\n" for item in items[:-1])
     whole = whole.encode(encoding)
-    for cut in range(0, len(whole), 5):
+    inside = [place + 1 for place, byte in enumerate(whole) if byte == 0xC3]  # in the middle of a letter
+    for cut in sorted({*range(0, len(whole), 7), *inside}):
         put("a.csv", whole[:cut])
         steps.wait(Job(spec.output), 1)
+        assert "UTF-8" not in "".join(people.found(Job(spec.output))["first"])
     put("a.csv", whole)
     assert steps.wait(Job(spec.output), 1)["answered"] == len(items) - 1
     answers = Job(spec.output).answers(1)
@@ -550,6 +552,16 @@ def test_a_row_is_told_until_it_is_mended_in_the_same_file_or_in_a_new_one(bad, 
     put(name, f"item,worker,label\n{items[0]},ann,1\n{good}")
     assert mended(spec) == (0, [])
     assert set(Job(spec.output).answers(1)["item"]) == set(items[:5])
+
+
+def test_a_row_is_mended_by_the_same_workers_answer_in_a_newer_file_of_any_form(open_job):
+    spec, items, put = open_job()
+    put("a.csv", f"item,worker,label\n{items[0]},ann,wolf\n")
+    assert mended(spec) == (1, [2])
+    put("b.csv", f"worker;item;label\nben;{items[0]};1\n")
+    assert mended(spec) == (1, [2])
+    put("c.csv", f"worker;item;label\nANN;{items[0]};1\n")
+    assert mended(spec) == (0, [])
 
 
 def test_a_header_is_told_until_it_is_mended(open_job):

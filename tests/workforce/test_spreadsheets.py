@@ -213,6 +213,7 @@ def test_files_as_public_reports_describe_them(batch):
         ('1,ann,cat,5" deep\n2,ann,dog,\n', []),  # csv-parser 90: an inch mark in a cell without quotes
         ('1,ann,cat,"5" deep"\n2,ann,dog,\n', [2]),
         ('1,ann,cat,"never closed\n2,ann,dog,\n3,ann,cat,\n', [2]),
+        ('1,ann,"cat,\n2,ann,dog,x"\n3,ann,cat,\n', [2]),  # a quotation mark takes no other row with it
         ("1,ann\n2,ann,dog,\n", [2]),  # molgenis 7183: a row too short was left out in silence
         ("1,ann,cat,a,b\n2,ann,dog,\n", [2]),
         ("1,ann,#REF!,\n2,ann,dog,\n", [2]),
@@ -278,3 +279,15 @@ def test_text_that_is_utf8_in_part_is_not_guessed(batch):
     found = sweep(answers)
     assert (found["answers"], found["lines"]) == (0, [3])
     assert "a.csv,3,not UTF-8 text" in (answers.parent / "rejected.csv").read_text()
+
+
+def test_the_list_that_the_page_shows_is_what_such_answers_give(batch):
+    """docs/answers.md: anna's sheet about 24 pictures, in which lines 3 and 9 are wrong."""
+    answers = batch(24, kind="image-classification", classes=["cat", "dog"])
+    rows = ["17,anna,cat", "18,anna,dgo", *(f"{item},anna,cat" for item in range(19, 24)), "24,,cat"]
+    (answers / "anna.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    sweep(answers)
+    page = (Path(__file__).parents[2] / "docs/answers.md").read_text()
+    shown = page.split("    file,line,reason,")[1].split("\n\n")[0]
+    listed = (answers.parent / "rejected.csv").read_text()
+    assert listed == "file,line,reason," + shown.replace("\n    ", "\n") + "\n"
