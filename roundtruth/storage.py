@@ -94,6 +94,10 @@ class Store:
         """All files below the folder `prefix`, sorted, without the lease."""
         raise NotImplementedError
 
+    def times(self, folder: str) -> dict[str, float]:
+        """The files below `folder`, which ends in a slash, and when each was written, in seconds since 1970."""
+        raise NotImplementedError
+
     def write_once(self, path: str, data: bytes) -> bool:
         """True: the file was written, or has exactly these bytes already. False: it has other bytes and keeps them."""
         raise NotImplementedError
@@ -185,6 +189,13 @@ class LocalStore(Store):
         with _mistakes(self.address):
             paths = [path.removeprefix(self.address + "/") for path in _files(self._path(prefix))]
         return sorted(path for path in paths if path != LEASE)
+
+    def times(self, folder: str) -> dict[str, float]:
+        found = {}
+        for path in self.list(folder):
+            with suppress(FileNotFoundError):  # it was removed just now
+                found[path] = _written(self._path(path))
+        return found
 
     def write_once(self, path: str, data: bytes) -> bool:
         target = self._path(path)
@@ -282,6 +293,13 @@ def _refuse_special(path: Path) -> None:
             raise NotAFile(errno.EISDIR, f"is {what}, not a file", str(path))
 
 
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return path.lstat().st_mtime  # a link to nothing
+
+
 def _files(folder: Path) -> Iterator[str]:
     for where, _, names in os.walk(folder):
         yield from (f"{where}/{name}" for name in names if not name.startswith(TEMPORARY))
@@ -376,6 +394,10 @@ class S3Store(Store):
         keys = _keys(self.bucket, folder + "/" if folder else "")
         skip = len(self.prefix) + 1 if self.prefix else 0
         return [key[skip:] for key in keys if key[skip:] != LEASE]
+
+    def times(self, folder: str) -> dict[str, float]:
+        found = _objects(self.bucket, self._key(folder))
+        return {one["Key"].removeprefix(self._key("")): one["LastModified"].timestamp() for one in found}
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:
@@ -587,13 +609,18 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _keys(bucket: str, prefix: str) -> list[str]:
-    keys, more, url = [], {}, f"s3://{bucket}/{prefix}"
+    return sorted(entry["Key"] for entry in _objects(bucket, prefix))
+
+
+def _objects(bucket: str, prefix: str) -> list[dict]:
+    """What S3 lists below a prefix, a dict for each object."""
+    objects, more, url = [], {}, f"s3://{bucket}/{prefix}"
     with _mistakes(url), _s3_errors(url, LIST):
         while True:
             page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-            keys += [entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
+            objects += [entry for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
             if not page.get("IsTruncated"):
-                return sorted(keys)
+                return objects
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
@@ -859,10 +886,15 @@ def resolve(source: str, base: str) -> str:
     if source.startswith("/"):
         return source
     _no_other_scheme(source)
-    path = posixpath.normpath(source)
-    if path == ".." or path.startswith("../"):
-        raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
-    return f"{base.rstrip('/')}/{path}"
+    on_s3, parts = base.startswith("s3://"), []
+    for part in source.split("/"):
+        if part == ".." and not parts:
+            raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
+        if part == "..":
+            parts.pop()
+        elif part not in ("", ".") or (on_s3 and not part):  # in S3's keys // is not /
+            parts.append(part)
+    return f"{base.rstrip('/')}/{'/'.join(parts) or '.'}"
 
 
 LONGEST_SOURCE = 4096  # characters; no path of Linux and no key of S3 has more

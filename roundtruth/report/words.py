@@ -77,14 +77,6 @@ def broken(number: int) -> str:
     return counted(number, "picture[|s]. Nobody is asked about [it|them], and [it costs|they cost] nothing.")
 
 
-def rejected(number: int) -> str:
-    """Rows of people's answers that could not be taken."""
-    return (
-        f"{counted(number, 'row[|s]')} of people's answers could not be taken. The file people/rejected.csv in the job "
-        "folder lists the file, the line and the reason. Mend the rows, and run the job again."
-    )
-
-
 def foreseen(forecast: dict, budget: float | None) -> str:
     """A forecast of the final cost, from a row of `roundtruth.forecast.history`."""
     low, high = money(forecast["low"]), money(forecast["high"])
@@ -110,6 +102,24 @@ def backbone(origin: str, pretrained: bool | None) -> str:
     said = origin.replace("from scratch", "nothing", 1)
     said = f"{said[0].upper()}{said[1:]}"
     return f"{said}. The model learns from this job's labels alone, so it usually needs more of them."
+
+
+def about_answers(summary: dict) -> list[str]:
+    """What a person should know about people's answers, a line each."""
+    return [*rejected(summary), *(f"{line}." for line in summary["about_answers"])]
+
+
+def rejected(summary: dict) -> list[str]:
+    """What people must mend in their answers, a line each: how many rows, and the first of them."""
+    number, first = summary["rejected"], summary["first_rejected"]
+    if not number:
+        return []
+    told = (
+        "row[|s] of people's answers [is|are] rejected. people/rejected.csv in the job folder lists [it|them]. "
+        "Mend [it|them] in your file, and put the file there again."
+    )
+    these = f" The first {len(first)}:" if number > len(first) else ""
+    return [f"{counted(number, told)}{these}", *first]
 
 
 STATES = {
