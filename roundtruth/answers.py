@@ -108,18 +108,24 @@ def news(job) -> News:
     answers["batch"] = job.first_asked()[answers["item"].to_numpy()]  # an item is asked about in one round only
     parts = [new_answers(job, round, answers[answers["batch"] == round]) for round in handles]
     parts = [part for part in parts if len(part)]
-    told, table = finding(brought, len(pair(answers[answers["batch"] == 0]).drop_duplicates()))
+    not_asked = len(pair(answers[answers["batch"] == 0]).drop_duplicates())
+    late = sum(late_corrections(job, round, answers[answers["batch"] == round]) for round in handles)
+    told, table = finding(brought, not_asked, late)
     if brought.notes is None:
         told, table = found(job), b""
     return News(pd.concat(parts, ignore_index=True) if parts else answers[:0], brought.exhausted, told, table)
 
 
-def finding(brought: workforce.Collected, not_asked: int) -> tuple[dict, bytes]:
-    """What is told of a sweep, and the rows that people must mend as a CSV. not_asked: answers that nobody wanted."""
+def finding(brought: workforce.Collected, not_asked: int, late: int) -> tuple[dict, bytes]:
+    """What is told of a sweep, and the rows that people must mend as a CSV. not_asked: answers that nobody wanted.
+    late: answers that were changed too late."""
     notes = list(brought.notes or [])
     if not_asked:
         told = "answer[|s] [is about an item that was|are about items that were] not asked about, and not paid"
         notes.append(counted(not_asked, told))
+    if late:
+        told = "answer[|s] [was|were] changed after [its|their] batch was closed; the earlier [one counts|ones count]"
+        notes.append(counted(late, told))
     rejected = brought.rejected
     if rejected is None or rejected.empty:
         return NOTHING | {"notes": notes}, b"file,line,reason\n"
@@ -145,6 +151,15 @@ def new_answers(job, round: int, brought: pd.DataFrame) -> pd.DataFrame:
     new = changed(brought, known, [*job.kind.COLUMNS, "reason"])
     before = known.groupby(["item", "worker"])["submitted_at"].max().reindex(pair(new))
     return new[~(before.array > new["submitted_at"].array)]
+
+
+def late_corrections(job, round: int, brought: pd.DataFrame) -> int:
+    """How many of the answers to a closed batch say something else than those that the job has."""
+    known = job.answers(round)
+    if brought.empty or known.empty or not job.has(round, "closed.json"):
+        return 0
+    again = brought[pair(brought).isin(pair(known))]
+    return len(pair(changed(again, known, [*job.kind.COLUMNS, "reason"])).drop_duplicates())
 
 
 def pair(answers: pd.DataFrame) -> pd.MultiIndex:

@@ -189,6 +189,8 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
     assert set(answers["class_id"][answers["worker"] == "ann"]) == {1}
     assert summarize(job)["cost"]["human"] == price + 2.0
     assert summarize(job)["answers"] == 2 * len(items) + 2
+    told = "1 answer was changed after its batch was closed; the earlier one counts"
+    assert summarize(job)["about_answers"] == [told]
     for _ in range(2):
         assert summarize(run_job(spec))["cost"]["human"] == price + 2.0
 
