@@ -1,7 +1,9 @@
 """The two ways a job ends early that are not faults of roundtruth."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,22 +63,33 @@ class Mistakes:
 
 def refuse_all(bad: "Sequence[int] | np.ndarray", say: Callable[[int], str]) -> None:
     """Raise UserError where there are any `bad` positions. `say(position)` is the message about one, which begins with
-    the file and the place in it."""
+    the file and the place in it. Of several files, the message begins with the folder that they are in."""
     if len(bad) == 0:
         return
     texts = [say(int(position)) for position in bad[:SHOWN]]
     if len(bad) == 1:
         raise UserError(texts[0])
-    file = next((text.partition(mark)[0] for text in texts for mark in MARKS if mark in text), "")
-    found = Mistakes(file)
-    for text in texts:
-        place, _, what = text.removeprefix(f"{file}: " if file else "").partition(": ")
-        found.add(place, what)
+    parts = [parted(text) for text in texts]
+    files = {file for file, _, _ in parts}
+    levels = zip(*(file.split("/")[:-1] for file in files))
+    folder = "/".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
+    found = Mistakes(folder if len(files) > 1 else files.pop())
+    for file, place, what in parts:
+        found.add(place if found.file == file else f"{file.removeprefix(f'{folder}/')}: {place}", what)
     found.count = len(bad)
     found.refuse()
 
 
-MARKS = (": line ", ": annotations[", ": images[", ": item ")  # what follows the file's name in a message
+def parted(text: str) -> tuple[str, str, str]:
+    """A message in three: the file (empty: it names none), the place in it, and what is wrong."""
+    found = PLACE.fullmatch(text)
+    if found:
+        return found["file"], found["place"], found["what"]
+    place, _, what = text.partition(": ")
+    return "", place, what
+
+
+PLACE = re.compile(r"(?P<file>.*?): (?P<place>(?:line |annotations\[|images\[|item )[^:]*): (?P<what>.*)", re.DOTALL)
 
 
 class Held(Exception):
