@@ -14,7 +14,7 @@ from roundtruth import formats, kinds, learners, plans
 from roundtruth.errors import UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.spec import JobSpec
-from roundtruth.storage import Lease, Store, open_store, read_given, resolve_all
+from roundtruth.storage import Lease, Store, open_store, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
 
@@ -71,6 +71,7 @@ def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str)
         "items": sum(len(shard.items) for shard in shards),
         "shards": len(shards),
         "passed": passed_over(shards),
+        "note": next((shard.note for shard in shards if shard.note), ""),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with naming("output"):
@@ -147,26 +148,25 @@ def read_checked(spec: JobSpec) -> list[formats.Shard]:
 
 
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
+    kind, own = kinds.get(spec.kind), own_names(spec)
     with naming("data"):
-        shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
+        return list(formats.read(spec.data, kind, spec.classes, spec.attribute, spec.labels, own))
+
+
+def own_names(spec: JobSpec) -> str:
+    """How the names of the job's own files begin, if its folder lies in the folder with the data; else empty."""
     data, output = (place if "://" in place else posixpath.normpath(place) for place in (spec.data, spec.output))
     data, output = data.rstrip("/") + "/", output.rstrip("/") + "/"
     if output == data:
         raise UserError(f"output: {spec.output} holds the data itself; give the job a folder of its own")
-    if output.startswith(data):  # the job folder lies in a folder of pictures; its own pictures are no items
-        own = output.removeprefix(data)
-        shards = [shard._replace(items=shard.items[~shard.items["source"].str.startswith(own)]) for shard in shards]
-    return shards
+    return output.removeprefix(data) if output.startswith(data) else ""
 
 
 def fingerprint(spec: JobSpec) -> str:
-    """The SHA-256 of a file's bytes, or of the names of a folder's pictures."""
+    """The SHA-256 of a file's bytes; of a folder's, the names of its pictures and the checksums of label files."""
+    own = own_names(spec)
     with naming("data"):
-        if formats.base(spec.data) == spec.data.rstrip("/"):
-            names = (source for shard in read_shards(spec) for source in shard.items["source"])
-            content = "\n".join(names).encode("utf-8", "surrogateescape")
-        else:
-            content = read_given(spec.data)
+        content = formats.content(spec.data, kinds.get(spec.kind), spec.labels, own)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -113,7 +113,7 @@ def export_arguments(verb: argparse.ArgumentParser) -> None:
 
     job_argument(verb)
     verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
-    verb.add_argument("path", metavar="PATH", help="the file to write: a local path or s3://...")
+    verb.add_argument("path", metavar="PATH", help="the file or folder to write: a local path or s3://...")
 
 
 def demo_arguments(verb: argparse.ArgumentParser) -> None:

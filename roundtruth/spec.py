@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
+from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
@@ -130,6 +131,11 @@ class JobSpec(Strict):
     classes: Annotated[list[Annotated[str, Field(coerce_numbers_to_str=True)]], Field(min_length=1)] = Field(
         description="The classes, in the order of their ids."
     )
+    labels: Literal["voc", "yolo", "folders", "none"] | None = Field(
+        None,
+        description="Which labels in a folder count, where `data` is one: `voc` or `yolo` files, the names of the "
+        "`folders` as classes, or `none`. Without it VOC's or YOLO's count in a job about boxes.",
+    )
     output: Address = Field(description="The job folder, on disk or s3://bucket/prefix.")
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "label", description="The label attribute's name in the manifest."
@@ -171,6 +177,15 @@ class JobSpec(Strict):
         if attribute in ("source", "source-ref") or attribute.endswith("-metadata"):
             raise ValueError("this name has a meaning of its own in a manifest; choose another")
         return attribute
+
+    @model_validator(mode="after")
+    def labels_of_the_kind(self):
+        kind = kinds.get(self.kind)
+        fits = {"voc": set(SIDES) <= set(kind.COLUMNS), "folders": list(kind.COLUMNS) == ["class_id"], "none": True}
+        if self.labels and not fits["voc" if self.labels == "yolo" else self.labels]:
+            what = "a class for each picture" if self.labels == "folders" else "boxes"
+            raise mistaken(("labels",), f"{self.labels} gives {what}, no labels of {self.kind}; take it out")
+        return self
 
     @model_validator(mode="after")
     def complete(self):

@@ -20,6 +20,7 @@ def summarize(job) -> dict:
         "auto": auto,
         "input": int(items["labeled"].sum()),
         "failed": failed(job, state),
+        "note": job.begun.get("note", ""),
         "passed": job.begun["passed"],
         "answers": int(table["answers"].sum()),
         "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),

@@ -52,6 +52,8 @@ def print_summary(job, summary: dict, amazon: bool = False) -> None:
         f"{summary['input']} came labeled, {summary['failed']} failed. "
         f"Cost {cost['total']:.2f} instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved."
     )
+    if summary["note"]:
+        out.print(f"Read as {summary['note']}.")
     for line in summary["passed"]:
         out.print(f"Passed over: {line}.")
     if amazon:

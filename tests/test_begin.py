@@ -254,7 +254,7 @@ def test_a_dataset_with_no_pictures_but_the_jobs_own_is_refused(make, tmp_path):
     spec = make(3, data="pictures", output="pictures/job")
     (tmp_path / "pictures/job/report").mkdir(parents=True)
     (tmp_path / "images/0001.png").rename(tmp_path / "pictures/job/report/a.png")
-    with pytest.raises(UserError, match=r"^data: .*/pictures: empty; there is nothing to label"):
+    with pytest.raises(UserError, match=r"^data: .*/pictures: no pictures in this folder"):
         begin(spec)
 
 

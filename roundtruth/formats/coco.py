@@ -13,7 +13,7 @@ import pandas as pd
 from roundtruth.boxes import SIDES
 from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
-from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
+from roundtruth.formats.records import SOURCES, giver, no_sizes, picture_sizes, shards
 from roundtruth.kinds import Kind, common
 from roundtruth.manifest import is_text
 from roundtruth.storage import read_given, write_url
@@ -190,11 +190,7 @@ def _annotation(path: str, where: str, annotation: dict, places: dict, names: di
     if not _is_number(score) or not 0 <= score <= 1:
         raise UserError(f"{path}: {where}: field score: {score!r} is no number from 0 to 1")
     box = _box(path, where, annotation) if boxes else [0.0] * 4
-    return places[image], category, *box, float(score), _giver(annotation.get("source"))
-
-
-def _giver(source) -> str:
-    return source if source in SOURCES else "input"
+    return places[image], category, *box, float(score), giver(annotation.get("source"))
 
 
 def _is_number(value) -> bool:

@@ -1,12 +1,17 @@
 """Items that came as something else than a manifest, with the lines that a manifest would have for them."""
 
 import json
+import math
+import posixpath
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from roundtruth import pictures
+from roundtruth.boxes import SIDES
+from roundtruth.errors import UserError, refuse_all
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
 from roundtruth.manifest import SHARD
@@ -22,6 +27,49 @@ def unlabeled(sources: Sequence[str], kind: Kind, passed: tuple[tuple[int, str],
     return shards(sources, no_sizes([]), no_labels(kind), kind, [], "", passed)
 
 
+def giver(text) -> str:
+    """Who gave a label, from what a file says about it."""
+    return text if text in SOURCES else "input"
+
+
+def number(text: str) -> float:
+    """A number that is written as text; NaN for anything else."""
+    text = text.strip()
+    return float(text) if NUMBER.fullmatch(text) and abs(float(text)) < 1e300 else math.nan
+
+
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+
+
+def has_boxes(kind: Kind) -> bool:
+    return set(SIDES) <= set(kind.COLUMNS)
+
+
+def refuse_no_boxes(name: str, kind: Kind) -> None:
+    """Raise UserError where the labels of a kind are no boxes, which are all that a format can hold."""
+    if not has_boxes(kind):
+        raise UserError(f"--to {name}: its files hold boxes, and this job's labels have none; --to csv fits")
+
+
+def own_names(sources: pd.Series) -> list[str]:
+    """A name, without an ending, for the files about each picture: its path. Raises UserError where two have one."""
+    paths = sources.str.replace(r"^(?:s3:/)?/+", "", regex=True)
+    names = pd.Series([posixpath.normpath(path) for path in paths], index=sources.index, dtype="str")
+    names = names.str.replace(r"\.[^./]*$", "", regex=True)
+    refuse_same(names, sources)
+    return names.tolist()
+
+
+def refuse_same(names: pd.Series, sources: pd.Series) -> None:
+    twice = np.flatnonzero(names.duplicated())
+
+    def say(at: int) -> str:
+        first = sources.iloc[(names == names.iloc[at]).to_numpy().argmax()]
+        return f"export: {sources.iloc[at]} and {first} would have one file of labels; --to coco fits"
+
+    refuse_all(twice, say)
+
+
 def shards(
     sources: Sequence[str],
     sizes: pd.DataFrame,
@@ -30,8 +78,9 @@ def shards(
     classes: list[str],
     attribute: str,
     passed: tuple[tuple[int, str], ...] = (),
+    note: str = "",
 ) -> Iterator[Shard]:
-    """One item a source, with its label where there is one; the first shard says what was passed over.
+    """One item a source, with its label where there is one; the first shard says what was passed over and has the note.
 
     `sizes` (item, width, height, depth; 0 where unknown) has the labeled items, `labels` (item, the kind's columns,
     confidence, source) their labels. item is the place in `sources`, from 1.
@@ -47,7 +96,9 @@ def shards(
         record = (record + "}").reset_index(drop=True)
         table = mine[["item", *kind.COLUMNS, "confidence"]]
         stated = sized[["item", "width", "height"]].astype("int64")
-        yield Shard(pd.DataFrame({"source": some, "record": record}), table, stated, () if start else passed)
+        yield Shard(
+            pd.DataFrame({"source": some, "record": record}), table, stated, *(((), "") if start else (passed, note))
+        )
 
 
 def no_sizes(items: Sequence[int]) -> pd.DataFrame:
