@@ -2,7 +2,6 @@
 
 import json
 import math
-import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -51,16 +50,8 @@ def refuse_no_boxes(name: str, kind: Kind) -> None:
         raise UserError(f"--to {name}: its files hold boxes, and this job's labels have none; --to csv fits")
 
 
-def own_names(sources: pd.Series) -> list[str]:
-    """A name, without an ending, for the files about each picture: its path. Raises UserError where two have one."""
-    paths = sources.str.replace(r"^(?:s3:/)?/+", "", regex=True)
-    names = pd.Series([posixpath.normpath(path) for path in paths], index=sources.index, dtype="str")
-    names = names.str.replace(r"\.[^./]*$", "", regex=True)
-    refuse_same(names, sources)
-    return names.tolist()
-
-
 def refuse_same(names: pd.Series, sources: pd.Series) -> None:
+    """Raise UserError where the label files of two sources would have one name."""
     twice = np.flatnonzero(names.duplicated())
 
     def say(at: int) -> str:

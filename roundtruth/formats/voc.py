@@ -8,6 +8,7 @@ boxes are read one pixel smaller and half a pixel aside.
 """
 
 import math
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +75,7 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
     table = labels.sort_values("item", kind="stable")
     givers = table.groupby("item")["source"].first()
     images = items[items["item"].isin(givers.index)]
-    stems = records.own_names(images["source"])
+    stems = own_names(images["source"])
     refuse_unwritable([*images["source"], *(classes[number] for number in set(table["class_id"]) if number >= 0)])
     drawn = objects(table[table["class_id"] >= 0], classes)
     of_item = drawn.groupby(level=0).agg("".join).reindex(images["item"], fill_value="")
@@ -326,6 +327,15 @@ def refuse_turned(thing: Element) -> None:
 
 
 # -- writing
+
+
+def own_names(sources: pd.Series) -> list[str]:
+    """A name, without an ending, for the XML file of each picture: its path, below JPEGImages if it is there. Raises
+    UserError where two have one."""
+    paths = sources.str.replace(r"^(?:s3:/)?/+", "", regex=True).map(posixpath.normpath).astype("str")
+    names = paths.str.replace(r"\.[^./]*$", "", regex=True).str.removeprefix("JPEGImages/")
+    records.refuse_same(names, sources)
+    return names.tolist()
 
 
 def objects(drawn: pd.DataFrame, classes: list[str]) -> pd.Series:

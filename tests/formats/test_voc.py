@@ -338,6 +338,14 @@ def test_export_and_back_by_two_readers(tmp_path_factory, drawn, classes):
         np.testing.assert_allclose(mine[SIDES], of_item[SIDES], rtol=0, atol=1e-6)
 
 
+def test_pictures_in_jpegimages_keep_their_place(tmp_path):
+    sources = ["JPEGImages/1.jpg", "JPEGImages/a/1.jpg", "2.jpg", "3.jpg"]
+    voc.write(str(tmp_path), ITEMS.assign(source=sources), LABELS, object_detection, CLASSES)
+    put(tmp_path, {name: picture(4, 3) for name in ("JPEGImages/1.jpg", "JPEGImages/a/1.jpg", "JPEGImages/2.jpg")})
+    assert (tmp_path / "ImageSets/Main/trainval.txt").read_text() == "1\na/1\n2\n"
+    assert {row[0] for row in rows(read(tmp_path))} == {"JPEGImages/1.jpg", "JPEGImages/a/1.jpg", "JPEGImages/2.jpg"}
+
+
 def test_a_folder_with_files_is_not_overwritten(place):
     put(place, {"Annotations/x.xml": "mine"})
     with pytest.raises(UserError, match=f"^{place}: has files already; name a new folder"):
