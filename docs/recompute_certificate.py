@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     check(abs(1 - fixed["delta"] - confidence) < 1e-9, f"confidence {confidence}")
     check(most <= fixed["delta"] * (1 + 1e-9), f"all looks together may spend {most:.4f} of {fixed['delta']:.4f}")
     coins = tables(folder.glob("coins.parquet")).set_index("item")["coin"]
-    items = tables(folder.glob("items/*.parquet")).set_index("item").query("failure.isna() and not labeled")
+    items = tables(folder.glob("items/[0-9]*.parquet")).set_index("item").query("failure.isna() and not labeled")
     check(coins.index.equals(items.index), "each item to label has a coin")
     check((coins == hashed(spec["seed"], items["source"])).all(), "they are the hashes of the seed and the items")
     found = {int(path.parent.name): json.loads(path.read_text()) for path in folder.glob("rounds/*/threshold.json")}
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
         all(found[r].get("later") for r in withdrawn), "only the last look gave auto labels, or a budget ended before"
     )
     auto = auto.get(number, pd.DataFrame())
-    money = spec["budget"] is not None or any(folder.glob("amendments/*.json"))  # where it may end first
+    money = spec["budget"] is not None or any(folder.glob("amendments/[0-9]*.json"))  # where it may end first
     if not look["final"] or look["threshold"] is None or open_ or (money and not len(auto)):
         check(open_ or not len(auto), "nothing was auto-labeled, and nothing is promised")
         return
@@ -61,7 +61,7 @@ def main(folder: Path) -> None:
     p, delta = fixed["levels"][k - 1], fixed["looks"][t - 1][k - 1]
     role = asked[asked["round"] <= number].groupby("item")["role"].last()
     learned = role.index[role == "train"]
-    predictions = tables(folder.glob(f"rounds/{look['model']:03d}/predictions/*.parquet"))
+    predictions = tables(folder.glob(f"rounds/{look['model']:03d}/predictions/[0-9]*.parquet"))
     score = predictions.groupby("item")["score"].mean()
     check(not score.index.isin(learned).any(), "the model learned from none of the items it is judged by")
     check(set(score.index) == set(coins.index) - set(learned), "it is judged by all others")

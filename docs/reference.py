@@ -5,6 +5,7 @@ import typing
 from pydantic_core import PydanticUndefined
 
 from roundtruth import formats, kinds, plans, workforce
+from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec, Prices, Target
 
 HEAD = """# The job file
@@ -24,14 +25,14 @@ is done.
     budget: 200.00
 
 You may change `budget`, `prices` and `workforce` after the job has begun; with `plan: ground-truth` also `target` and
-`learner`, which a promise fixes before anybody is asked. You may also move the project, so that `data` is in another
-place. `roundtruth run` finds the change and keeps it in the job folder (`amendments/`). It refuses any other change,
-since the job would no longer be the one that was begun.
+`learner`, which a promise fixes before anybody is asked. You may also move the project, so that `data` and `pictures`
+are in another place. `roundtruth run` finds the change and keeps it in the job folder (`amendments/`). It refuses any
+other change, since the job would no longer be the one that was begun.
 """
 
 
 def page() -> str:
-    parts = [("The keys", JobSpec), ("`target`", Target)]
+    parts = [("The keys", JobSpec), ("`target`", Target), ("`boxes`", Boxes)]
     parts += [
         (f"`workforce: {{backend: {name}, ...}}`", workforce.module(name).Settings) for name in workforce.BACKENDS
     ]

@@ -11,7 +11,7 @@ from prefect.deployments import run_deployment
 
 from roundtruth import answers, plans
 from roundtruth.job import Job
-from roundtruth.storage import list_url
+from roundtruth.storage import list_url, one_name
 
 FLOW = "labeling-job"
 FAULTS = 3  # runs in a row that failed; then a person must look
@@ -26,7 +26,7 @@ def advance(jobs: str) -> list[str]:
     """
     logger, going, before = get_run_logger(), [], runs()
     try:
-        found = [url.removesuffix("/job.json") for url in list_url(jobs) if url.endswith("/job.json")]
+        found = [one_name(url.removesuffix("/job.json")) for url in list_url(jobs) if url.endswith("/job.json")]
     except FileNotFoundError:
         found = []
     for address in found:
@@ -71,4 +71,4 @@ def runs() -> list[FlowRun]:
 
 def output(run: FlowRun) -> str | None:
     job = run.parameters.get("job")
-    return job["output"].rstrip("/") if isinstance(job, dict) and "output" in job else None
+    return one_name(job["output"]) if isinstance(job, dict) and isinstance(job.get("output"), str) else None

@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from roundtruth.errors import Held, UserError
+from roundtruth.errors import Held, S3Fault, UserError
+from roundtruth.terminal import put
 
-DONE, MISTAKE, WAITING, BUDGET, HELD = 0, 2, 3, 4, 5
+DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
@@ -25,12 +26,33 @@ def main(argv: list[str] | None = None) -> int:
         args = parser().parse_args(argv)
         with interruptible():
             return args.verb(args)
-    except UserError as mistake:
+    except (UserError, S3Fault) as mistake:
         return say(str(mistake), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
     except KeyboardInterrupt:
         return interrupted()
+    except OSError as outside:  # the disk or the network
+        return say(f"{outside}; run the command again when this works. The log is {log()}", FAULT)
+    except Exception:
+        say(f"This is a fault in roundtruth. Nothing is lost. The log is {log()}", FAULT)
+        raise
+
+
+def log() -> str:
+    """Write the exception that is handled now, and what it happened in, to a file; its path."""
+    import platform
+    import tempfile
+    import traceback
+    from importlib.metadata import version
+
+    about = [sys.argv, f"roundtruth {version('roundtruth')}", platform.python_version(), platform.platform()]
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="roundtruth-", suffix=".log", delete=False) as file:
+            file.write("".join(f"{line}\n" for line in about) + traceback.format_exc())
+            return file.name
+    except OSError as error:
+        return f"not kept: {error}"
 
 
 @contextmanager
@@ -62,7 +84,8 @@ def interrupted() -> int:
 
 
 def say(line: str, code: int) -> int:
-    print(" ".join(line.splitlines()), file=sys.stderr)
+    with suppress(BrokenPipeError):  # nobody reads
+        print(" ".join(line.splitlines()), file=sys.stderr)
     return code
 
 
@@ -76,12 +99,26 @@ class Parser(argparse.ArgumentParser):
             self.arguments(self)
         return super().parse_known_args(*args, **kwargs)
 
+    def _print_message(self, message: str, file=None) -> None:
+        put(message.removesuffix("\n"))  # a help text; mistakes are raised
+
     def error(self, message: str):
         raise UserError(f"{self.prog}: {message}; see {self.prog} --help")
 
 
+class Version(argparse.Action):
+    """Looks up the version only where it is asked for."""
+
+    def __call__(self, parser, *_):
+        from importlib.metadata import version
+
+        put(f"roundtruth {version('roundtruth')}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     top = Parser(prog="roundtruth", description="Label a dataset with people and a model together.")
+    top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     verbs = top.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
 
     def verb(name: str, what: Callable, help: str, arguments: Callable) -> None:
@@ -213,7 +250,7 @@ def show(job, as_json: bool, amazon: bool = False, summary: dict | None = None) 
 
     summary = summary or summarize(job)
     if as_json:
-        print(json.dumps(summary))
+        put(json.dumps(summary))
     else:
         from roundtruth.terminal import print_summary
 
@@ -227,7 +264,7 @@ def forecast(args) -> int:
 
     with job_file(args.job) as spec:
         found = forecast.of(spec)
-    print(json.dumps(found) if args.json else forecast_words(found))
+    put(json.dumps(found) if args.json else forecast_words(found))
     return DONE
 
 
@@ -254,7 +291,7 @@ def report(args) -> int:
 
     with begun_job(args.job) as job:
         steps.write_report(job)
-    print(f"{job.address}/report/index.html")
+    put(f"{job.address}/report/index.html")
     return DONE
 
 
@@ -265,7 +302,7 @@ def export(args) -> int:
         raise UserError(f"export: {args.path!r} is the job file; name another file")
     with begun_job(args.job) as job:
         formats.export(job, args.to, args.path)
-    print(args.path)
+    put(args.path)
     return DONE
 
 

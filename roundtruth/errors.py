@@ -1,7 +1,7 @@
-"""The two ways a job ends early that are not faults of roundtruth."""
+"""The ways a job ends early that are not faults of roundtruth."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -20,80 +20,98 @@ class UserError(Exception):
     A mistake in a key of the job file starts with the key (`data: ...`). The command line adds the file and the line.
     """
 
-    def __init__(self, message: str):
+    def __init__(self, message: str, mistakes: "Mistakes | None" = None):
+        """mistakes: those that the message counts, so that they can be counted together with others."""
+        self.mistakes = mistakes
         half = LONGEST // 2 - 5  # the end says what to do, so a message that is too long loses its middle
         short = message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}"
         super().__init__(short)
 
 
 class Mistakes:
-    """Collects the mistakes in a file, so that one message counts them all and shows the first ten."""
+    """Collects the mistakes in a file, or in the files of a folder, so that one message counts them all and shows the
+    first ten."""
 
     def __init__(self, file: str):
         self.file, self.count = file, 0
-        self.places: dict[str, list[str]] = {}  # what is wrong, and where
+        self.shown: list[tuple[str, str, str]] = []  # place, what is wrong there, and the file
 
-    def add(self, place: str, what: str) -> None:
+    def add(self, place: str, what: str, file: str | None = None) -> None:
+        """file: where it is another than that of `Mistakes`."""
         self.count += 1
         if self.count <= SHOWN:
-            self.places.setdefault(what, []).append(place)
+            self.shown.append((place, what, self.file if file is None else file))
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """A UserError about a place in the file is added instead of raised."""
+        """A UserError about one or several places in the file is added instead of raised."""
         try:
             yield
         except UserError as mistake:
-            place, _, what = str(mistake).removeprefix(f"{self.file}: ").partition(": ")
-            self.add(place, what)
+            if mistake.mistakes:
+                self.join(mistake.mistakes)
+            else:
+                self.add(*parted(str(mistake), self.file))
+
+    def join(self, other: "Mistakes") -> None:
+        self.shown += other.shown[: SHOWN - len(self.shown)]
+        self.count += other.count
 
     def refuse(self) -> None:
-        """Raise UserError where there are mistakes."""
+        """Raise UserError where there are mistakes. If they are in several files, it begins with their folder."""
         if not self.count:
             return
-        file = f"{self.file}: " if self.file else ""
+        files = {file for _, _, file in self.shown}
+        folder = files.pop() if len(files) == 1 else common_folder(files)
+        start = f"{folder}: " if folder else ""
+        places: dict[str, list[str]] = {}  # what is wrong, and where
+        for place, what, file in self.shown:
+            inside = file.removeprefix(f"{folder}/") if folder else file
+            places.setdefault(what, []).append(place if file == folder else f"{inside}: {place}")
         if self.count == 1:
-            what, (place,) = next(iter(self.places.items()))
-            raise UserError(f"{file}{place}: {what}")
-        room = (LONGEST - len(self.file) - 100) // len(self.places)
-        shown = [f"{', '.join(places)}: {what}"[:room] for what, places in self.places.items()]
+            what, (place,) = next(iter(places.items()))
+            raise UserError(f"{start}{place}: {what}", self)
+        room = (LONGEST - len(folder) - 100) // len(places)
+        shown = [f"{', '.join(some)}: {what}"[:room] for what, some in places.items()]
         more = f"; and {self.count - SHOWN} more" if self.count > SHOWN else ""
-        raise UserError(f"{file}{self.count} mistakes: {'; '.join(shown)}{more}")
+        raise UserError(f"{start}{self.count} mistakes: {'; '.join(shown)}{more}", self)
+
+
+def common_folder(files: Iterable[str]) -> str:
+    levels = zip(*(file.split("/")[:-1] for file in files))
+    return "/".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
 
 
 def refuse_all(bad: "Sequence[int] | np.ndarray", say: Callable[[int], str]) -> None:
     """Raise UserError where there are any `bad` positions. `say(position)` is the message about one, which begins with
-    the file and the place in it. Of several files, the message begins with the folder that they are in."""
-    if len(bad) == 0:
-        return
-    texts = [say(int(position)) for position in bad[:SHOWN]]
-    if len(bad) == 1:
-        raise UserError(texts[0])
-    parts = [parted(text) for text in texts]
-    files = {file for file, _, _ in parts}
-    levels = zip(*(file.split("/")[:-1] for file in files))
-    folder = "/".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
-    found = Mistakes(folder if len(files) > 1 else files.pop())
-    for file, place, what in parts:
-        found.add(place if found.file == file else f"{file.removeprefix(f'{folder}/')}: {place}", what)
+    the file and the place in it."""
+    found = Mistakes("")
+    for position in bad[:SHOWN]:
+        found.add(*parted(say(int(position))))
     found.count = len(bad)
     found.refuse()
 
 
-def parted(text: str) -> tuple[str, str, str]:
-    """A message in three: the file (empty: it names none), the place in it, and what is wrong."""
-    found = PLACE.fullmatch(text)
-    if found:
-        return found["file"], found["place"], found["what"]
-    place, _, what = text.partition(": ")
-    return "", place, what
+def parted(text: str, file: str = "") -> tuple[str, str, str]:
+    """(place, what, file) of a message about a place in a file. file: which it is, where the message names none."""
+    if file and text.startswith(f"{file}: "):
+        place, _, what = text.removeprefix(f"{file}: ").partition(": ")
+    elif found := PLACE.fullmatch(text):
+        file, place, what = found.groups()
+    else:
+        place, _, what = text.partition(": ")
+    return place, what, file
 
 
-PLACE = re.compile(r"(?P<file>.*?): (?P<place>(?:line |annotations\[|images\[|item )[^:]*): (?P<what>.*)", re.DOTALL)
+PLACE = re.compile(r"(.*?): ((?:line |annotations\[|images\[|item )[^:]*): (.*)", re.DOTALL)
 
 
 class Held(Exception):
     """Another run holds the job. The message says who, and since when."""
+
+
+class S3Fault(OSError):
+    """S3 cannot be reached, or fails; a retry may succeed. The message is one line that names the file."""
 
 
 @contextmanager
@@ -102,4 +120,5 @@ def naming(key: str) -> Iterator[None]:
     try:
         yield
     except UserError as mistake:
-        raise mistake if ": line " in str(mistake) else UserError(f"{key}: {mistake}") from None
+        named = ": line " in str(mistake)
+        raise mistake if named else UserError(f"{key}: {mistake}", mistake.mistakes) from None

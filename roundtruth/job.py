@@ -1,11 +1,14 @@
 """Job: the job folder. What is done is derived from what is there.
 
-    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size
+    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size, and how
+                              pictures with more than 8 bits per value are shown
     amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
     checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
+    paths.parquet             where pictures are that were found under another name than the dataset's
     input/0001.parquet        the labels that items came with, in the same shards
+    returned/0001.parquet     pictures that could not be read when the job began and could later, and after which round
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
     rounds/001/asked.parquet  the items that people are asked about, and what for; those of earlier rounds, too
               /posted.json    the backend's handle; posted-0002.json where people were asked again
@@ -20,10 +23,13 @@
     output/output.manifest, report/
 
 Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/ and the lease. Opening
-a job lists the folder once; each file is read once, and only the columns that are asked for.
+a job lists the folder once; each file is read once, and only the columns that are asked for. Files with other names,
+which an editor, a file manager or a copy program left, are passed over.
 """
 
+import json
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -36,12 +42,15 @@ from roundtruth import kinds, workforce
 from roundtruth.errors import UserError
 from roundtruth.look import Look
 from roundtruth.spec import JobSpec, paths_in
-from roundtruth.storage import open_store, resolve_all
+from roundtruth.storage import one_name, open_store, resolve_all
 from roundtruth.tables import no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
 # The columns of items, without `record` and `url`
 ITEM = ["item", "source", "labeled", "width", "height", "depth", "failure"]
+
+# The names of the files of which there may be many
+NAME = re.compile(r"[0-9]{4,}(-[0-9]+)?\.(json|parquet)|posted(-[0-9]{4,})?\.json|[a-z]+-[0-9]+\.[0-9]+")
 
 Progress = Callable[[int, int, str], None]
 
@@ -60,13 +69,35 @@ class Job:
             raise UserError(f"{address}: there is no job in this folder yet; begin it with `roundtruth run`")
         self.begun = self.read_json("job.json")
         check_format(self.begun, self.address)
-        given, self.stopped = dict(self.begun["spec"]), False
-        for path in self.listed("amendments/"):
-            change = dict(self.read_json(path))
-            self.stopped |= change.pop("stop", False)
-            given.update(change)
-        self.spec = read_spec(given, self.address)
+        self.stopped = False
+        self.strays: list[str] = []  # what seems to be an amendment and is none, a line each
+        self.spec = self._amended(dict(self.begun["spec"]))
         self.kind = kinds.get(self.spec.kind)
+
+    def _amended(self, given: dict) -> JobSpec:
+        """The spec as first given, with all amendments."""
+        spec = read_spec(given, self.address)
+        for path in self._amendments():
+            try:
+                change = amendment(self.store.read(path))
+                stop = change.pop("stop", False)
+                spec = JobSpec.model_validate(anchored(given | change, self.address))
+            except CutOff:
+                raise damaged(self.address, path) from None
+            except ValueError:
+                self.strays.append(f"{path}: it is no amendment")
+                continue
+            given |= change
+            self.stopped |= stop is True
+        return spec
+
+    def _amendments(self) -> list[str]:
+        return sorted(self.listed("amendments/"), key=number)
+
+    def amend(self, change: dict) -> None:
+        """Write down what a person changed."""
+        last = max(map(number, self._amendments()), default=0)
+        self.write_json(f"amendments/{last + 1:04d}.json", change)
 
     # -- files
 
@@ -80,8 +111,9 @@ class Job:
         return path in self._files
 
     def listed(self, prefix: str) -> list[str]:
-        """The files whose path begins with `prefix`, sorted."""
-        return sorted(path for path in self._files if path.startswith(prefix))
+        """The job's files whose path begins with `prefix`, but not those in folders below, sorted."""
+        found = (path for path in self._files if path.startswith(prefix) and "/" not in path[len(prefix) :])
+        return sorted(path for path in found if NAME.fullmatch(path.rpartition("/")[2]))
 
     def read_json(self, path: str) -> dict:
         if path not in self._json:
@@ -90,7 +122,7 @@ class Job:
             except ValueError:
                 value = None
             if not isinstance(value, dict):
-                raise UserError(f"{self.address}: {path} is damaged: not a JSON object; restore it from a copy")
+                raise damaged(self.address, path)
             self._json[path] = value
         return self._json[path]
 
@@ -139,18 +171,50 @@ class Job:
                 f"{self.address}: the job has not begun in full: its pictures are being checked, or were until a run "
                 "was ended; `roundtruth run` goes on with it"
             )
-        table = self.read_tables(paths, columns or ITEM)
+        table = self.with_returned(self.read_tables(paths, columns or ITEM))
         return table if columns else table.assign(url=self.urls(table))
 
+    def returned(self) -> pd.DataFrame:
+        """The pictures that could not be read when the job began and could later: (item, width, height, depth, failure,
+        round). Round is the last one that had a batch then: the item counts from the round after it."""
+        paths = self.listed("returned/")
+        return self.read_tables(paths) if paths else NOTHING_RETURNED
+
+    def with_returned(self, items: pd.DataFrame, first: int = 1) -> pd.DataFrame:
+        """Consecutive items, from `first` on, with what was found out later about pictures that could not be read."""
+        later = self.returned()
+        later = later[later["item"].between(first, first + len(items) - 1)]
+        for column in items.columns.intersection(["width", "height", "depth", "failure"]) if len(later) else ():
+            items.iloc[later["item"] - first, items.columns.get_loc(column)] = later[column]
+        return items
+
+    @property
+    def ranges(self) -> dict:
+        """How pictures with more than 8 bits per value are shown; see `pictures.ranges_of`."""
+        return self.begun.get("ranges", {})  # jobs of earlier versions have none
+
     def urls(self, items: pd.DataFrame) -> list[str]:
-        """Where the pictures of some rows of `items` are."""
-        return resolve_all(items["source"], self.data_folder)
+        """Where the pictures of some rows of `items` (item, source) are."""
+        sources = items["source"]
+        if len(self._paths):
+            sources = items["item"].map(self._paths).fillna(sources)
+        return resolve_all(sources, self.pictures_folder)
 
     @cached_property
-    def data_folder(self) -> str:
+    def _paths(self) -> pd.Series:
+        """Where pictures are that were found under another name than the dataset's; index: item."""
+        if not self.there("paths.parquet"):
+            return pd.Series(dtype="str")
+        return self.read_table("paths.parquet").set_index("item")["path"]
+
+    @cached_property
+    def pictures_folder(self) -> str:
+        """The folder that relative sources are below."""
         from roundtruth import formats
 
-        return formats.base(self.spec.data)
+        place = self.spec.pictures or f"{formats.base(self.spec.data)}/{self.begun.get('pictures', '.')}"
+        scheme, path = _parts(place)
+        return scheme + posixpath.normpath(path)
 
     def input_labels(self) -> pd.DataFrame:
         """The labels that items came with: (item, ..., confidence, source, role, round)."""
@@ -288,17 +352,22 @@ class Job:
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else no_labels(self.kind)
 
-    def askable(self) -> np.ndarray:
-        """The items that are to be labeled: neither came they with a label, nor is their picture broken."""
-        items = self.items(["labeled", "failure"])
-        return np.flatnonzero(~(items["labeled"] | items["failure"].notna()).to_numpy(bool)) + 1
+    def askable(self, round: int | None = None) -> np.ndarray:
+        """The items that are to be labeled: neither came they with a label, nor is their picture broken.
 
-    def pool(self) -> np.ndarray:
-        """The items that nobody has labeled and nobody was asked about, in input order."""
+        round: as they were in that round, without the pictures that returned in it or later; 0: when the job began.
+        """
         items = self.items(["labeled", "failure"])
         free = ~(items["labeled"] | items["failure"].notna()).to_numpy(bool)
-        taken = self.mask(self.asked()["item"]) | self.mask(self.auto_labels()["item"])
-        return np.flatnonzero(free & ~taken[1:]) + 1
+        if round is not None:
+            later = self.returned()
+            free[later["item"][later["round"] >= round] - 1] = False
+        return np.flatnonzero(free) + 1
+
+    def pool(self, round: int | None = None) -> np.ndarray:
+        """The items that nobody has labeled and nobody was asked about, in input order. round: as in `askable`."""
+        taken, items = self.mask(self.asked()["item"]) | self.mask(self.auto_labels()["item"]), self.askable(round)
+        return items[~taken[items]]
 
     def unlabeled(self) -> np.ndarray:
         """The items without a label so far, in input order."""
@@ -357,6 +426,35 @@ class Job:
 NOBODY_ASKED = pd.DataFrame(
     {"item": np.array([], "int64"), "role": pd.array([], "str"), "round": np.array([], "int64")}
 )
+
+
+NOTHING_RETURNED = pd.DataFrame({name: np.array([], "int64") for name in ("item", "round")})
+
+
+class CutOff(Exception):
+    """A file holds the first part of a JSON object, or nothing."""
+
+
+def amendment(data: bytes) -> dict:
+    """What a file of amendments/ changes. Raises CutOff, and ValueError for a file that never was one."""
+    try:
+        change = json.loads(data)
+    except ValueError:
+        if data[:1] in (b"", b"{"):
+            raise CutOff from None
+        raise
+    if not isinstance(change, dict):
+        raise ValueError("not a JSON object")
+    return change
+
+
+def number(path: str) -> int:
+    """4 for `amendments/0004.json`."""
+    return int(PurePosixPath(path).stem)
+
+
+def damaged(address: str, path: str) -> UserError:
+    return UserError(f"{address}: {path} is damaged: not a JSON object; restore it from a copy")
 
 
 def check_format(begun: dict, address: str) -> None:
@@ -421,6 +519,9 @@ def with_paths(given: dict, change: Callable[[str], str]) -> dict:
 
 def _relative(path: str, address: str) -> str:
     """`path` from the job folder, where it lies below the folder two levels above it, which holds the project."""
+    if "://" not in path:
+        folder, name = posixpath.split(path.rstrip("/") or "/")
+        path = posixpath.join(one_name(folder), name)  # what it links to may be no neighbour of the pictures
     (scheme, place), (own_scheme, folder) = _parts(path), _parts(address)
     project = posixpath.dirname(posixpath.dirname(folder))
     inside = scheme == own_scheme and project.strip("/") and place.startswith(project.rstrip("/") + "/")

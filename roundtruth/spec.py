@@ -10,11 +10,11 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
-from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import Address, Number, Strict, Whole
+from roundtruth.settings import Address, Boxes, Number, Strict, Whole
+from roundtruth.storage import one_name, opened
 
 
 class Target(Strict):
@@ -115,7 +115,7 @@ def paths_in(given: dict) -> list[str]:
     part = given.get("workforce")
     name = part.get("backend") if isinstance(part, dict) else None
     more = workforce.module(name).PATHS if isinstance(name, str) and name in workforce.BACKENDS else ()
-    return ["data", "output", "weights", *(f"workforce.{key}" for key in more)]
+    return ["data", "pictures", "output", "weights", *(f"workforce.{key}" for key in more)]
 
 
 class JobSpec(Strict):
@@ -140,6 +140,12 @@ class JobSpec(Strict):
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "label", description="The label attribute's name in the manifest."
     )
+    pictures: Address | None = Field(
+        None,
+        description="The folder that the names of pictures in the data file are relative to, on disk or s3://...; "
+        "without it the file's own folder, and then the usual ones around it.",
+    )
+    boxes: Boxes | None = Field(None, description="How the data's boxes are written, where it is not the usual way.")
     plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
         "certified",
         description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "
@@ -171,6 +177,15 @@ class JobSpec(Strict):
             raise ValueError(f"class {twice[0]} is there twice")
         return classes
 
+    @field_validator("output")
+    @classmethod
+    def one_name(cls, output: str) -> str:
+        """The same folder has one name: without links, `..`, and a last slash."""
+        place = one_name(output)
+        if place in ("/", one_name(str(Path.home()))):
+            raise ValueError(f"{place} holds much else; give the job a folder of its own")
+        return place
+
     @field_validator("attribute")
     @classmethod
     def not_taken(cls, attribute: str) -> str:
@@ -181,8 +196,8 @@ class JobSpec(Strict):
     @model_validator(mode="after")
     def labels_of_the_kind(self):
         kind = kinds.get(self.kind)
-        fits = {"voc": set(SIDES) <= set(kind.COLUMNS), "folders": list(kind.COLUMNS) == ["class_id"], "none": True}
-        if self.labels and not fits["voc" if self.labels == "yolo" else self.labels]:
+        fits = kinds.is_class(kind) if self.labels == "folders" else kinds.has_boxes(kind)
+        if self.labels not in (None, "none") and not fits:
             what = "a class for each picture" if self.labels == "folders" else "boxes"
             raise mistaken(("labels",), f"{self.labels} gives {what}, no labels of {self.kind}; take it out")
         return self
@@ -190,6 +205,8 @@ class JobSpec(Strict):
     @model_validator(mode="after")
     def complete(self):
         plan, kind = plans.get(self.plan), kinds.get(self.kind)
+        if self.boxes and not kinds.has_boxes(kind):
+            raise mistaken(("boxes",), f"labels of the kind {self.kind} are no boxes; take the key out")
         target = self.target.model_copy(
             update={
                 "quality": kind.QUALITY if self.target.quality is None else self.target.quality,
@@ -213,10 +230,7 @@ class JobSpec(Strict):
     def from_file(cls, path: str | Path) -> "JobSpec":
         """The spec in a YAML file; relative paths in it are relative to the file."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
+        text = job_text(path)
         given, lines = parse(text, path)
         for dotted in paths_in(given):
             absolute(given, dotted.split("."), path.resolve().parent)
@@ -224,6 +238,14 @@ class JobSpec(Strict):
             return cls.model_validate(given)
         except ValidationError as error:
             raise UserError(explain(error, lines, path)) from None
+
+
+def job_text(path: Path) -> str:
+    try:
+        with opened(path) as file:
+            return file.read().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
 
 
 def reason(error: Exception) -> str:
@@ -336,7 +358,7 @@ def hint(at: tuple) -> str:
 def models() -> dict[tuple, list[type[Strict]]]:
     """What may stand in each part of a job file."""
     people = [workforce.module(name).Settings for name in workforce.BACKENDS]
-    return {(): [JobSpec], ("target",): [Target], ("workforce",): people, ("prices",): [Prices]}
+    return {(): [JobSpec], ("target",): [Target], ("workforce",): people, ("prices",): [Prices], ("boxes",): [Boxes]}
 
 
 def located(mistake: UserError, path: str | Path) -> UserError:
@@ -344,5 +366,5 @@ def located(mistake: UserError, path: str | Path) -> UserError:
     key = str(mistake).partition(": ")[0]
     if key not in JobSpec.model_fields:
         return mistake
-    lines = parse(Path(path).read_text(encoding="utf-8"), Path(path))[1]
+    lines = parse(job_text(Path(path)), Path(path))[1]
     return UserError(f"{path}: line {lines.get((key,), 1)}: {mistake}")

@@ -5,7 +5,8 @@ full or not there, a file that was written once stays, and nothing is cached tha
 endpoint and keys come from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
 
 Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
-credentials, a folder that cannot be written); `OSError`, which names endpoint and path, if S3 cannot be reached.
+credentials, a folder that cannot be written, a full disk); `S3Fault`, an OSError, if S3 is out of reach. `read_url` and
+`open_url` raise `PermissionError` for a file that may not be read; `read_given` and `open_given` raise `UserError`.
 """
 
 import errno
@@ -16,7 +17,9 @@ import io
 import json
 import os
 import posixpath
+import re
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,7 +36,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roundtruth.errors import Held, UserError
+from roundtruth.errors import Held, S3Fault, UserError
 
 LEASE = "lease.json"
 LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease has expired
@@ -49,15 +52,28 @@ S3_ATTEMPTS = 8  # of one request, with growing pauses: enough for an outage of 
 # A writer that is killed leaves a file whose name begins like this. No listing shows such files.
 TEMPORARY = ".writing-"
 
+SPECIAL = (  # what may stand where a file should, besides a folder
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
 Names = list[str]  # inside the stores, `list` is a method
 
 
 def open_store(address: str) -> "Store":
-    """The folder at `address`, a local path (made absolute) or s3://bucket/prefix. It need not exist yet."""
+    """The folder at `address`, a local path (links are followed) or s3://bucket/prefix. It need not exist yet."""
     if address.startswith("s3://"):
         return S3Store(address)
     _no_other_scheme(address)
     return LocalStore(address)
+
+
+def one_name(address: str) -> str:
+    """The address of a folder, the same however it was written: without links, `..`, and a last slash."""
+    scheme, _, place = address.rpartition("://")
+    return f"{scheme}://{place.rstrip('/')}" if scheme else os.path.realpath(address)
 
 
 class Lease(Protocol):
@@ -157,14 +173,14 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 class LocalStore(Store):
     def __init__(self, address: str):
-        self.address = str(Path(address).absolute())
+        self.address = one_name(address)
 
     def _path(self, path: str) -> Path:
         return Path(self.address, path)
 
     def read(self, path: str) -> bytes:
-        with _mistakes(self._path(path)):
-            return self._path(path).read_bytes()
+        with _mistakes(self._path(path)), opened(self._path(path)) as file:
+            return file.read()
 
     def exists(self, path: str) -> bool:
         with _mistakes(self._path(path)):
@@ -200,9 +216,9 @@ class LocalStore(Store):
             file = self._lock(path)
         with file:
             lease = LocalLease(self.address, path, file)
-            file.truncate(0)
-            file.write(json.dumps(_me(what)).encode())
-            file.flush()
+            with _unwritable(path):
+                file.truncate(0)
+                file.write(json.dumps(_me(what)).encode())
             try:
                 yield lease
             finally:
@@ -211,7 +227,7 @@ class LocalStore(Store):
 
     def holder(self) -> str:
         try:
-            with self._path(LEASE).open("rb") as file:
+            with _mistakes(self._path(LEASE)), opened(self._path(LEASE)) as file:
                 body = file.read()
                 lives = _lives(_json_object(body))
                 if lives is None:  # a process of another machine, on a shared disk: the lock shows whether it lives
@@ -225,7 +241,9 @@ class LocalStore(Store):
 
     def _lock(self, path: Path) -> IO[bytes]:
         while True:
-            file = path.open("a+b")
+            with suppress(FileNotFoundError):
+                _refuse_special(path)
+            file = path.open("a+b", buffering=0)  # nothing is left to write when it is closed, the disk may be full
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -250,6 +268,23 @@ class LocalLease:
     def check(self) -> None:
         if not self.held():
             raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job")
+
+
+class NotAFile(IsADirectoryError):
+    """There is a pipe, a socket or a device, which reading would wait for without end, or change."""
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file of the local disk, to be read. Raises OSError; NotAFile at once for what is none."""
+    _refuse_special(path)
+    return path.open("rb")
+
+
+def _refuse_special(path: Path) -> None:
+    mode = path.stat().st_mode
+    for is_one, what in SPECIAL:
+        if is_one(mode):
+            raise NotAFile(errno.EISDIR, f"is {what}, not a file", str(path))
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -282,9 +317,22 @@ def _sync_folder(target: Path) -> None:
 
 
 @contextmanager
-def _mistakes(where: Path | str) -> Iterator[None]:
+def _room(where: Path | str) -> Iterator[None]:
+    """Says where there is no room to write."""
     try:
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        again = "make room and run the command again: nothing is lost"
+        raise UserError(f"{where}: {error.strerror or error}; {again}") from error
+
+
+@contextmanager
+def _mistakes(where: Path | str) -> Iterator[None]:
+    try:
+        with _room(where):
+            yield
     except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(f"{where}: {error.strerror or error}") from error
 
@@ -295,7 +343,9 @@ def _unwritable(where: Path | str) -> Iterator[None]:
     try:
         with _mistakes(where):
             yield
-    except (FileNotFoundError, FileExistsError) as error:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EEXIST, errno.EROFS):
+            raise
         raise UserError(f"{where}: cannot be written: {error.strerror or error}") from error
 
 
@@ -328,15 +378,14 @@ class S3Store(Store):
 
     def list(self, prefix: str = "") -> Names:
         folder = self._key(prefix).rstrip("/")
-        with _mistakes(self._url(prefix)):
-            keys = _keys(self.bucket, folder + "/" if folder else "")
+        keys = _keys(self.bucket, folder + "/" if folder else "")
         skip = len(self.prefix) + 1 if self.prefix else 0
         return [key[skip:] for key in keys if key[skip:] != LEASE]
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:
             try:
-                with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+                with _mistakes(self._url(path)), _s3_errors(self._url(path), WRITE):
                     _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data, mode="create")
                 return True
             except OSError as error:
@@ -349,7 +398,7 @@ class S3Store(Store):
             time.sleep(0.2)
 
     def replace(self, path: str, data: bytes) -> None:
-        with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+        with _mistakes(self._url(path)), _s3_errors(self._url(path), WRITE):
             _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data)
 
     @contextmanager
@@ -460,7 +509,7 @@ class S3Lease:
         asked = time.monotonic()
         url = self.store._url(LEASE)
         try:
-            with _mistakes(url), _s3_errors(url):
+            with _mistakes(url), _s3_errors(url, WRITE):
                 answer = _s3().call_s3("put_object", **self._where(), Body=json.dumps(self.me).encode(), **condition)
         except OSError as error:
             if _code(error) in (*TAKEN, "NoSuchKey", BUSY):
@@ -491,7 +540,18 @@ def _age(head: dict) -> float:
 
 TAKEN = ("PreconditionFailed", "412")
 BUSY = "ConditionalRequestConflict"  # two conditional requests at once: S3 asks to try again
-CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+CREDENTIALS = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired", "InvalidSecurity"),
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "NotSignedUp", "AccountProblem", "AllAccessDisabled"),
+)
+REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "301", "IllegalLocationConstraintException")
+
+# What to say where S3 denies something. Without s3:ListBucket it also denies to read what is not there.
+READ = "S3 denies it; the credentials in the environment need the permissions s3:GetObject and s3:ListBucket"
+WRITE = "S3 denies it; the credentials in the environment need the permission s3:PutObject"
+LIST = (
+    "the listing of this folder is denied; the credentials in the environment need the permission s3:ListBucket for it"
+)
 
 
 def _s3() -> Any:
@@ -508,6 +568,8 @@ _one_at_a_time = threading.Lock()
 def _s3_client(pid: int, environment: tuple):
     import s3fs
 
+    if (endpoint := _endpoint()) and not re.match(r"https?://[^/:]+(:\d+)?(/|$)", endpoint):
+        raise UserError(f"AWS_ENDPOINT_URL: {endpoint} is no address of S3; write http://host:port or https://host")
     client = s3fs.S3FileSystem(
         skip_instance_cache=True,  # fsspec would make one per thread
         use_listings_cache=False,
@@ -535,16 +597,10 @@ def _keys(bucket: str, prefix: str) -> list[str]:
 
 def _objects(bucket: str, prefix: str) -> list[dict]:
     """What S3 lists below a prefix, a dict for each object."""
-    objects, more = [], {}
-    with _s3_errors(f"s3://{bucket}/{prefix}"):
+    objects, more, url = [], {}, f"s3://{bucket}/{prefix}"
+    with _mistakes(url), _s3_errors(url, LIST):
         while True:
-            try:
-                page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-            except PermissionError:
-                raise UserError(
-                    f"s3://{bucket}/{prefix}: the listing of this folder is denied; the credentials in the environment "
-                    "need the permission s3:ListBucket for it"
-                ) from None
+            page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
             objects += [entry for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
             if not page.get("IsTruncated"):
                 return objects
@@ -552,28 +608,62 @@ def _objects(bucket: str, prefix: str) -> list[dict]:
 
 
 @contextmanager
-def _s3_errors(url: str) -> Iterator[None]:
+def _s3_errors(url: str, denied: str = READ) -> Iterator[None]:
+    """Errors of S3 as those that the docstring of this module names. denied: what to say where permission is missing,
+    which is a PermissionError."""
     from aiohttp import ClientError
-    from botocore.exceptions import BotoCoreError, NoCredentialsError, ParamValidationError, PartialCredentialsError
+    from botocore.exceptions import BotoCoreError
 
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise UserError(f"{url}: no credentials for S3 in the environment (AWS_ACCESS_KEY_ID, ...): {error}") from error
-    except ParamValidationError as error:
-        raise UserError(f"{url}: {' '.join(str(error).split())}") from error
+    except S3Fault:
+        raise
     except (BotoCoreError, ClientError, OSError) as error:
-        code = _code(error)
-        if code == "NoSuchBucket":
-            raise UserError(f"{url}: there is no such bucket") from error
-        if code in CREDENTIALS:
-            raise UserError(f"{url}: S3 refuses the credentials in the environment: {error}") from error
-        if code == "KeyTooLongError" or (isinstance(error, FileNotFoundError) and code != "NoSuchUpload"):
-            raise FileNotFoundError(f"{url}: not there") from error
-        if isinstance(error, PermissionError):
-            raise PermissionError(f"{url}: {error}") from error
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-        raise OSError(f"{url}: S3 at {endpoint}: {error}") from error
+        raise _translated(_with_reason(error, url), url, denied) from error
+
+
+def _with_reason(error: Exception, url: str) -> Exception:
+    """S3's answer to HEAD has no body, which would say why it refuses. Its answer to GET has."""
+    if _code(error) in ("400", "403"):
+        bucket, key = _split(url)
+        try:
+            _s3().call_s3("get_object", Bucket=bucket, Key=key)
+        except Exception as reason:
+            return reason
+    return error
+
+
+def _translated(error: Exception, url: str, denied: str) -> Exception:
+    from botocore import exceptions as boto
+
+    network = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError)
+    code, said = _code(error), " ".join(str(error).split())
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return UserError(f"{url}: no credentials for S3 in the environment (AWS_ACCESS_KEY_ID, ...): {said}")
+    if isinstance(error, boto.BotoCoreError) and not isinstance(error, network):  # what is set up cannot be right
+        return UserError(f"{url}: {said}")
+    if code == "NoSuchBucket":
+        return UserError(f"{url}: there is no such bucket")
+    if code in CREDENTIALS:
+        return UserError(f"{url}: S3 refuses the credentials in the environment: {said}; renew or correct them")
+    if code in REGION:
+        return UserError(f"{url}: the bucket is in another region; set AWS_DEFAULT_REGION to its region: {said}")
+    if code == "RequestTimeTooSkewed":
+        return UserError(f"{url}: the clock of this machine and S3's differ too much; set the clock")
+    if code == "KeyTooLongError" or (isinstance(error, FileNotFoundError) and code != "NoSuchUpload"):
+        return FileNotFoundError(f"{url}: not there")
+    if code == "InvalidObjectState":
+        return PermissionError(errno.EACCES, "S3 has archived the object; restore it first", url)
+    if isinstance(error, PermissionError):
+        return PermissionError(errno.EACCES, denied, url)
+    endpoint = _endpoint() or "AWS"
+    if code:
+        return S3Fault(f"{url}: S3 at {endpoint}: {said}")
+    return S3Fault(f"{url}: S3 at {endpoint} cannot be reached: {said}; check the network and AWS_ENDPOINT_URL")
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
 
 
 def _code(error: BaseException | None) -> str:
@@ -666,7 +756,8 @@ def read_url(url: str) -> bytes:
     """One file at an absolute path or s3:// url. Raises OSError (FileNotFoundError, PermissionError, ...)."""
     if not url.startswith("s3://"):
         try:
-            return Path(url).read_bytes()
+            with opened(Path(url)) as file:
+                return file.read()
         except OSError as error:
             if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):  # no file can be there
                 raise FileNotFoundError(error.errno, error.strerror, url) from error
@@ -676,16 +767,21 @@ def read_url(url: str) -> bytes:
         return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # with more, s3fs would ask for the size first
 
 
+def is_file_url(url: str) -> bool:
+    """Whether there is a file that may be read, at a local path or s3:// url."""
+    if not url.startswith("s3://"):
+        return os.path.isfile(url)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+    try:
+        with _s3_errors(url):
+            return _s3().info(url)["type"] == "file"
+    except (FileNotFoundError, PermissionError, UserError):
+        return False
+
+
 def read_given(url: str) -> bytes:
     """`read_url` of a file that the user named. Raises FileNotFoundError, or UserError if it cannot be read."""
-    try:
-        with _mistakes(url):
-            return read_url(url)
-    except UserError as mistake:
-        need = (
-            "; the credentials in the environment need the permission s3:GetObject" if url.startswith("s3://") else ""
-        )
-        raise UserError(f"{mistake}{need}") from None
+    with _mistakes(url):
+        return read_url(url)
 
 
 def read_all(urls: Sequence[str]) -> Iterator[bytes]:
@@ -746,11 +842,18 @@ def list_url(url: str) -> list[str]:
     return sorted(_files(folder))
 
 
+def names_in(folder: str) -> list[str]:
+    """What is directly in a folder of the local disk; nothing where there is none, or on S3, which has no folders."""
+    with suppress(FileNotFoundError), _mistakes(folder):
+        return [] if "://" in folder else [path.name for path in Path(folder).iterdir()]
+    return []
+
+
 @contextmanager
 def open_url(url: str) -> Iterator[IO[bytes]]:
     """One file, to be read in a stream. Raises as `read_url` does."""
     if not url.startswith("s3://"):
-        with Path(url).open("rb") as file:
+        with opened(Path(url)) as file:
             yield file
         return
     bucket, key = _split(url)
@@ -759,15 +862,22 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
+def open_given(url: str) -> Iterator[IO[bytes]]:
+    """`open_url` of a file that the user named. Raises as `read_given` does."""
+    with _mistakes(url), open_url(url) as file:
+        yield file
+
+
+@contextmanager
 def write_url(url: str) -> Iterator[IO[bytes]]:
     """One file, written in a stream. The whole file appears at the end of the context, and nothing after an error."""
     if url.startswith("s3://"):
         bucket, key = _split(url)
-        with _mistakes(url), _s3_errors(url):
+        with _mistakes(url), _s3_errors(url, WRITE):
             file = _s3().open(f"{bucket}/{key}", "wb", block_size=16 << 20)
         try:
-            yield file
-            with _mistakes(url), _s3_errors(url):
+            with _mistakes(url), _s3_errors(url, WRITE):
+                yield file  # a large file is sent in parts while it is written
                 file.close()
         finally:
             if not file.closed:
@@ -775,8 +885,10 @@ def write_url(url: str) -> Iterator[IO[bytes]]:
                 file.closed = True  # else the garbage collector would write it
         return
     target = Path(url)
-    with ExitStack() as stack:
+    with _room(target), ExitStack() as stack:
         with _unwritable(target):
+            with suppress(FileNotFoundError):
+                _refuse_special(target)  # the file would take the place of /dev/null
             file = stack.enter_context(_temporary(target))
         yield file
         with _unwritable(target):
@@ -792,6 +904,8 @@ def resolve(source: str, base: str) -> str:
     """
     if "\0" in source:
         raise UserError(f"{source!r}: no file has such a name")
+    if len(source) > LONGEST_SOURCE:
+        raise UserError(f"{source[:60]}...: {len(source)} characters, and no file's name has over {LONGEST_SOURCE}")
     if source.startswith("s3://"):
         if not _split(source)[1]:
             raise UserError(f"{source}: names a bucket, but no file in it")
@@ -805,6 +919,8 @@ def resolve(source: str, base: str) -> str:
     return f"{base.rstrip('/')}/{path}"
 
 
+LONGEST_SOURCE = 4096  # characters; no path of Linux and no key of S3 has more
+
 # Parts of relative sources that `resolve` would change or refuse, instead of only putting the source below the folder.
 UNUSUAL = r"://|\x00|//|(?:^|/)\.\.?(?:/|$)|/$"
 
@@ -814,6 +930,7 @@ def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lam
     relative = ~sources.str.startswith(("/", "s3://"))
     usual = relative & ~sources.str.contains(UNUSUAL, regex=True)
     usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)
+    usual &= sources.str.len() <= LONGEST_SOURCE
     urls = sources.where(~(usual & relative), f"{base.rstrip('/')}/" + sources)
     for index in sources.index[~usual]:
         try:

@@ -1,9 +1,20 @@
 """What a person sees in a terminal: a bar while a command works, a table at the end. A pipe gets the table alone."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+
+
+def put(text: str) -> bool:
+    """Print to standard output. False once its reader has left, as `head` does: what is printed then goes nowhere."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+        return False
+    return True
 
 
 @contextmanager
@@ -33,18 +44,27 @@ def bar(what: str) -> Iterator[Callable]:
 AMAZON = {"Amazon's\npeople": [10, 190, 200, 200, 8], "Amazon's\nauto": [0, 0, 0, 27, 365]}
 
 
-def console():
-    """Without markup: a name may hold [brackets]."""
+@contextmanager
+def console() -> Iterator:
+    """A console, without markup: a name may hold [brackets]. What it was given is printed at the end."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False, emoji=False)
+    made = Console(width=None if sys.stdout.isatty() else 100, highlight=False, markup=False, emoji=False)
+    with made.capture() as printed:
+        yield made
+    put(printed.get().removesuffix("\n"))
 
 
 def print_summary(job, summary: dict, amazon: bool = False) -> None:
     """The rounds, the money, the promise, and where the manifest and the page are; `amazon`: with its figures."""
+    with console() as out:
+        write_summary(out, job, summary, amazon)
+
+
+def write_summary(out, job, summary: dict, amazon: bool) -> None:
     from roundtruth.report import words
 
-    out, cost, measured, name = console(), summary["cost"], summary["measured"], job.kind.QUALITY_NAME
+    cost, measured, name = summary["cost"], summary["measured"], job.kind.QUALITY_NAME
     out.print(f"{summary['name']}: {summary['state']}", style="italic")
     out.print(rounds(summary, amazon))
     out.print(
@@ -56,6 +76,8 @@ def print_summary(job, summary: dict, amazon: bool = False) -> None:
         out.print(f"Read as {summary['note']}.")
     for line in summary["passed"]:
         out.print(f"Passed over: {line}.")
+    for line in summary["notes"]:
+        out.print(f"{line}.")
     if amazon:
         paid = amazon_costs()[1]
         out.print(
@@ -162,8 +184,9 @@ def print_comparison(jobs: list) -> None:
     }
     for row, value in rows.items():
         table.add_row(row, *(value(found) for found in summaries))
-    console().print("The same pictures", style="italic")
-    console().print(table)
+    with console() as out:
+        out.print("The same pictures", style="italic")
+        out.print(table)
 
 
 def quality(measured: float | None) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -42,6 +44,7 @@ def told(folder, capfd):
         assert err.count("\n") == 1, err
         return err.rstrip("\n")
 
+    said.forget = capfd.readouterr  # what was printed before
     return said
 
 
@@ -68,10 +71,13 @@ A, B = {"source-ref": "images/0001.png"}, {"source-ref": "images/0002.png"}
         ({"source-ref": "../secret.png"}, "line 3: source-ref: ../secret.png: leads out of"),
         ({"source-ref": "images/../../secret.png"}, "line 3: source-ref: images/../../secret.png: leads out of"),
         ({"source-ref": "http://x/y.png"}, "line 3: source-ref: http://x/y.png: only local paths and s3:// are read"),
+        ({"source-ref": "C:\\cats\\1.png"}, "line 3: source-ref: C:\\cats\\1.png: a path that only Windows"),
+        ({"source-ref": "~root/1.png"}, "line 3: source-ref: ~root/1.png: a path that only Windows or a shell knows"),
+        ({"source-ref": "x" * 10_000_000}, f"line 3: source-ref: {'x' * 60}...: 10000000 characters, and no"),
         ({"source-ref": "c.png", **boxed({"width": 0})}, "line 3: field label: box 1 has no area"),
         ({"source-ref": "c.png", **boxed({"height": -2})}, "line 3: field label: box 1 has no area"),
-        ({"source-ref": "c.png", **boxed({"left": 7})}, "line 3: field label: box 1 reaches from 7 to 10 in left"),
-        ({"source-ref": "c.png", **boxed({"top": -4})}, "line 3: field label: box 1 reaches from -4 to -1 in top"),
+        ({"source-ref": "c.png", **boxed({"left": 8})}, "line 3: field label: box 1: left: the box reaches from 8 to"),
+        ({"source-ref": "c.png", **boxed({"top": -4})}, "line 3: field label: box 1: top: the box reaches from -4 to"),
         ({"source-ref": "c.png", **boxed({"left": "1"})}, "line 3: field label: box 1 has no number for left"),
         ({"source-ref": "c.png", **boxed(name="wolf")}, "line 3: field label: box 1 has class 'wolf' is not one of"),
         ({"source-ref": "c.png", "label": 3}, "line 3: field label-metadata: missing"),
@@ -84,10 +90,18 @@ def test_a_line_of_a_manifest_with_boxes(third, expected, folder, told):
     assert not (folder / "job/job.json").exists()
 
 
+def named(name) -> dict:
+    label = classified("label", 1)
+    return label | {"label-metadata": label["label-metadata"] | {"class-name": name}}
+
+
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
         (classified("label", 11), "line 3: field label-metadata: class-name: '11' is not one of the job's classes"),
+        (named(["a"]), "line 3: field label-metadata: class-name: ['a'] is not one of the job's classes"),
+        (named({"a": 1}), "line 3: field label-metadata: class-name: {'a': 1} is not one of the job's classes"),
+        (named("\ud800"), "line 3: field label-metadata: class-name: '\\ud800' is not one of the job's classes"),
         (classified("label", 1) | {"label": "one"}, "line 3: field label: 'one' is not the number of a class"),
     ],
 )
@@ -251,6 +265,75 @@ def test_weights_that_would_run_code(make, folder, told):
     assert ": weights: " in said
     assert "weights_only=True" in said
     assert not (folder / "ran").exists()
+
+
+@pytest.fixture
+def patience():
+    """A test that waits for a pipe fails; it does not wait for ever."""
+
+    def lost(signum, frame):
+        raise AssertionError("it waits for the pipe")
+
+    before = signal.signal(signal.SIGALRM, lost)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def pipe(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    """/dev/zero has no end."""
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(("put", "what"), [(pipe, "is a pipe, not a file"), (device, "is a device, not a file")])
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("job.yaml", {}),
+        ("input.manifest", {}),
+        ("input.json", {"data": "input.json"}),
+        ("input.csv", {"data": "input.csv"}),
+        ("truth.manifest", {}),
+        ("answers.csv", {"workforce": {"backend": "simulated", "answers": "answers.csv"}}),
+        ("weights.pth", {"weights": "weights.pth"}),
+        ("job/job.json", {}),
+        ("job/lease.json", {}),
+        ("job/people/answers/ann.csv", {"workforce": {"backend": "files", "answers_per_item": 1}}),
+    ],
+)
+def test_a_pipe_or_a_device_in_place_of_a_file(name, changed, put, what, make, folder, told, prefect_server, patience):
+    make(4, **changed)
+    if "people" in name:
+        assert main(["run", str(folder / "job.yaml"), "--json"]) == 3
+        told.forget()
+    put(folder / name)
+    said = told("run")
+    assert f"{folder}/{name}: " in said
+    assert what in said
+
+
+def test_a_pipe_in_place_of_a_picture_fails_alone(make, folder, patience):
+    make(4)
+    pipe(folder / "images/0002.png")
+    summary = summarize(run_job(make(4)))
+    assert (summary["failed"], summary["human"]) == (1, 3)
+
+
+def test_an_export_leaves_a_device_as_it_is(make, folder, capsys):
+    run_job(make(4))
+    device(folder / "zero")
+    assert main(["export", str(folder / "job.yaml"), "--to", "csv", str(folder / "zero")]) == 2
+    assert capsys.readouterr().err == f"{folder}/zero: is a device, not a file\n"
+    assert (folder / "zero").is_symlink()
 
 
 def test_one_missing_and_one_broken_picture_fail_alone(make, folder):

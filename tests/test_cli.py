@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -262,17 +263,62 @@ def test_an_interrupt_that_becomes_another_exception_is_still_one():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_fault_is_raised_as_what_it_is(job, capfd, prefect_server, monkeypatch):
-    """Python shows its traceback and ends with exit code 1."""
+def test_a_fault_is_raised_as_what_it_is(job, capfd, prefect_server, monkeypatch, tmp_path):
+    """Python shows its traceback and ends with exit code 1; a line above it says where the log is."""
     from tests.jobs import scripted
 
     def broken(trained, items):
         raise ZeroDivisionError("a fault of the learner")
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = job(20, learner=scripted(monkeypatch, broken))
     with pytest.raises(ZeroDivisionError, match="a fault of the learner"):
         main(["run", path, "--json"])
-    assert capfd.readouterr().out == ""
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    said, log = err.rstrip("\n").split(" The log is ")
+    assert said == "This is a fault in roundtruth. Nothing is lost."
+    assert Path(log).parent == tmp_path
+    assert "ZeroDivisionError: a fault of the learner" in Path(log).read_text()
+
+
+def test_a_network_that_fails_is_told_in_a_line(job, capfd, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def away(path):
+        raise OSError("s3://bucket/job: S3 at AWS: no answer")
+
+    monkeypatch.setattr("roundtruth.job.open_store", away)
+    assert main(["status", job(5)]) == 1
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("s3://bucket/job: S3 at AWS: no answer; run the command again when this works. The log is /")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_in_a_line_and_the_job_goes_on_when_there_is_room(job, tmp_path, capfd, make):
+    if os.geteuid():
+        pytest.skip("only root may mount a disk")
+    path = job(60, target={"quality": 0.8}, output="disk/job")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", disk], check=True)
+    try:
+        sizes, said = iter(["100k", "200k", "400k", "20m"]), []
+        while (code := main(["run", path, "--json"])) == 2:
+            out, err = capfd.readouterr()
+            assert (out, err.count("\n")) == ("", 1)
+            said.append(err)
+            assert "No space left on device; make room and run the command again: nothing is lost" in err
+            assert not any(name.startswith(".writing-") for _, _, names in os.walk(disk) for name in names)
+            subprocess.run(["mount", "-o", f"remount,size={next(sizes)}", disk], check=True)
+        assert code == 0
+        assert len(said) > 1
+        undisturbed = run_job(make(60, target={"quality": 0.8}, output="undisturbed"))
+        assert output(disk / "job") == output(tmp_path / "undisturbed")
+        assert cost_of(json.loads(capfd.readouterr().out)) == cost_of(summarize(undisturbed))
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.slow
@@ -504,6 +550,40 @@ def test_what_needs_no_model_and_no_server_starts_quickly(verb, options, code, f
     options = [str(tmp_path / option) if option == "labels.csv" else option for option in options]
     ended, found = imported([verb, *where, *options])
     assert (ended, found) == (code, [])
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("--help", []),
+        ("--version", []),
+        ("run", ["--json"]),
+        ("run", []),
+        ("status", []),
+        ("forecast", []),
+        ("report", []),
+        ("export", ["--to", "csv", "labels.csv"]),
+    ],
+)
+def test_a_reader_that_leaves_early_is_no_fault(verb, options, finished, tmp_path):
+    """`roundtruth status job.yaml | head -1`"""
+    reads, writes = os.pipe()
+    os.close(reads)
+    where = [] if verb.startswith("--") else [finished]
+    options = [str(tmp_path / option) if option == "labels.csv" else option for option in options]
+    with os.fdopen(writes, "wb") as pipe:
+        done = subprocess.run(
+            command(verb, *where, *options), env=environment(), stdout=pipe, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_version(capsys):
+    from importlib.metadata import version
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"roundtruth {version('roundtruth')}\n")
 
 
 def test_a_forecast_starts_quickly(job):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,63 @@ from roundtruth import steps
 from roundtruth.errors import UserError
 from roundtruth.job import Job
 from roundtruth.summary import summarize
-from tests.jobs import digits, output, run_job, write_lines
+from tests.jobs import digits, facts, output, run_job, write_lines
 
 
 def test_there_is_no_job_in_an_empty_folder(tmp_path):
     with pytest.raises(UserError, match="no job in this folder"):
         Job(str(tmp_path))
+
+
+LITTER = [".DS_Store", "Thumbs.db", "._{}", "{}~", ".{}.swp", "{}.swp", "{}.bak", "copy of {}", "old/{}", "notes.txt"]
+
+
+def litter(folder: Path) -> None:
+    """What file managers, editors and copy programs leave beside files, in every folder of a job."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    for path in paths:
+        for name in LITTER:
+            stray = path.parent / name.format(path.name)
+            stray.parent.mkdir(exist_ok=True)
+            stray.write_bytes(b"nonsense")
+
+
+@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
+def test_strays_in_the_job_folder_change_nothing(plan, make, tmp_path):
+    """They are there before each step that goes on with the job: a first run, and one with another budget."""
+    budgets = {"budget": 25.0}, {"budget": 40.0}, {}
+    spec = [make(200, plan=plan, target={"quality": 0.6}, **budget) for budget in budgets]
+    for changed in spec:
+        job = run_job(changed)
+        litter(tmp_path / "job")
+    clean = [make(200, plan=plan, target={"quality": 0.6}, output="clean", **budget) for budget in budgets]
+    for changed in clean:
+        other = run_job(changed)
+    assert summarize(other)["auto"] > 0
+    assert facts(Job(job.address)) == facts(other)
+    assert Job(job.address).listed("amendments/") == ["amendments/0001.json", "amendments/0002.json"]
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[1]", "3", '{"colour": "red"}', '{"budget": "much"}', '"stop"', "null"])
+def test_an_amendment_that_is_nonsense_is_passed_over_and_told(text, make, tmp_path):
+    run_job(make(20, budget=1.0))
+    (tmp_path / "job/amendments").mkdir()
+    (tmp_path / "job/amendments/0001.json").write_text(text)
+    job = Job(f"{tmp_path}/job")
+    assert (job.spec.budget, job.stopped) == (1.0, False)
+    assert summarize(job)["passed"] == ["amendments/0001.json: it is no amendment"]
+    assert run_job(make(20, budget=2.0)).spec.budget == 2.0
+    assert (tmp_path / "job/amendments/0001.json").read_text() == text
+
+
+@pytest.mark.parametrize("text", ["", '{"stop"', '{"budget": 3.0'])
+def test_an_amendment_that_was_cut_off_is_refused(text, make, tmp_path):
+    """It may be what ended the job: to go on would cost money."""
+    run_job(make(20, budget=1.0))
+    (tmp_path / "job/amendments").mkdir()
+    (tmp_path / "job/amendments/0001.json").write_text(text)
+    with pytest.raises(UserError, match=r"amendments/0001.json is damaged: not a JSON object; restore it from a copy"):
+        Job(f"{tmp_path}/job")
 
 
 def test_stopped_half_way_the_manifest_says_what_is_missing(make, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
@@ -85,6 +86,9 @@ def told(path) -> str:
         ("classes: [bird]", "classes: ['a', ' ']", "line 4: classes: a class has no name"),
         ("classes: [bird]", "classes: [b, 'b ']", "line 4: classes: class b is there twice"),
         ("classes: [bird]", 'classes: ["\\ud800"]', "line 4: classes: a class is no text"),
+        ("output: jobs/birds", "output: /", "line 5: output: / holds much else; give the job a folder of its own"),
+        ("output: jobs/birds", "output: ~", "line 5: output: Input should be a valid string"),
+        ("output: jobs/birds", "output: ~/.", f"line 5: output: {Path.home()} holds much else"),
         ("output: jobs/birds", 'output: "a\\0b"', "line 5: output: "),
         ("output: jobs/birds", f"output: jobs/{'x' * 256}/a", "line 5: output: xxx"),
         ("name: birds", "name: ''", "line 1: name: "),

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -69,6 +70,57 @@ def test_what_is_written_once_stays(store):
     assert store.read("a/b.txt") == b"one"
     assert store.write_once("empty", b"")
     assert store.read("empty") == b""
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_leaves_no_half_of_a_file(code, tmp_path, monkeypatch):
+    store = open_store(str(tmp_path))
+    store.replace("page.html", b"old")
+
+    def full(file):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as no_room:
+        no_room.setattr(storage, "_sync", full)
+        for path, write in (
+            ("a.txt", lambda: store.write_once("a.txt", b"new")),
+            ("page.html", lambda: store.replace("page.html", b"new")),
+            ("b.txt", lambda: write_in_parts(f"{tmp_path}/b.txt")),
+        ):
+            with pytest.raises(UserError, match=f"^{tmp_path}/{path}: {os.strerror(code)}; make room and run"):
+                write()
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert store.read("page.html") == b"old"
+    assert store.write_once("a.txt", b"new")
+
+
+def write_in_parts(path: str) -> None:
+    with write_url(path) as file:
+        file.write(b"one")
+        file.write(b"two")
+
+
+def test_a_disk_that_is_full_while_a_stream_is_written(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"a\.txt: No space left on device; make room"),
+        write_url(f"{tmp_path}/a.txt"),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
+        full.write(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_read_only(tmp_path, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    said = "cannot be written: Read-only file system"
+    store = open_store(str(tmp_path))
+    with pytest.raises(UserError, match=f"^{tmp_path}/a.txt: {said}"):
+        store.write_once("a.txt", b"new")
+    with pytest.raises(UserError, match=said), store.hold("me"):
+        pass
 
 
 def test_a_replaced_file_has_the_new_bytes(store):

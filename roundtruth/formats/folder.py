@@ -10,7 +10,7 @@ import pandas as pd
 from roundtruth.errors import UserError
 from roundtruth.formats import Shard, listing, records, voc, yolo
 from roundtruth.formats.listing import PICTURES as PICTURES
-from roundtruth.kinds import Kind, common
+from roundtruth.kinds import Kind, common, has_boxes, is_class
 
 NAME = "folder"
 HELP = "pictures, with or without labels"
@@ -42,12 +42,12 @@ def read(
     told = {file for name, files in found.files.items() if name != use for file in files}
     names = [name for name in found.names if name not in told]
     if use in FORMATS:
-        return FORMATS[use].read_folder(path, names, kind, classes, attribute, passed)
+        return FORMATS[use].read_folder(path, names, kind, classes, passed)
     pictures, masks = listing.pictures(path, names)
     passed = (*passed, *masks, *listing.others(names))
     if use == CLASS_FOLDERS:
-        return of_class_folders(path, pictures, kind, classes, attribute, passed)
-    return records.unlabeled(pictures, kind, (*passed, *hint(pictures, kind, classes)))
+        return of_class_folders(path, pictures, kind, classes, passed)
+    return records.unlabeled(path, pictures, kind, (*passed, *hint(pictures, kind, classes)))
 
 
 def content(path: str, kind: Kind, labels: str | None = None, own: str = "") -> bytes:
@@ -72,7 +72,7 @@ def chosen(found: Contents, kind: Kind, labels: str | None) -> str:
             )
         return labels
     usable = [name for name, files in found.files.items() if files and (name != "yolo" or found.named)]
-    if not usable or not records.has_boxes(kind):
+    if not usable or not has_boxes(kind):
         return NONE
     if len(usable) > 1:
         first, second = (f"{FORMATS[name].TITLE} ({found.files[name][0]})" for name in usable)
@@ -84,7 +84,7 @@ def chosen(found: Contents, kind: Kind, labels: str | None) -> str:
 def not_used(name: str, found: Contents, kind: Kind) -> str:
     """What is to be said about label files that do not count."""
     files = f"label files of boxes ({FORMATS[name].TITLE})"
-    if not records.has_boxes(kind):
+    if not has_boxes(kind):
         return f"{files}, which a job of {kind.NAME} does not use"
     if name == "yolo" and not found.named:
         return f"{files} without the names of the classes; a classes.txt with a name on each line makes them usable"
@@ -95,7 +95,7 @@ def not_used(name: str, found: Contents, kind: Kind) -> str:
 
 
 def of_class_folders(
-    path: str, pictures: Sequence[str], kind: Kind, classes: list[str], attribute: str, passed: listing.Passed
+    path: str, pictures: Sequence[str], kind: Kind, classes: list[str], passed: listing.Passed
 ) -> Iterator[Shard]:
     """A picture below a folder that is named like a class has that label. Raises UserError for a folder of two classes,
     and for one that is named like a class but for capitals."""
@@ -113,7 +113,8 @@ def of_class_folders(
         few = ", ".join(folder[:40] for folder in other[:3]) + (", ..." if len(other) > 3 else "")
         passed = (*passed, (len(other), f"folders that no class is named after ({few}): their pictures have no label"))
     note = f"class folders: {len(labels)} of {len(pictures)} pictures are in one"
-    return records.shards(pictures, sizes, labels, kind, classes, attribute, passed, note)
+    where = records.in_folder(path, pictures)
+    return records.shards(pictures, sizes, labels, kind, where, where, passed, note)
 
 
 def folders_of(pictures: Sequence[str]) -> pd.Series:
@@ -138,7 +139,7 @@ def class_of(path: str, folder: str, classes: list[str]) -> int:
 
 def hint(pictures: Sequence[str], kind: Kind, classes: list[str]) -> listing.Passed:
     """What is to be said where the folders seem to be labels."""
-    if list(kind.COLUMNS) != ["class_id"]:
+    if not is_class(kind):
         return ()
     code, folders = pd.factorize(folders_of(pictures))
     named = np.array([(common.class_ids(folder.split("/"), classes) >= 0).any() for folder in folders])

@@ -19,9 +19,11 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.boxes import SIDES
-from roundtruth.errors import UserError, refuse_all
+from roundtruth.errors import UserError
 from roundtruth.formats import Shard, listing, records
+from roundtruth.formats.label_files import LabelFiles, number, refuse_same
 from roundtruth.kinds import Kind, common
+from roundtruth.settings import Boxes
 from roundtruth.storage import read_all, write_all
 
 NAME = "voc"
@@ -49,23 +51,23 @@ def label_files(path: str, names: Sequence[str]) -> list[str]:
 
 
 def read_folder(
-    path: str, names: Sequence[str], kind: Kind, classes: list[str], attribute: str, passed: listing.Passed = ()
+    path: str, names: Sequence[str], kind: Kind, classes: list[str], passed: listing.Passed = ()
 ) -> Iterator[Shard]:
-    """All pictures of the folder, by name. A picture with an XML file is labeled; without objects, there is nothing on
-    it. Raises UserError naming file, line and field."""
+    """All pictures in the folder, sorted by name. Those with an XML file are labeled: without objects, there is nothing
+    on them. Raises UserError naming file, line and field."""
     path = path.rstrip("/")
     pictures, masks = listing.pictures(path, names)
     found = Annotations(path, pictures, [name for name in names if name.lower().endswith(".xml")])
-    labels = found.labels(classes)
-    sizes = found.sizes(labels, pictures)
-    kind.check(labels, sizes, found.where)
+    labels = found.boxes.labels(classes)
     lists = [name for name in names if "/ImageSets/" in f"/{name}"]
-    rest = set(names) - set(found.files) - set(lists)
+    rest = set(names) - set(found.boxes.files) - set(lists)
     passed = (*passed, *found.passed(), *masks, *listing.others(sorted(rest)))
     if lists:
         passed = (*passed, (len(lists), "lists of parts of the dataset (ImageSets): all pictures are read"))
-    note = f"Pascal VOC: {labels['item'].nunique()} of {len(pictures)} pictures have an XML file"
-    return records.shards(pictures, sizes, labels, kind, classes, attribute, passed, note)
+    note = f"Pascal VOC: {len(found.stated)} of {len(pictures)} pictures have an XML file"
+    return records.shards(
+        pictures, found.sizes(), labels, kind, found.item_at, found.label_at, passed, note, Boxes(form="size")
+    )
 
 
 def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:
@@ -123,7 +125,7 @@ class Element:
         found = self.one(tag)
         if found is None:
             raise UserError(f"line {self.line}: field {tag}: missing in {self.tag}")
-        value = records.number(found.text)
+        value = number(found.text)
         if math.isnan(value):
             raise UserError(f"line {found.line}: field {tag}: {found.text[:40]!r} is no number")
         return value
@@ -164,76 +166,53 @@ def root(data: bytes) -> str:
 
 
 class Annotations:
-    """All XML files of a folder, read once. `boxes` has a row for each object, or one with an empty name for a picture
-    without objects. `mistakes` are the messages about all that cannot be read."""
+    """All XML files of a folder, read once."""
 
     def __init__(self, path: str, pictures: Sequence[str], xmls: Sequence[str]):
-        self.path, self.files, self.pictures = path, xmls, pictures
+        self.path, self.pictures = path, pictures
+        self.boxes = LabelFiles(path, xmls, "name")
         self.places = Places(pictures, xmls)
-        self.boxes: list[tuple] = []  # item, name, left, top, width, height, confidence, source, file, line
-        self.stated: dict[int, tuple[int, int, int]] = {}  # item: width, height, depth
+        self.stated: dict[int, tuple[int, int]] = {}  # item: width and height, 0 where the file does not say
         self.file_of: dict[int, int] = {}  # item: its file
         self.other = self.without_picture = self.parts = 0
-        self.mistakes: list[str] = []
-        for number, data in enumerate(read_all([f"{path}/{name}" for name in xmls])):
-            try:
-                self.read(number, data)
-            except UserError as mistake:
-                self.mistakes.append(f"{path}/{xmls[number]}: {mistake}")
-        refuse_all(range(len(self.mistakes)), self.mistakes.__getitem__)
+        for file, data in self.boxes.read():
+            with self.boxes.collecting(file):
+                self.read(file, data)
 
-    def where(self, row: int) -> str:
-        """The place of a row of `boxes`, for a message."""
-        return f"{self.path}/{self.files[self.boxes[row][-2]]}: line {self.boxes[row][-1]}"
+    def item_at(self, item: int) -> str:
+        if item in self.file_of:
+            return f"{self.boxes.url(self.file_of[item])}: line 1"
+        return f"{self.path}: {self.pictures[item - 1]}"
 
-    def read(self, number: int, data: bytes) -> None:
+    def label_at(self, item: int, row: int) -> str:
+        return self.boxes.where(row)
+
+    def read(self, file: int, data: bytes) -> None:
         annotation = parse(data)
         if annotation.tag != "annotation":
             self.other += 1
             return
-        item = self.places.find(number, annotation)
+        item = self.places.find(file, annotation)
         if item == 0:
             self.without_picture += 1
             return
-        before = self.file_of.setdefault(item, number)
-        if before != number:
-            raise UserError(f"line 1: {self.pictures[item - 1]} has its labels in {self.files[before]} already")
+        before = self.file_of.setdefault(item, file)
+        if before != file:
+            raise UserError(f"line 1: {self.pictures[item - 1]} has its labels in {self.boxes.files[before]} already")
         self.stated[item] = size(annotation)
-        given = annotation.one("source")
+        given, objects = annotation.one("source"), annotation.all("object")
         source = records.giver(given.word("annotation") if given else "")
-        objects = annotation.all("object")
         for thing in objects:
             self.parts += len(thing.all("part"))
-            try:
-                self.boxes.append((item, *labeled(thing), source, number, thing.line))
-            except UserError as mistake:
-                self.mistakes.append(f"{self.path}/{self.files[number]}: {mistake}")
+            with self.boxes.collecting(file):
+                self.boxes.add(file, thing.line, item, *labeled(thing), source)
         if not objects:
-            self.boxes.append((item, "", 0.0, 0.0, 0.0, 0.0, 1.0, source, number, annotation.line))
+            self.boxes.add_nothing(file, annotation.line, item, source)
 
-    def labels(self, classes: list[str]) -> pd.DataFrame:
-        """(item, class_id, left, top, width, height, confidence, source), sorted by item; the index is the row of
-        `boxes`."""
-        columns = ["item", "name", *SIDES, "confidence", "source", "file", "line"]
-        table = pd.DataFrame(self.boxes, columns=columns).astype(dict.fromkeys([*SIDES, "confidence"], "float64"))
-        names = table.pop("name")
-        table.insert(1, "class_id", common.class_ids(names, classes))
-        common.refuse(
-            (table["class_id"] < 0) & (names != ""),
-            lambda row: f"{self.where(row)}: field name: {common.unknown_class(names[row], classes)}",
-        )
-        return table.drop(columns=["file", "line"]).astype({"item": "int64"}).sort_values("item", kind="stable")
-
-    def sizes(self, labels: pd.DataFrame, pictures: Sequence[str]) -> pd.DataFrame:
-        """(item, width, height, depth) as the files state it, else from the pictures."""
-        told = [(item, *self.stated[item]) for item in labels["item"].unique().tolist() if self.stated[item][0]]
-        untold = [item for item in labels["item"].unique().tolist() if not self.stated[item][0]]
-        sizes = pd.DataFrame(told, columns=["item", "width", "height", "depth"], dtype="int64")
-        sources = [pictures[item - 1] for item in untold]
-        read = records.picture_sizes(
-            untold, sources, self.path, lambda item: f"{self.path}/{self.files[self.file_of[item]]}"
-        )
-        return pd.concat([sizes, read], ignore_index=True).sort_values("item", ignore_index=True)
+    def sizes(self) -> pd.DataFrame:
+        """(item, width, height) as the files state them, sorted by item."""
+        table = pd.DataFrame.from_dict(self.stated, orient="index", columns=["width", "height"], dtype="int64")
+        return table.rename_axis("item").sort_index().reset_index()
 
     def passed(self) -> listing.Passed:
         found = (
@@ -288,20 +267,19 @@ def grouped(names: Iterable[str]) -> dict[str, list[int]]:
     return found
 
 
-def size(annotation: Element) -> tuple[int, int, int]:
-    """Width, height and depth as stated; 0, 0, 0 where the file does not know them."""
+def size(annotation: Element) -> tuple[int, int]:
+    """Width and height as stated; 0, 0 where the file does not know them."""
     stated = annotation.one("size")
     if stated is None or {stated.word(side).lower() for side in ("width", "height")} & set(UNKNOWN):
-        return 0, 0, 0
+        return 0, 0
     width, height = (stated.number(side) for side in ("width", "height"))
     if not (width > 0 and height > 0 and width.is_integer() and height.is_integer() and max(width, height) < 2**31):
         raise UserError(f"line {stated.line}: field size: {width:g} x {height:g} is no size of a picture")
-    depth = stated.word("depth")
-    return int(width), int(height), int(depth) if depth in ("1", "2", "3", "4") else 3
+    return int(width), int(height)
 
 
-def labeled(thing: Element) -> tuple[str, float, float, float, float, float]:
-    """An object's class, left, top, width, height and confidence."""
+def labeled(thing: Element) -> tuple[str, tuple[float, float, float, float], float]:
+    """An object's class, (left, top, width, height), and confidence."""
     name, box = thing.word("name"), thing.one("bndbox")
     if not name:
         raise UserError(f"line {thing.line}: field name: missing in object; it is the class")
@@ -315,14 +293,14 @@ def labeled(thing: Element) -> tuple[str, float, float, float, float, float]:
     confidence = thing.number("confidence") if thing.one("confidence") else 1.0
     if not 0 <= confidence <= 1:
         raise UserError(f"line {thing.line}: field confidence: {confidence:g} is no number from 0 to 1")
-    return name, left, top, right - left, bottom - top, confidence
+    return name, (left, top, right - left, bottom - top), confidence
 
 
 def refuse_turned(thing: Element) -> None:
     """CVAT writes the angle of a turned box as an attribute; its corners are those before it was turned."""
     for group in thing.all("attributes"):
         for one in group.all("attribute"):
-            if one.word("name") == "rotation" and records.number(one.word("value") or "0") != 0:
+            if one.word("name") == "rotation" and number(one.word("value") or "0") != 0:
                 raise UserError(f"line {one.line}: field rotation: the box is turned; only upright boxes are read")
 
 
@@ -334,7 +312,7 @@ def own_names(sources: pd.Series) -> list[str]:
     UserError where two have one."""
     paths = sources.str.replace(r"^(?:s3:/)?/+", "", regex=True).map(posixpath.normpath).astype("str")
     names = paths.str.replace(r"\.[^./]*$", "", regex=True).str.removeprefix("JPEGImages/")
-    records.refuse_same(names, sources)
+    refuse_same(names, sources)
     return names.tolist()
 
 

@@ -19,11 +19,12 @@ import pandas as pd
 import yaml
 
 from roundtruth.boxes import SIDES
-from roundtruth.errors import UserError, refuse_all
+from roundtruth.errors import UserError
 from roundtruth.formats import Shard, listing, records
-from roundtruth.kinds import Kind, common
+from roundtruth.formats.label_files import LabelFiles, number, refuse_same
+from roundtruth.kinds import Kind, common, has_boxes
+from roundtruth.settings import Boxes
 from roundtruth.storage import read_all, read_given, write_all
-from roundtruth.tables import no_labels
 
 NAME = "yolo"
 HELP = "a YOLO dataset: its data.yaml or, in a job about boxes, its folder"
@@ -35,6 +36,7 @@ OBJ_DATA = "obj.data"
 PARTS = ("train", "val", "valid", "validation", "test")  # the keys of a dataset's parts
 PEEK = 10  # files that are looked into to recognise a format
 DEEP = 10  # folders at the beginning of a listed path that may be those of another machine
+SHARES = Boxes(unit="relative", form="size")  # of which the sides are read
 OUTSIDE = 0.01  # how far a share may lie outside 0 to 1; what that is in pixels is judged later
 
 
@@ -51,7 +53,7 @@ def label_files(path: str, names: Sequence[str]) -> list[str]:
 
 def looks_like_labels(data: bytes) -> bool:
     lines = [line.split() for line in data.decode(errors="replace").splitlines() if line.strip()]
-    return all(len(line) >= 5 and not any(math.isnan(records.number(text)) for text in line) for line in lines)
+    return all(len(line) >= 5 and not any(math.isnan(number(text)) for text in line) for line in lines)
 
 
 def descriptions(path: str, names: Sequence[str]) -> list[str]:
@@ -74,7 +76,7 @@ def describes(path: str, name: str) -> bool:
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
     """The pictures of the parts that a data.yaml names: train, val, test, each in the order of its list or by name."""
     folder, _, name = path.rpartition("/")
-    return shards(folder, from_sheet(folder, name, None), kind, classes, attribute)
+    return shards(folder, from_sheet(folder, name, None), kind, classes)
 
 
 def content(path: str, kind: Kind, labels: str | None = None, own: str = "") -> bytes:
@@ -85,7 +87,7 @@ def content(path: str, kind: Kind, labels: str | None = None, own: str = "") -> 
 
 
 def read_folder(
-    path: str, names: Sequence[str], kind: Kind, classes: list[str], attribute: str, passed: listing.Passed = ()
+    path: str, names: Sequence[str], kind: Kind, classes: list[str], passed: listing.Passed = ()
 ) -> Iterator[Shard]:
     """The dataset that a data.yaml or an obj.data in the folder describes, else all of its pictures, by name."""
     path = path.rstrip("/")
@@ -99,7 +101,7 @@ def read_folder(
         dataset = from_obj_data(path, names)
     else:
         dataset = from_names(path, names)
-    return shards(path, dataset, kind, classes, attribute, passed)
+    return shards(path, dataset, kind, classes, passed)
 
 
 def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:
@@ -115,7 +117,7 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
     refuse_unwritable(images, drawn)
     paths = picture_paths(images["source"])
     files = label_paths(paths)
-    records.refuse_same(files, images["source"])
+    refuse_same(files, images["source"])
     sizes = images.loc[drawn["item"], ["width", "height"]].to_numpy(float)
     lines = pd.Series(label_lines(drawn, sizes), index=drawn["item"].to_numpy(), dtype=object)
     texts = lines.groupby(level=0).agg("".join).reindex(images["item"], fill_value="")
@@ -413,23 +415,22 @@ def text_of(data: bytes) -> str:
 # -- reading labels
 
 
-def shards(
-    base: str, dataset: Dataset, kind: Kind, classes: list[str], attribute: str, passed: listing.Passed = ()
-) -> Iterator[Shard]:
+def shards(base: str, dataset: Dataset, kind: Kind, classes: list[str], passed: listing.Passed = ()) -> Iterator[Shard]:
     """The items of a dataset, with sources below `base` or, where its root lies elsewhere, absolute ones."""
     files = labels_of(dataset.pictures, dataset.names)
     start = dataset.root.removeprefix(base).lstrip("/") if f"{dataset.root}/".startswith(f"{base}/") else dataset.root
     sources = [f"{start}/{picture}" if start else picture for picture in dataset.pictures]
     passed = (*passed, *dataset.passed, *unused(dataset, files))
     count = sum(file != "" for file in files)
-    if not records.has_boxes(kind):
+    if not has_boxes(kind):
         told = ((count, f"label files of boxes (YOLO), which a job of {kind.NAME} does not use"),) if count else ()
-        return records.unlabeled(sources, kind, (*passed, *told))
+        return records.unlabeled(base, sources, kind, (*passed, *told))
     found = Lines(dataset, files)
-    labels, sizes = found.labels(sources, base, kind, classes)
-    kind.check(labels, sizes, found.where)
+    labels = found.boxes.labels(classes)
+    sizes = records.no_sizes(labels["item"].unique().tolist())
     note = f"YOLO: {count} of {len(files)} pictures have a label file"
-    return records.shards(sources, sizes, labels, kind, classes, attribute, (*passed, *found.passed()), note)
+    item_at, passed = records.in_folder(base, sources), (*passed, *found.passed())
+    return records.shards(sources, sizes, labels, kind, item_at, found.label_at, passed, note, SHARES)
 
 
 def unused(dataset: Dataset, files: Sequence[str]) -> listing.Passed:
@@ -449,65 +450,57 @@ def unused(dataset: Dataset, files: Sequence[str]) -> listing.Passed:
 
 
 class Lines:
-    """The lines of all label files, read once. `boxes` has a row for each line, or one of class -1 for a file without
-    any. Sides are shares of the picture."""
+    """The lines of all label files, read once. The sides of their boxes are shares of the picture's."""
 
     def __init__(self, dataset: Dataset, files: Sequence[str]):
-        self.dataset = dataset
-        self.files = [file for file in files if file]
+        self.classes, self.key_points = dataset.classes, dataset.points
+        self.boxes = LabelFiles(dataset.root, [file for file in files if file], "class")
         self.items = [item for item, file in enumerate(files, start=1) if file]
-        self.boxes: list[tuple] = []  # item, class number, centre x, centre y, width, height, confidence, file, line
-        self.outlines = self.points = self.without_size = 0
-        mistakes = []
-        for number, data in enumerate(read_all([f"{dataset.root}/{file}" for file in self.files])):
-            for line, text in self.each(number, data, mistakes):
+        self.outlines = self.points = 0
+        for file, data in self.boxes.read():
+            with self.boxes.collecting(file):
+                self.read(file, text_of(data).splitlines())
+
+    def label_at(self, item: int, row: int) -> str:
+        return self.boxes.where(row)
+
+    def read(self, file: int, lines: list[str]) -> None:
+        found = [(line, words) for line, words in enumerate(map(str.split, lines), start=1) if words]
+        for line, words in found:
+            with self.boxes.collecting(file):
                 try:
-                    self.boxes.append((self.items[number], *self.box(text), number, line))
+                    self.boxes.add(file, line, self.items[file], *self.box(words), "input")
                 except UserError as mistake:
-                    mistakes.append(f"{dataset.root}/{self.files[number]}: line {line}: {mistake}")
-        refuse_all(range(len(mistakes)), mistakes.__getitem__)
-
-    def where(self, row: int) -> str:
-        return f"{self.dataset.root}/{self.files[self.boxes[row][-2]]}: line {self.boxes[row][-1]}"
-
-    def each(self, number: int, data: bytes, mistakes: list[str]) -> list[tuple[int, list[str]]]:
-        """The lines of a file that are not blank, each with its number."""
-        try:
-            lines = text_of(data).splitlines()
-        except UserError as mistake:
-            mistakes.append(f"{self.dataset.root}/{self.files[number]}: {mistake}")
-            return []
-        found = [(line, words) for line, words in enumerate((text.split() for text in lines), start=1) if words]
+                    raise UserError(f"line {line}: {mistake}") from None
         if not found:
-            self.boxes.append((self.items[number], -1, 0.0, 0.0, 0.0, 0.0, 1.0, number, 1))
-        return found
+            self.boxes.add_nothing(file, 1, self.items[file], "input")
 
-    def box(self, words: list[str]) -> tuple[int, float, float, float, float, float]:
-        """Class number, centre x, centre y, width, height and confidence of a line."""
-        values = [records.number(word) for word in words]
+    def box(self, words: list[str]) -> tuple[str, tuple[float, float, float, float], float]:
+        """A line's class, (left, top, width, height), and confidence."""
+        values = [number(word) for word in words]
         bad = [word for word, value in zip(words, values) if math.isnan(value)]
         if bad:
             raise UserError(f"{bad[0][:40]!r} is no number")
-        if not values[0].is_integer() or int(values[0]) not in self.dataset.classes:
-            raise UserError(f"class {words[0][:40]}: not one of the {len(self.dataset.classes)} classes that are named")
-        sides, confidence = self.sides(values[1:])
-        if min(sides) < -OUTSIDE or max(sides) > 1 + OUTSIDE:
-            odd = next(side for side in sides if not -OUTSIDE <= side <= 1 + OUTSIDE)
-            raise UserError(f"{odd:g} is not between 0 and 1; YOLO's numbers are shares of the picture's sides")
-        if not (sides[2] > 0 and sides[3] > 0):
+        if not values[0].is_integer() or int(values[0]) not in self.classes:
+            raise UserError(f"class {words[0][:40]}: not one of the {len(self.classes)} classes that are named")
+        (x, y, width, height), confidence = self.sides(values[1:])
+        odd = [side for side in (x, y, width, height) if not -OUTSIDE <= side <= 1 + OUTSIDE]
+        if odd:
+            raise UserError(f"{odd[0]:g} is not between 0 and 1; YOLO's numbers are shares of the picture's sides")
+        if not (width > 0 and height > 0):
             raise UserError("the box has no area")
         if not 0 <= confidence <= 1:
             raise UserError(f"{confidence:g}, the confidence, is not between 0 and 1")
-        return int(values[0]), *sides, confidence
+        return self.classes[int(values[0])], (x - width / 2, y - height / 2, width, height), confidence
 
     def sides(self, values: list[float]) -> tuple[list[float], float]:
         """Centre, width and height of the box, or of the bounds of an outline (x, y, x, y, ...), and the confidence."""
         if len(values) in (4, 5):
             return values[:4], values[4] if len(values) == 5 else 1.0
-        if self.dataset.points and len(values) == 4 + self.dataset.points:
+        if self.key_points and len(values) == 4 + self.key_points:
             self.points += 1
             return values[:4], 1.0
-        if len(values) < 6 or len(values) % 2 or self.dataset.points:
+        if len(values) < 6 or len(values) % 2 or self.key_points:
             raise UserError(f"{len(values) + 1} columns; a line has a class, centre x, centre y, width and height")
         self.outlines += 1
         left, right, top, bottom = min(values[0::2]), max(values[0::2]), min(values[1::2]), max(values[1::2])
@@ -515,48 +508,12 @@ class Lines:
             raise UserError("the outline is not between 0 and 1; YOLO's numbers are shares of the picture's sides")
         return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], 1.0
 
-    def labels(
-        self, sources: Sequence[str], base: str, kind: Kind, classes: list[str]
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """(item, class_id, left, top, width, height, confidence, source) in pixels, sorted by item, whose index is the
-        row of `boxes`; and the sizes (item, width, height, depth) of their pictures."""
-        columns = ["item", "number", "x", "y", "w", "h", "confidence", "file", "line"]
-        table = pd.DataFrame(self.boxes, columns=columns).astype(
-            dict.fromkeys(["x", "y", "w", "h", "confidence"], float)
-        )
-        if table.empty:
-            return no_labels(kind)[["item", *kind.COLUMNS, "confidence", "source"]], records.no_sizes([])
-        names = table["number"].map(self.dataset.classes | {-1: ""})
-        table["class_id"] = common.class_ids(names, classes)
-        common.refuse(
-            (table["class_id"] < 0) & (table["number"] >= 0),
-            lambda row: f"{self.where(row)}: class {table['number'][row]}: {common.unknown_class(names[row], classes)}",
-        )
-        items = table["item"].unique()
-        pictures = [sources[item - 1] for item in items]
-        sizes = records.picture_sizes(items, pictures, base, lambda item: f"{self.dataset.root}: {sources[item - 1]}")
-        lost = set(sizes["item"][sizes["width"] == 0]) & set(table["item"][table["number"] >= 0])
-        self.without_size = len(lost)
-        table, sizes = (some[~some["item"].isin(lost)] for some in (table, sizes))
-        return in_pixels(table, sizes), sizes
-
     def passed(self) -> listing.Passed:
         found = (
             (self.outlines, "outlines of things, whose bounds are the boxes"),
             (self.points, "sets of key points"),
-            (self.without_size, "label files of pictures that cannot be read, so that their size is not known"),
         )
         return tuple((count, what) for count, what in found if count)
-
-
-def in_pixels(table: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
-    """The boxes of `Lines` as labels."""
-    size = sizes.set_index("item").loc[table["item"], ["width", "height"]].to_numpy(float)
-    wide = table[["w", "h"]].to_numpy() * size
-    start = table[["x", "y"]].to_numpy() * size - wide / 2
-    sides = pd.DataFrame(np.hstack([start, wide]), columns=SIDES, index=table.index)
-    about = table[["confidence"]].assign(source="input")
-    return pd.concat([table[["item", "class_id"]], sides, about], axis=1).sort_values("item", kind="stable")
 
 
 # -- writing

@@ -1,14 +1,16 @@
 """What a label is: one module for each kind of label, found by its name in KINDS. `Kind` says what a module offers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
+from roundtruth.boxes import SIDES
 from roundtruth.curves import Curve
-from roundtruth.kinds.common import Where
+from roundtruth.kinds.common import Fitted, Where
+from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,7 +79,18 @@ class Kind(Protocol):
     ) -> pd.DataFrame:
         """Labels (item, COLUMNS, confidence) from manifest records, parsed lines; `items` are their items.
 
-        `where(item)` is the place an error names. A label without a confidence has 1.
+        `where(item)` is the place an error names. A label without a confidence has 1. A column as_is says whether the
+        record has exactly this label, with the class numbers of the job.
+        """
+        ...
+
+    def fit(
+        self, labels: pd.DataFrame, pictures: pd.DataFrame, given: Boxes, where: Callable[[int, int], str]
+    ) -> Fitted:
+        """A dataset's labels on the pictures as they are seen. `given` says how the dataset's boxes are written.
+
+        `pictures` has stated_width and stated_height, as the dataset has them, width and height in pixels as seen (0:
+        unknown), and orientation (EXIF), by item. `where(item, index)` is the place of a row of `labels`.
         """
         ...
 
@@ -122,6 +135,16 @@ class Kind(Protocol):
     def draw(self, picture: "Image.Image", labels: pd.DataFrame, classes: list[str]) -> "Image.Image":
         """A copy of the picture with the label of one item (its rows) drawn on it."""
         ...
+
+
+def has_boxes(kind: Kind) -> bool:
+    """Whether its labels are boxes, which other tools' formats have."""
+    return set(SIDES) <= set(kind.COLUMNS)
+
+
+def is_class(kind: Kind) -> bool:
+    """Whether its label is a class, and nothing else."""
+    return list(kind.COLUMNS) == ["class_id"]
 
 
 def get(name: str) -> Kind:

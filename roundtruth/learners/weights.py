@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 import torchvision
 
-from roundtruth.errors import UserError
-from roundtruth.storage import read_url
+from roundtruth.errors import UserError, naming
+from roundtruth.storage import read_given
 
 PATIENCE = 10  # seconds to wait for torchvision's own weights; without a network a job must start, too
 
@@ -44,8 +44,9 @@ def resolve(weights: str | None) -> tuple[dict | None, str]:
 def read(url: str) -> tuple[dict, str]:
     """The backbone in a file of weights. Raises UserError, which says what does not fit: no file is loaded in part."""
     try:
-        data = read_url(url)
-    except (FileNotFoundError, IsADirectoryError) as error:
+        with naming("weights"):
+            data = read_given(url)
+    except FileNotFoundError as error:
         raise UserError(f"weights: there is no file {url}; give a path to a state dict, or `none`") from error
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

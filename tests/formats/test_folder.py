@@ -70,10 +70,9 @@ def test_folders_are_labels_only_if_the_job_says_so(place):
     assert len(read(place, labels="none").labels) == 0
 
 
-def test_the_records_are_those_of_the_labels(tmp_path, monkeypatch):
+def test_the_records_are_those_of_the_labels(tmp_path):
     put(tmp_path, ["cat/1.png", "new/1.png"])
-    monkeypatch.setattr(formats, "read", lambda *given, read=formats.read: read(*given, labels="folders"))
-    records = read_records(str(tmp_path), "image-classification", CLASSES)
+    records = read_records(str(tmp_path), "image-classification", CLASSES, labels="folders")
     assert records[0]["label-metadata"]["class-name"] == "cat"
     assert records[1] == {"source-ref": "new/1.png"}
 

@@ -15,7 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import voc
 from roundtruth.kinds import image_classification, object_detection
 from roundtruth.storage import list_url, read_url, write_url
-from tests.jobs import read_records
+from tests.jobs import read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -61,6 +61,11 @@ def read(folder, kind: str = "object-detection", labels: str | None = None) -> f
     return next(iter(formats.read(str(folder), kinds.get(kind), CLASSES, "label", labels)))
 
 
+def fitted(folder) -> formats.Shard:
+    """With the boxes as they are on the pictures."""
+    return read_dataset(str(folder), "object-detection", CLASSES).shards[0]
+
+
 def rows(shard: formats.Shard) -> list[tuple]:
     """(source, class, left, top, width, height) of each label."""
     sources, found = shard.items["source"].tolist(), shard.labels
@@ -92,7 +97,7 @@ def place(request, tmp_path) -> str:
 )
 def test_the_usual_layouts(place, xml, jpg):
     put(place, {xml: XML, jpg: picture(), "unlabeled.jpg": picture()})
-    shard = read(place)
+    shard = fitted(place)
     assert rows(shard) == [(jpg, *box) for box in BOXES]
     assert sorted(shard.items["source"]) == sorted([jpg, "unlabeled.jpg"])
     assert shard.sizes[["width", "height"]].to_numpy().tolist() == [[100, 80]]
@@ -109,7 +114,7 @@ def test_a_file_without_objects_says_that_there_is_nothing(tmp_path):
     empty = "<annotation><filename>1.jpg</filename></annotation>"
     shard = read(put(tmp_path, {"1.xml": empty, "1.jpg": picture(64, 48), "2.jpg": picture()}))
     assert rows(shard) == [("1.jpg", None, 0, 0, 0, 0)]
-    assert shard.sizes[["width", "height"]].to_numpy().tolist() == [[64, 48]], "as the picture has it"
+    assert shard.sizes.to_numpy().tolist() == [[1, 0, 0]], "the file does not say"
 
 
 def test_what_is_passed_over_is_counted(tmp_path):
@@ -179,7 +184,7 @@ def test_one_file_that_two_pictures_may_have(tmp_path):
         ("<xmin>10<", "<xmin>1e999<", "line 10: field xmin: '1e999' is no number"),
         ("<xmin>10<", "<xmin>40<", "line 10: field xmax: the box has no area"),
         ("<ymax>60<", "<ymax>6<", "line 10: field ymax: the box has no area"),
-        ("<ymax>60<", "<ymax>600<", "line 8: field top: .* outside the picture, whose height is 80"),
+        ("<ymax>60<", "<ymax>600<", "line 8: top: .* outside the picture, whose height is 80"),
         ("<bndbox><xmin>10<", "<bndbox/><box><xmin>10<", "line 10: not XML: mismatched tag"),
         ("bndbox", "robndbox", "line 8: field bndbox: missing in object|2 mistakes: line 8, line 13: field bndbox"),
         ("<width>100<", "<width>wide<", "line 6: field width: 'wide' is no number"),
@@ -192,7 +197,7 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
     assert old in XML
     put(tmp_path, {"1.xml": XML.replace(old, new), "1.jpg": picture()})
     with pytest.raises(UserError, match=rf"^{tmp_path}/1\.xml: ({message})"):
-        read(tmp_path)
+        fitted(tmp_path)
 
 
 def test_all_mistakes_are_counted(tmp_path):
@@ -207,16 +212,36 @@ def test_all_mistakes_are_counted(tmp_path):
     )
 
 
-def test_an_unknown_size_is_the_pictures(tmp_path):
-    put(tmp_path, {"1.xml": XML.replace("<width>100<", "<width>0<"), "1.jpg": picture(120, 90)})
-    assert read(tmp_path).sizes[["width", "height"]].to_numpy().tolist() == [[120, 90]]
+@pytest.mark.parametrize("width", ["<width>0</width>", "<width/>", "<width>None</width>", ""])
+def test_a_size_may_be_unknown(tmp_path, width):
+    put(tmp_path, {"1.xml": XML.replace("<width>100</width>", width), "1.jpg": picture(120, 90)})
+    assert rows(fitted(tmp_path)) == [("1.jpg", *box) for box in BOXES]
+
+
+def test_another_size_than_the_pictures_is_refused_and_scaled_by_the_key(tmp_path):
+    put(tmp_path, {"1.xml": XML, "1.jpg": picture(50, 40)})
+    with pytest.raises(UserError, match=rf"^{tmp_path}/1\.xml: line 1: the file says 100 x 80 .*`boxes: {{size: as-st"):
+        fitted(tmp_path)
+    found = read_dataset(str(tmp_path), "object-detection", CLASSES, boxes={"size": "as-stated"}).shards[0]
+    assert rows(found) == [("1.jpg", "dog", 5, 10.25, 15, 19.75), ("1.jpg", "cat", 25, 0, 25, 40)]
+
+
+def test_corners_are_what_the_format_says(tmp_path):
+    """Whatever the job file says about a truth with corners; and nothing needs the key."""
+    box = (
+        "<object><name>cat</name><bndbox><xmin>10</xmin><ymin>5</ymin><xmax>100</xmax><ymax>80</ymax></bndbox></object>"
+    )
+    put(tmp_path, {"1.xml": f"<annotation>{box}</annotation>", "1.jpg": picture()})
+    for key in ({}, {"boxes": {"form": "corners"}}):
+        found = read_dataset(str(tmp_path), "object-detection", CLASSES, **key).shards[0]
+        assert rows(found) == [("1.jpg", "cat", 10, 5, 90, 75)]
 
 
 def test_boxes_between_0_and_1_are_no_pixels(tmp_path):
     box = "<xmin>.1</xmin><ymin>.2</ymin><xmax>.3</xmax><ymax>.4</ymax>"
     xml = f"<annotation><object><name>cat</name><bndbox>{box}</bndbox></object></annotation>"
-    with pytest.raises(UserError, match=r"1\.xml: line 1: field width: the box lies between 0 and 1"):
-        read(put(tmp_path, {"1.xml": xml, "1.jpg": picture()}))
+    with pytest.raises(UserError, match=r"1\.xml: line 1: the box lies between 0 and 1"):
+        fitted(put(tmp_path, {"1.xml": xml, "1.jpg": picture()}))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])

@@ -15,7 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import yolo
 from roundtruth.kinds import image_classification, object_detection
 from roundtruth.storage import list_url, read_url, write_url
-from tests.jobs import read_records
+from tests.jobs import read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -36,8 +36,8 @@ def put(folder, files: dict[str, bytes | str]) -> str:
     return str(folder)
 
 
-def read(data, kind: str = "object-detection", labels: str | None = None) -> formats.Shard:
-    return next(iter(formats.read(str(data), kinds.get(kind), CLASSES, "label", labels)))
+def read(data, classes=CLASSES) -> formats.Shard:
+    return read_dataset(str(data), "object-detection", classes).shards[0]
 
 
 def rows(shard: formats.Shard) -> list[tuple]:
@@ -148,11 +148,13 @@ def test_confidences_outlines_and_key_points(tmp_path):
     assert shard.passed == ((1, "sets of key points"),)
 
 
-def test_labels_of_a_picture_that_cannot_be_read_are_counted(tmp_path):
+def test_boxes_are_no_shares_of_a_picture_that_cannot_be_read(tmp_path):
     put(tmp_path, {"classes.txt": NAMES, "1.txt": LINES, "1.png": "broken", "2.txt": LINES, "2.png": picture()})
-    shard = read(tmp_path)
-    assert {row[0] for row in rows(shard)} == {"2.png"}
-    assert shard.passed == ((1, "label files of pictures that cannot be read, so that their size is not known"),)
+    unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
+    with pytest.raises(UserError, match=rf"^{tmp_path}/1\.txt: 2 mistakes: line 1, line 3: {unknown}$"):
+        read(tmp_path)
+    put(tmp_path, {"1.txt": ""})
+    assert rows(read(tmp_path))[0] == ("1.png", None, 0, 0, 0, 0), "nothing has no size"
 
 
 def test_a_turned_picture_is_read_upright(tmp_path):
@@ -172,17 +174,20 @@ def test_a_turned_picture_is_read_upright(tmp_path):
         ("0,.5,.5,.1,.1\n", "line 1: '0,.5,.5,.1,.1' is no number"),
         ("0 .5 .5 .1 nan\n", "line 1: 'nan' is no number"),
         ("dog .5 .5 .1 .1\n", "line 1: 'dog' is no number"),
-        ("2 .5 .5 .1 .1\n", "line 1: class 2: 'horse' is not one of the job's classes"),
+        ("2 .5 .5 .1 .1\n", "line 1: field class: 'horse' is not one of the job's classes"),
         ("3 .5 .5 .1 .1\n", "line 1: class 3: not one of the 3 classes"),
         ("-1 .5 .5 .1 .1\n", "line 1: class -1: not one of the 3 classes"),
         ("0.5 .5 .5 .1 .1\n", "line 1: class 0.5: not one of the 3 classes"),
         ("0 100 50 20 20\n", "line 1: 100 is not between 0 and 1; YOLO's numbers are shares"),
         ("0 .5 .5 .1 0\n", "line 1: the box has no area"),
         ("0 .5 .5 .1 .1 7\n", "line 1: 7, the confidence, is not between 0 and 1"),
-        ("0 .5 .5 1 1\n0 .9 .5 .5 .1\n", "line 2: field left: the box reaches from 130 to 230, outside the picture"),
+        ("0 .5 .5 1 1\n0 .9 .5 .5 .1\n", "line 2: left: the box reaches from 130 to 230, outside the picture"),
         (b"0 .5 .5 .1 .1\n\xff\xfe", "line 2: not UTF-8 text"),
         ("0 1 1 2 2 3 3\n", "line 1: the outline is not between 0 and 1"),
-        ("\n0 .5 .5 .1\n2 .5 .5 .1 .1\n\n0 1 1 1\n", "2 mistakes: line 2, line 5: 4 columns; a line has"),
+        (
+            "\n0 .5 .5 .1\n2 .5 .5 .1 .1\n\n0 1 1 1\n",
+            "3 mistakes: line 2, line 5: 4 columns; a line has .*; line 3: field class: 'horse' is",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, lines, message):
@@ -246,7 +251,7 @@ def test_what_is_wrong_with_a_folder_is_named(tmp_path, files, message):
 
 def test_class_names_are_text_as_written(tmp_path):
     put(tmp_path, {"data.yaml": "train: .\nnames: [yes, 010, 1.10]\n", "1.txt": "1 .5 .5 1 1", "1.png": picture()})
-    shard = next(formats.read(str(tmp_path), object_detection, ["1.10", "010", "yes"], "label"))
+    shard = read(tmp_path, ["1.10", "010", "yes"])
     assert shard.labels["class_id"].tolist() == [1]
 
 
@@ -347,7 +352,7 @@ def test_export_and_back_by_two_readers(tmp_path_factory, some, classes):
         for (_, corners), (_, left, top, width, height) in zip(things, drawn):
             np.testing.assert_allclose(corners, [left, top, left + width, top + height], rtol=0, atol=1e-6)
 
-    back = next(formats.read(str(folder), object_detection, classes, "label"))
+    back = read(folder, classes)
     assert back.items["source"].tolist() == [f"images/{source}" for source in sources]
     assert back.labels[["item", "class_id"]].to_numpy().tolist() == labels[["item", "class_id"]].to_numpy().tolist()
     np.testing.assert_allclose(back.labels[SIDES], labels[SIDES], rtol=0, atol=1e-6)

@@ -214,6 +214,32 @@ def test_the_truth_has_one_label_attribute(tmp_path):
         ask(one)
 
 
+def relabeled(tmp_path, **metadata):
+    """A truth with the label `truth`, cat, and the label `again`, dog. metadata: more of the metadata of `again`."""
+    line = class_line("0.jpg", "cat")
+    line |= {"again": 1, "again-metadata": line["truth-metadata"] | {"class-name": "dog"} | metadata}
+    broken = {"source-ref": "other.jpg", "truth-metadata": 5, "again-metadata": None}
+    (tmp_path / "truth.manifest").write_text(f"{json.dumps(line)}\n{json.dumps(broken)}\n")
+    return str(tmp_path / "truth.manifest")
+
+
+def test_the_label_of_an_adjustment_job_counts_or_the_one_that_the_job_file_names(tmp_path):
+    def label(path: str, **workforce) -> int:
+        return truth(job(tmp_path, "image-classification", ["0.jpg"], truth=path, **workforce))["class_id"].item()
+
+    assert label(relabeled(tmp_path, **{"adjustment-status": "adjusted"})) == 1
+    assert label(relabeled(tmp_path, **{"adjustment-status": "adjusted"}), attribute="truth") == 0
+    with pytest.raises(UserError, match=r"there is: again, truth; name the one that counts: `workforce: {attribute"):
+        label(relabeled(tmp_path))
+
+
+def test_an_attribute_that_the_truth_lacks_is_refused_and_no_other_takes_its_place(tmp_path):
+    one = classification(tmp_path, count=1, attribute="thruth")
+    one.spec = one.spec.model_copy(update={"attribute": "truth"})
+    with pytest.raises(UserError, match="there is: truth; name the one that counts"):
+        ask(one)
+
+
 def replay(tmp_path, kind: str, text: str, sources=("a.jpg", "b.jpg", "c.jpg"), **workforce):
     path = tmp_path / "answers.csv"
     path.write_text(text)
