@@ -120,7 +120,10 @@ def checked(items: pd.DataFrame, progress=None) -> pd.DataFrame:
     size = np.full(len(items), 32, "int32")
     nothing = np.full(len(items), None, object)
     facts = {"width": size, "height": size, "depth": 3, "failure": nothing, "bits": nothing, "low": np.nan}
-    return pd.DataFrame({**facts, "high": np.nan, "cut": False, "scaled": False, "pages": False}, index=items.index)
+    return pd.DataFrame(
+        {**facts, "high": np.nan, "cut": False, "scaled": False, "pages": False, "disk": 0, "file": 0},
+        index=items.index,
+    )
 
 
 def peak() -> float:

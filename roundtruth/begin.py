@@ -1,6 +1,7 @@
 """Begin a job: a dataset becomes a job folder. And go on with one, with what a person changed in its job file."""
 
 import hashlib
+import os
 import posixpath
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -168,7 +169,9 @@ def read_dataset(spec: JobSpec, store: Store, progress: Progress | None, begun: 
     facts = look_at_pictures(store, digest, shards, folder, progress)
     facts, paths, mended = find_renamed(spec, shards, facts, folder)
     refuse_missing(spec, shards, facts, folder)
-    shards, put_right = fitted(spec, shards, facts, replaced(sources, paths), folder)
+    sources = replaced(sources, paths)
+    refuse_same_files(spec, shards, facts, sources, folder)
+    shards, put_right = fitted(spec, shards, facts, sources, folder)
     return Dataset(shards, facts, paths, folder, digest, (*mended, *put_right))
 
 
@@ -405,6 +408,28 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
         f"data: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
         f"They were looked for in {folder}{around}; {hint}"
     )
+
+
+def refuse_same_files(
+    spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame, sources: pd.Series, folder: str
+) -> None:
+    """Refuse two items that are one file, such as a picture and a symbolic link to it: both would be asked about.
+
+    Hard links are files of their own: programs that save space on the disk make them of equal files.
+    """
+    known = found.loc[found["file"] > 0, ["disk", "file"]]
+    several = known.index[known.duplicated(keep=False)]
+    if several.empty:
+        return
+    sources = sources.loc[several]
+    real = pd.Series([os.path.realpath(url) for url in resolve_all(sources, folder)], several)
+    later, first = several[real.duplicated()], real.drop_duplicates().reset_index().set_index(0)["index"]
+
+    def say(at: int) -> str:
+        item, other = later[at], first[real[later[at]]]
+        return f"{source_at(spec, shards, item)}: {sources[item]} is the same file as {sources[other]}; take one out"
+
+    refuse_all(range(len(later)), say)
 
 
 # -- labels on pictures

@@ -3,6 +3,8 @@
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ CHUNK = 1024  # pictures handed to the threads at a time, so that a million pict
 FACTS = {"width": "int32", "height": "int32", "depth": "int32", "failure": object}
 # The rest of what `check` finds out: as in `pixels.Decoded`, and whether there are more pages than the first
 NOTED = {"bits": object, "low": "float64", "high": "float64", "cut": bool, "scaled": bool, "pages": bool}
+FILE = {"disk": "uint64", "file": "uint64"}  # the numbers that the system gives to a disk and a file on it; 0 on S3
 
 
 class Pictures:
@@ -61,7 +64,7 @@ class Pictures:
 
 
 def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame:
-    """Decode every picture once: the columns of FACTS (0 if it failed; the failure is a reason or None) and of NOTED.
+    """Decode every picture once: columns as in FACTS (0 if it failed; failure is a reason or None), NOTED and FILE.
 
     The table has one row per item and the index of `items`, whose column url is used. A file that is missing, may not
     be read or is not a picture is a failure. A network fault is raised instead, because a retry may succeed.
@@ -72,7 +75,7 @@ def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame
             found += pool.map(_check, urls[start : start + CHUNK])
             if progress:
                 progress(len(found), len(urls), "checking pictures")
-    return pd.DataFrame(found, columns=[*FACTS, *NOTED], index=items.index).astype(FACTS | NOTED)
+    return pd.DataFrame(found, columns=[*FACTS, *NOTED, *FILE], index=items.index).astype(FACTS | NOTED | FILE)
 
 
 def _check(url: str) -> tuple:
@@ -92,12 +95,23 @@ def _check(url: str) -> tuple:
     except Exception as error:  # Pillow raises half a dozen kinds for broken files
         return failed(f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}")
     facts = found.width, found.height, found.depth, None
-    return *facts, found.bits, found.low, found.high, found.cut, found.scaled, pages(data)
+    noted = found.bits, found.low, found.high, found.cut, found.scaled, pages(data)
+    return *facts, *noted, *file_of(url)
+
+
+def file_of(url: str) -> tuple[int, int]:
+    """Two names of one file, such as a link to it, have the same."""
+    if url.startswith("s3://"):
+        return 0, 0
+    with suppress(OSError):
+        status = Path(url).stat()
+        return status.st_dev, status.st_ino
+    return 0, 0
 
 
 def failed(why: str) -> tuple:
     """The row of a picture that cannot be read."""
-    return 0, 0, 0, why, None, np.nan, np.nan, False, False, False
+    return 0, 0, 0, why, None, np.nan, np.nan, False, False, False, 0, 0
 
 
 def ranges_of(found: pd.DataFrame) -> dict[str, tuple[float, float]]:

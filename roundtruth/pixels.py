@@ -1,6 +1,7 @@
 """Decodes one picture: upright, in colour, 8 bits per value. The model, the page and its galleries all see this."""
 
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from PIL import Image, ImageOps
 # A small file can claim to be a picture of many gigabytes. Above so many pixels Pillow only warns; here it is an error.
 Image.MAX_IMAGE_PIXELS = LARGEST = 400_000_000  # pixels; they take about 3 GB while they are decoded
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+# What Pillow says about corrupt fields of a picture that it reads all the same is nothing for a terminal
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 LARGE = 50_000_000  # pixels; larger pictures are decoded one at a time, and scaled down to at most so many
 WHITE, GRAY = (255, 255, 255), (128, 128, 128)

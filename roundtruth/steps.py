@@ -174,7 +174,9 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
                 if progress:
                     progress(before + at, len(items), note)
 
-            predictions = model.predict(pictures(job, shard), shifted)
+            seen = pictures(job, shard)
+            sizes = pd.DataFrame({"item": seen.items, "width": seen.sizes[:, 0], "height": seen.sizes[:, 1]})
+            predictions = job.kind.within(model.predict(seen, shifted), sizes)
             job.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
         done += len(shard)
     job.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": len(shards)})

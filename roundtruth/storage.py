@@ -99,6 +99,10 @@ class Store:
         """All files below the folder `prefix`, sorted, without the lease."""
         raise NotImplementedError
 
+    def times(self, folder: str) -> dict[str, float]:
+        """The files below `folder`, which ends in a slash, and when each was written, in seconds since 1970."""
+        raise NotImplementedError
+
     def write_once(self, path: str, data: bytes) -> bool:
         """True: the file was written, or has exactly these bytes already. False: it has other bytes and keeps them."""
         raise NotImplementedError
@@ -190,6 +194,13 @@ class LocalStore(Store):
         with _mistakes(self.address):
             paths = [path.removeprefix(self.address + "/") for path in _files(self._path(prefix))]
         return sorted(path for path in paths if path != LEASE)
+
+    def times(self, folder: str) -> dict[str, float]:
+        found = {}
+        for path in self.list(folder):
+            with suppress(FileNotFoundError):  # it was removed just now
+                found[path] = _written(self._path(path))
+        return found
 
     def write_once(self, path: str, data: bytes) -> bool:
         target = self._path(path)
@@ -287,6 +298,13 @@ def _refuse_special(path: Path) -> None:
             raise NotAFile(errno.EISDIR, f"is {what}, not a file", str(path))
 
 
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return path.lstat().st_mtime  # a link to nothing
+
+
 def _files(folder: Path) -> Iterator[str]:
     for where, _, names in os.walk(folder):
         yield from (f"{where}/{name}" for name in names if not name.startswith(TEMPORARY))
@@ -381,6 +399,10 @@ class S3Store(Store):
         keys = _keys(self.bucket, folder + "/" if folder else "")
         skip = len(self.prefix) + 1 if self.prefix else 0
         return [key[skip:] for key in keys if key[skip:] != LEASE]
+
+    def times(self, folder: str) -> dict[str, float]:
+        found = _objects(self.bucket, self._key(folder))
+        return {one["Key"].removeprefix(self._key("")): one["LastModified"].timestamp() for one in found}
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:
@@ -913,10 +935,15 @@ def resolve(source: str, base: str) -> str:
     if source.startswith("/"):
         return source
     _no_other_scheme(source)
-    path = posixpath.normpath(source)
-    if path == ".." or path.startswith("../"):
-        raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
-    return f"{base.rstrip('/')}/{path}"
+    on_s3, parts = base.startswith("s3://"), []
+    for part in source.split("/"):
+        if part == ".." and not parts:
+            raise UserError(f"{source}: leads out of {base}; give the whole path, or move the file below it")
+        if part == "..":
+            parts.pop()
+        elif part not in ("", ".") or (on_s3 and not part):  # in S3's keys // is not /
+            parts.append(part)
+    return f"{base.rstrip('/')}/{'/'.join(parts) or '.'}"
 
 
 LONGEST_SOURCE = 4096  # characters; no path of Linux and no key of S3 has more

@@ -128,6 +128,26 @@ def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_pa
         begin(spec)
 
 
+def test_two_names_of_one_file_are_refused(make, tmp_path):
+    spec = make(6)
+    names = [json.loads(line)["source-ref"] for line in (tmp_path / "input.manifest").read_text().splitlines()]
+    (tmp_path / "link").symlink_to(tmp_path / "images")
+    (tmp_path / "soft.png").symlink_to("images/0002.png")
+    (tmp_path / "copy.png").hardlink_to(tmp_path / "images/0003.png")
+    more = ["link/0001.png", "soft.png", "copy.png", f"{tmp_path}/images//0004.png"]
+    write_lines(tmp_path / "input.manifest", [{"source-ref": name} for name in [*names, *more]])
+    with pytest.raises(UserError) as error:
+        begin(spec)
+    assert str(error.value) == (
+        f"{tmp_path}/input.manifest: 3 mistakes: line 7: source-ref: link/0001.png is the same file as "
+        "images/0001.png; take one out; line 8: source-ref: soft.png is the same file as images/0002.png; take one "
+        f"out; line 10: source-ref: {tmp_path}/images//0004.png is the same file as images/0004.png; take one out"
+    )
+    assert not (tmp_path / "job/job.json").exists()
+    write_lines(tmp_path / "input.manifest", [{"source-ref": name} for name in [*names, "copy.png"]])
+    assert len(begin(spec).pool()) == 7
+
+
 @pytest.mark.parametrize(
     ("stated", "what"),
     [

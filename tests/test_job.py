@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +7,13 @@ import pandas as pd
 import pytest
 
 from roundtruth import steps
+from roundtruth.begin import begin
+from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
 from roundtruth.job import Job
+from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
-from tests.jobs import digits, facts, output, run_job, write_lines
+from tests.jobs import COLOURS, boxes, digits, facts, output, run_job, scripted, write_job, write_lines
 
 
 def test_there_is_no_job_in_an_empty_folder(tmp_path):
@@ -120,6 +124,25 @@ def test_an_output_manifest_goes_in_again_and_only_what_failed_is_asked_for(make
     assert [r["label"] for i, r in enumerate(records) if i != 4] == [
         r["label"] for i, r in enumerate(output(tmp_path / "job")) if i != 4
     ]
+
+
+def test_what_a_model_draws_beside_the_pictures_can_be_read_again(tmp_path, monkeypatch):
+    truth = boxes(tmp_path, 60)
+
+    def predict(trained, items):
+        found = truth[truth["item"].isin(items)].assign(score=0.9)
+        found.loc[found["class_id"] == 0, ["left", "width"]] = [-30.0, 300.0]
+        found.loc[found["class_id"] == 1, "top"] = 200.0
+        return found
+
+    given = {"kind": "object-detection", "classes": COLOURS, "learner": scripted(monkeypatch, predict)}
+    job = run_job(JobSpec.from_file(write_job(tmp_path, target={"quality": 0.01}, **given)))
+    assert len(job.auto_labels()) > 0
+    shutil.copy(tmp_path / "job/output/output.manifest", tmp_path / "again.manifest")
+    again = begin(JobSpec.from_file(write_job(tmp_path, data="again.manifest", output="again", **given)))
+    columns = ["item", "class_id", *SIDES]
+    order = [labels[columns].sort_values(columns, ignore_index=True) for labels in (job.outcome(), again.outcome())]
+    pd.testing.assert_frame_equal(*order)
 
 
 def test_outcome_has_a_row_an_item_and_where_it_is_from(make):

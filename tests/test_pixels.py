@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 
@@ -284,3 +286,13 @@ def test_a_large_transparent_picture_keeps_its_background(monkeypatch):
     assert found.shape == (27, 27, 3)
     assert found[1, 1].tolist() == [255] * 3
     assert found[13, 13].tolist() == [0] * 3
+
+
+def test_corrupt_fields_of_a_picture_are_read_past_in_silence(tmp_path):
+    """In a process of its own: in tests, every warning is an error."""
+    data = jpeg(Image.new("RGB", (30, 20), "red"), exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
+    (tmp_path / "a.jpg").write_bytes(data)
+    code = "import sys, pathlib; from roundtruth.pixels import decode; "
+    code += "print(decode(pathlib.Path(sys.argv[1]).read_bytes()).picture.size)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.jpg"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(30, 20)\n", "")

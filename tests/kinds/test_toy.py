@@ -19,7 +19,7 @@ COLUMNS, CSV, ONE_PER_ITEM, BINARY, CURVE = {"rating": "float64"}, ["rating"], T
 QUALITY, QUALITY_NAME, LEARNER = 0.9, "closeness", f"{__name__}:Brightness"
 
 confidence, objects, check = common.score, common.one_each, common.possible
-fit, scaled = common.unplaced, common.unscaled
+fit, within, scaled = common.unplaced, common.anywhere, common.unscaled
 
 
 def consolidate(answers, classes, learn=None):
@@ -48,9 +48,9 @@ def encode(labels, items, attribute, classes, job_name, created):
     return common.json_labels(labels, values, {}, attribute, TYPE, job_name, created)
 
 
-def read_answers(frame, classes, where):
+def read_answers(frame, classes, mistakes):
     rating = pd.to_numeric(frame["rating"], errors="coerce").astype(float)
-    common.refuse(~rating.between(0, 1), lambda row: f"{where(frame.index[row])}: field rating: {BAD}")
+    mistakes.add(~rating.between(0, 1), "rating", BAD)
     return rating.to_frame()
 
 
