@@ -14,6 +14,7 @@ import pandas as pd
 
 from roundtruth import delivery, finding, formats, kinds, learners, plans
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
+from roundtruth.formats.listing import PICTURES
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
@@ -400,7 +401,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     hint, there = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`", "are not there"
     if (found["failure"].iloc[gone] == DENIED).all():
         hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
-    elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
+    elif all(" " in source and not source.lower().endswith(PICTURES) for source in first):
         hint = "these seem to be texts, and a job of this kind labels pictures"
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from roundtruth.boxes import SIDES
 from roundtruth.errors import Mistakes, UserError
-from roundtruth.formats import Shard
+from roundtruth.formats import Shard, listing
 from roundtruth.formats.records import SOURCES, giver, no_sizes, refuse_no_boxes, shards
 from roundtruth.kinds import Kind, common, has_boxes
 from roundtruth.manifest import is_text
@@ -47,7 +47,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
 
     if not boxes:
         labels = _one_class(labels, classes, path, kind)
-    passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"),) if crowds else ()
+    passed = listing.counted((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"))
     return shards(sources, _sizes(images, labels), labels, kind, item_at, label_at, passed)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from roundtruth.errors import UserError
 from roundtruth.formats import Shard, listing, records, voc, yolo
-from roundtruth.formats.listing import PICTURES as PICTURES
+from roundtruth.formats.label_files import no_use
 from roundtruth.kinds import Kind, common, has_boxes, is_class
 
 NAME = "folder"
@@ -36,9 +36,8 @@ def read(
     """
     found = look(path, own)
     use = chosen(found, kind, labels)
-    passed = tuple(
-        (len(files), not_used(name, found, kind)) for name, files in found.files.items() if files and name != use
-    )
+    other = ((len(files), not_used(name, found, kind)) for name, files in found.files.items() if name != use)
+    passed = listing.counted(*other)
     told = {file for name, files in found.files.items() if name != use for file in files}
     names = [name for name in found.names if name not in told]
     if use in FORMATS:
@@ -83,9 +82,9 @@ def chosen(found: Contents, kind: Kind, labels: str | None) -> str:
 
 def not_used(name: str, found: Contents, kind: Kind) -> str:
     """What is to be said about label files that do not count."""
-    files = f"label files of boxes ({FORMATS[name].TITLE})"
     if not has_boxes(kind):
-        return f"{files}, which a job of {kind.NAME} does not use"
+        return no_use(FORMATS[name].TITLE, kind)
+    files = f"label files of boxes ({FORMATS[name].TITLE})"
     if name == "yolo" and not found.named:
         return f"{files} without the names of the classes; a classes.txt with a name on each line makes them usable"
     return f"{files}; `labels: {name}` in the job file uses them"
@@ -104,16 +103,15 @@ def of_class_folders(
     class_id = numbers[code]
     labeled = np.flatnonzero(class_id >= 0)
     if len(labeled) == 0:
-        few = ", ".join(folder[:40] for folder in folders[:3] if folder) or "none"
+        few = listing.some([folder for folder in folders if folder]) or "none"
         raise UserError(f"{path}: no folder in it has the name of a class; folders of pictures are: {few}")
     labels = pd.DataFrame({"item": labeled + 1, "class_id": class_id[labeled]}).assign(confidence=1.0, source="input")
     sizes = records.no_sizes(labels["item"].tolist())
     other = [folder for folder, number in zip(folders, numbers) if number < 0 and folder]
-    if other:
-        few = ", ".join(folder[:40] for folder in other[:3]) + (", ..." if len(other) > 3 else "")
-        passed = (*passed, (len(other), f"folders that no class is named after ({few}): their pictures have no label"))
+    told = f"folders that no class is named after ({listing.some(other)}): their pictures have no label"
     note = f"class folders: {len(labels)} of {len(pictures)} pictures are in one"
     where = records.in_folder(path, pictures)
+    passed = (*passed, *listing.counted((len(other), told)))
     return records.shards(pictures, sizes, labels, kind, where, where, passed, note)
 
 
@@ -145,4 +143,4 @@ def hint(pictures: Sequence[str], kind: Kind, classes: list[str]) -> listing.Pas
     named = np.array([(common.class_ids(folder.split("/"), classes) >= 0).any() for folder in folders])
     count = int(named[code].sum())
     told = "pictures' folders, which have the names of classes; `labels: folders` in the job file uses them as labels"
-    return ((count, told),) if count else ()
+    return listing.counted((count, told))

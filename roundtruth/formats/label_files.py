@@ -10,7 +10,7 @@ import pandas as pd
 
 from roundtruth.boxes import SIDES
 from roundtruth.errors import Mistakes, UserError, refuse_all
-from roundtruth.kinds import common
+from roundtruth.kinds import Kind, common
 from roundtruth.storage import read_all
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
@@ -20,6 +20,11 @@ def number(text: str) -> float:
     """A number that is written as text; NaN for anything else."""
     text = text.strip()
     return float(text) if NUMBER.fullmatch(text) and abs(float(text)) < 1e300 else math.nan
+
+
+def no_use(title: str, kind: Kind) -> str:
+    """What is to be said about label files of a format, named `title`, where labels are no boxes."""
+    return f"label files of boxes ({title}), which a job of {kind.NAME} does not use"
 
 
 class LabelFiles:
@@ -39,12 +44,13 @@ class LabelFiles:
         return f"{self.root}/{self.files[file]}"
 
     @contextmanager
-    def collecting(self, file: int) -> Iterator[None]:
-        """A UserError, which begins with the line of the file, is kept until all files are read."""
+    def collecting(self, file: int, line: int | None = None) -> Iterator[None]:
+        """A UserError is kept until all files are read. Without `line`, it begins with the line of the file."""
         try:
             yield
         except UserError as mistake:
-            place, _, what = str(mistake).partition(": ")
+            text = str(mistake) if line is None else f"line {line}: {mistake}"
+            place, _, what = text.partition(": ")
             self.mistakes.add(place, what, self.url(file))
 
     def add(

@@ -25,7 +25,26 @@ EXACT = (".png", ".bmp", ".tif", ".tiff", ".gif")  # what a mask may end in: oth
 # Folders that hold one part of a dataset, beside a folder with the files of the same names
 ROOMS = rf"(?i)^(.*/)?(?:jpegimages|images?|imgs?|annotations?|xmls?|labels?|{MASKS})/"
 
+# Files that may have the labels of a dataset, but count only if the job file names one of them
+DATA = (".json", ".jsonl", ".manifest", ".csv")
+
 Passed = tuple[tuple[int, str], ...]  # as in `Shard.passed`
+
+
+def counted(*found: tuple[int, str]) -> Passed:
+    """What is there: how often, and what it is, in words."""
+    return tuple((count, what) for count, what in found if count)
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names, each once, for a message."""
+    each = list(dict.fromkeys(names))
+    return ", ".join(name[:40] for name in each[:5]) + (", ..." if len(each) > 5 else "")
+
+
+def ending_in(names: Iterable[str], endings: tuple[str, ...]) -> list[str]:
+    """The names that end so, in any case."""
+    return [name for name in names if name.lower().endswith(endings)]
 
 
 def files(path: str) -> list[str]:
@@ -64,9 +83,11 @@ def pictures(path: str, names: Sequence[str]) -> tuple[list[str], Passed]:
 
     Raises UserError where there are no pictures.
     """
-    found = [name for name in names if name.lower().endswith(PICTURES)]
+    found = ending_in(names, PICTURES)
     if not found:
-        raise UserError(f"{path}: no pictures in this folder; known are {', '.join(PICTURES)}")
+        labels = "; if they are in another folder than their labels, the folder that holds both is the data"
+        hint = labels if ending_in(names, (".xml", ".txt")) else ""
+        raise UserError(f"{path}: no pictures in this folder; known are {', '.join(PICTURES)}{hint}")
     return without_masks(found)
 
 
@@ -74,8 +95,7 @@ def without_masks(found: list[str]) -> tuple[list[str], Passed]:
     """The pictures that are no masks, and what is to be said about those that are."""
     mask = masks(pd.Series(found, dtype="str"))
     told = "masks, which stand beside pictures of the same names and which no kind of label uses"
-    passed = ((int(mask.sum()), told),) if mask.any() else ()
-    return [name for name, no in zip(found, mask) if not no], passed
+    return [name for name, no in zip(found, mask) if not no], counted((int(mask.sum()), told))
 
 
 def masks(names: pd.Series) -> np.ndarray:
@@ -90,9 +110,13 @@ def masks(names: pd.Series) -> np.ndarray:
     return (likely & of.isin(own[~likely])).to_numpy(bool)
 
 
+def without_ending(names: pd.Series) -> pd.Series:
+    return names.str.replace(r"\.[^./]*$", "", regex=True)
+
+
 def stems(names: pd.Series) -> pd.Series:
     """The names without their endings, accents composed."""
-    return names.str.replace(r"\.[^./]*$", "", regex=True).str.normalize("NFC")
+    return without_ending(names).str.normalize("NFC")
 
 
 def keys(names: pd.Series) -> pd.Series:
@@ -102,15 +126,18 @@ def keys(names: pd.Series) -> pd.Series:
 
 def others(names: Iterable[str]) -> Passed:
     """What is to be said about files that are of no use."""
-    other = [PurePosixPath(name).suffix.lower() or name for name in names if not name.lower().endswith(KNOWN)]
-    endings = list(dict.fromkeys(other))
-    few = ", ".join(ending[:20] for ending in endings[:5]) + (", ..." if len(endings) > 5 else "")
-    return ((len(other), f"files that are no pictures ({few})"),) if other else ()
+    other = [name for name in names if not name.lower().endswith(KNOWN)]
+    data = ending_in(other, DATA)
+    endings = [PurePosixPath(name).suffix.lower() or name for name in other if not name.lower().endswith(DATA)]
+    return counted(
+        (len(data), f"files that may have labels ({some(data)}); `data: FILE` in the job file reads one of them"),
+        (len(endings), f"files that are no pictures ({some(endings)})"),
+    )
 
 
 def content(path: str, names: Sequence[str], endings: tuple[str, ...]) -> bytes:
     """The names of the pictures in a folder, and the checksums of the files with some endings, a line each."""
-    known = [name for name in names if name.lower().endswith(PICTURES)]
-    files = [name for name in names if name.lower().endswith(endings)] if endings else []
+    known = ending_in(names, PICTURES)
+    files = ending_in(names, endings) if endings else []
     known += [f"{name} {checksum}" for name, checksum in zip(files, checksums(path, files))]
     return "\n".join(known).encode("utf-8", "surrogateescape")

@@ -3,8 +3,8 @@
 http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
 
 Corners are read and written as most tools do today (LabelImg, CVAT, torchvision): they are points in the picture, from
-0, and a box is xmax - xmin wide. In VOC's own files corners are pixels, counted from 1, and belong to the box: such
-boxes are read one pixel smaller and half a pixel aside.
+0, and a box is xmax - xmin wide. In the files of the VOC challenges corners are pixels, counted from 1, and belong to
+the box; these files say so in source/annotation (PASCAL VOC2007).
 """
 
 import math
@@ -32,6 +32,7 @@ TITLE = "VOC"
 ENDINGS = ()
 LABELS = (".xml",)  # what its label files end in
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ORIGINAL = "PASCAL VOC"  # how source/annotation begins in the files of the VOC challenges
 PEEK = 10  # files that are looked into to recognise a format
 UNKNOWN = ("0", "", "none", "unknown")  # what tools write where they do not know the size of a picture
 
@@ -39,10 +40,10 @@ UNKNOWN = ("0", "", "none", "unknown")  # what tools write where they do not kno
 def label_files(path: str, names: Sequence[str]) -> list[str]:
     """The XML files of a folder, where they are VOC's: one of the first few is, or none of them is whole although they
     belong to pictures or are in a folder Annotations."""
-    xmls = [name for name in names if name.lower().endswith(".xml")]
+    xmls = listing.ending_in(names, LABELS)
     if not xmls:
         return []
-    pictures = [name for name in names if name.lower().endswith(listing.PICTURES)]
+    pictures = listing.ending_in(names, listing.PICTURES)
     known, own = (listing.keys(pd.Series(some, dtype="str")) for some in (pictures, xmls))
     likely = own.isin(known) | pd.Series(xmls, dtype="str").str.contains(r"(?i)(?:^|/)annotations/", regex=True)
     first = likely.sort_values(ascending=False, kind="stable").index[:PEEK]
@@ -57,13 +58,12 @@ def read_folder(
     on them. Raises UserError naming file, line and field."""
     path = path.rstrip("/")
     pictures, masks = listing.pictures(path, names)
-    found = Annotations(path, pictures, [name for name in names if name.lower().endswith(".xml")])
+    found = Annotations(path, pictures, listing.ending_in(names, LABELS))
     labels = found.boxes.labels(classes)
     lists = [name for name in names if "/ImageSets/" in f"/{name}"]
+    of_parts = listing.counted((len(lists), "lists of parts of the dataset (ImageSets): all pictures are read"))
     rest = set(names) - set(found.boxes.files) - set(lists)
-    passed = (*passed, *found.passed(), *masks, *listing.others(sorted(rest)))
-    if lists:
-        passed = (*passed, (len(lists), "lists of parts of the dataset (ImageSets): all pictures are read"))
+    passed = (*passed, *found.passed(), *masks, *of_parts, *listing.others(sorted(rest)))
     note = f"Pascal VOC: {len(found.stated)} of {len(pictures)} pictures have an XML file"
     return records.shards(
         pictures, found.sizes(), labels, kind, found.item_at, found.label_at, passed, note, Boxes(form="size")
@@ -200,12 +200,13 @@ class Annotations:
         if before != file:
             raise UserError(f"line 1: {self.pictures[item - 1]} has its labels in {self.boxes.files[before]} already")
         self.stated[item] = size(annotation)
-        given, objects = annotation.one("source"), annotation.all("object")
-        source = records.giver(given.word("annotation") if given else "")
+        about, objects = annotation.one("source"), annotation.all("object")
+        given = about.word("annotation") if about else ""
+        first, source = int(given.startswith(ORIGINAL)), records.giver(given)
         for thing in objects:
             self.parts += len(thing.all("part"))
             with self.boxes.collecting(file):
-                self.boxes.add(file, thing.line, item, *labeled(thing), source)
+                self.boxes.add(file, thing.line, item, *labeled(thing, first), source)
         if not objects:
             self.boxes.add_nothing(file, annotation.line, item, source)
 
@@ -215,12 +216,11 @@ class Annotations:
         return table.rename_axis("item").sort_index().reset_index()
 
     def passed(self) -> listing.Passed:
-        found = (
+        return listing.counted(
             (self.without_picture, "XML files of VOC without a picture"),
             (self.other, "XML files that are not VOC's"),
             (self.parts, "parts of objects (<part>)"),
         )
-        return tuple((count, what) for count, what in found if count)
 
 
 class Places:
@@ -278,14 +278,16 @@ def size(annotation: Element) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def labeled(thing: Element) -> tuple[str, tuple[float, float, float, float], float]:
-    """An object's class, (left, top, width, height), and confidence."""
+def labeled(thing: Element, first: int) -> tuple[str, tuple[float, float, float, float], float]:
+    """An object's class, (left, top, width, height), and confidence. first: 1 where corners are pixels that are counted
+    from 1 and belong to the box, else 0."""
     name, box = thing.word("name"), thing.one("bndbox")
     if not name:
         raise UserError(f"line {thing.line}: field name: missing in object; it is the class")
     if box is None:
         raise UserError(f"line {thing.line}: field bndbox: missing in object; it has xmin, ymin, xmax and ymax")
     left, top, right, bottom = (box.number(corner) for corner in CORNERS)
+    left, top = left - first, top - first
     for small, large, low, high in ((left, right, "xmin", "xmax"), (top, bottom, "ymin", "ymax")):
         if not large > small:
             raise UserError(f"line {box.line}: field {high}: the box has no area: {high} is not above {low}")
@@ -311,7 +313,7 @@ def own_names(sources: pd.Series) -> list[str]:
     """A name, without an ending, for the XML file of each picture: its path, below JPEGImages if it is there. Raises
     UserError where two have one."""
     paths = sources.str.replace(r"^(?:s3:/)?/+", "", regex=True).map(posixpath.normpath).astype("str")
-    names = paths.str.replace(r"\.[^./]*$", "", regex=True).str.removeprefix("JPEGImages/")
+    names = listing.without_ending(paths).str.removeprefix("JPEGImages/")
     refuse_same(names, sources)
     return names.tolist()
 

@@ -212,6 +212,20 @@ def test_all_mistakes_are_counted(tmp_path):
     )
 
 
+def test_the_files_of_the_voc_challenges_count_pixels_from_1(tmp_path):
+    """The whole picture is 1 to 100, and one pixel 7 to 7: Detectron2 reads them as 0 to 100 and 6 to 7, too."""
+    source = "<source><database>The VOC2007 Database</database><annotation>PASCAL VOC2007</annotation></source>"
+    one, other = (
+        "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>".format(*box) for box in WHOLE_AND_PIXEL
+    )
+    things = "".join(f"<object><name>cat</name><bndbox>{box}</bndbox></object>" for box in (one, other))
+    put(tmp_path, {"1.xml": f"<annotation>{source}{things}</annotation>", "1.jpg": picture()})
+    assert rows(fitted(tmp_path)) == [("1.jpg", "cat", 0, 0, 100, 80), ("1.jpg", "cat", 6, 7, 1, 1)]
+
+
+WHOLE_AND_PIXEL = [(1, 1, 100, 80), (7, 8, 7, 8)]
+
+
 @pytest.mark.parametrize("width", ["<width>0</width>", "<width/>", "<width>None</width>", ""])
 def test_a_size_may_be_unknown(tmp_path, width):
     put(tmp_path, {"1.xml": XML.replace("<width>100</width>", width), "1.jpg": picture(120, 90)})
