@@ -6,6 +6,7 @@ A module has
     SOURCE       the field that names an item's picture, for messages
     read(path, kind, classes, attribute) -> Iterator[Shard]     where it can be read
     write(path, items, labels, kind, classes)                   where it can be written
+    read_folder(path, names, kind, classes, passed) -> Iterator[Shard]     where a folder may hold it
     content(path, kind, labels, own) -> bytes     what tells a dataset from another, where it is more than one file
     holds(path) -> bool      whether a file is in this format, where another format has files of the same ending
 """

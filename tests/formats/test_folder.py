@@ -7,11 +7,12 @@ from roundtruth import formats, kinds
 from roundtruth.begin import begin
 from roundtruth.errors import UserError
 from roundtruth.formats import folder
+from roundtruth.report import outlook
 from roundtruth.spec import JobSpec
 from roundtruth.storage import write_url
 from roundtruth.summary import summarize
 from roundtruth.terminal import print_summary
-from tests.jobs import read_records
+from tests.jobs import read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -68,6 +69,16 @@ def test_folders_are_labels_only_if_the_job_says_so(place):
     assert shard.passed == ((1, "folders that no class is named after (new): their pictures have no label"),)
     assert shard.note == "class folders: 4 of 6 pictures are in one"
     assert len(read(place, labels="none").labels) == 0
+
+
+def test_folders_are_named_as_classes_are_written(tmp_path):
+    put(tmp_path, ["010/1.png", "1.10/1.png", "null/1.png", "10/1.png"])
+    shard = read_dataset(str(tmp_path), "image-classification", ["010", "1.10", "null"], labels="folders").shards[0]
+    sources = shard.items["source"]
+    assert {sources[item - 1]: number for item, number in zip(shard.labels["item"], shard.labels["class_id"])} == {
+        "010/1.png": 0, "1.10/1.png": 1, "null/1.png": 2,
+    }  # fmt: skip
+    assert shard.passed == ((1, "folders that no class is named after (10): their pictures have no label"),)
 
 
 def test_the_records_are_those_of_the_labels(tmp_path):
@@ -166,6 +177,14 @@ def test_other_xml_files_are_no_labels(tmp_path):
         read(tmp_path, "object-detection", "voc")
 
 
+def test_files_that_may_have_labels_are_named(place):
+    put(
+        place, {"1.png": picture(), "_annotations.coco.json": "{}", "a.csv": "", "a.md": "", "b.md": "", "job.yaml": ""}
+    )
+    told = "files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them"
+    assert read(place).passed == ((2, told), (2, "files that are no pictures (.md)"))
+
+
 def test_labels_of_two_formats_need_the_key(tmp_path):
     put(tmp_path, {"1.png": picture(), "1.xml": XML.format("cat", 8), "1.txt": "0 .5 .5 .5 .5", "classes.txt": "dog"})
     both = r"holds labels of VOC \(1\.xml\) and of YOLO \(1\.txt\); write labels: voc or labels: yolo into the job file"
@@ -185,6 +204,7 @@ def test_a_job_says_as_what_a_folder_was_read(tmp_path, capsys):
     job = begin(spec(tmp_path / "data", tmp_path, "object-detection"))
     summary = summarize(job)
     assert (summary["input"], summary["note"]) == (1, "Pascal VOC: 1 of 2 pictures have an XML file")
+    assert ("Read as", summary["note"]) in list(outlook.read(job, summary))
     print_summary(job, summary)
     assert "Read as Pascal VOC: 1 of 2 pictures have an XML file." in " ".join(capsys.readouterr().out.split())
 

@@ -215,15 +215,11 @@ def test_all_mistakes_are_counted(tmp_path):
 def test_the_files_of_the_voc_challenges_count_pixels_from_1(tmp_path):
     """The whole picture is 1 to 100, and one pixel 7 to 7: Detectron2 reads them as 0 to 100 and 6 to 7, too."""
     source = "<source><database>The VOC2007 Database</database><annotation>PASCAL VOC2007</annotation></source>"
-    one, other = (
-        "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>".format(*box) for box in WHOLE_AND_PIXEL
-    )
-    things = "".join(f"<object><name>cat</name><bndbox>{box}</bndbox></object>" for box in (one, other))
+    boxes = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
+    corners = [boxes.format(1, 1, 100, 80), boxes.format(7, 8, 7, 8)]
+    things = "".join(f"<object><name>cat</name><bndbox>{box}</bndbox></object>" for box in corners)
     put(tmp_path, {"1.xml": f"<annotation>{source}{things}</annotation>", "1.jpg": picture()})
     assert rows(fitted(tmp_path)) == [("1.jpg", "cat", 0, 0, 100, 80), ("1.jpg", "cat", 6, 7, 1, 1)]
-
-
-WHOLE_AND_PIXEL = [(1, 1, 100, 80), (7, 8, 7, 8)]
 
 
 @pytest.mark.parametrize("width", ["<width>0</width>", "<width/>", "<width>None</width>", ""])
@@ -256,6 +252,33 @@ def test_boxes_between_0_and_1_are_no_pixels(tmp_path):
     xml = f"<annotation><object><name>cat</name><bndbox>{box}</bndbox></object></annotation>"
     with pytest.raises(UserError, match=r"1\.xml: line 1: the box lies between 0 and 1"):
         fitted(put(tmp_path, {"1.xml": xml, "1.jpg": picture()}))
+
+
+def test_mistakes_of_several_sorts_in_several_files_are_one_message(tmp_path):
+    files = {"a/1.xml": XML.replace(">dog<", ">horse<"), "a/2.xml": XML[:-20], "3.xml": XML.replace("60<", "2<")}
+    put(tmp_path, files | {name.replace("xml", "jpg"): picture() for name in files})
+    with pytest.raises(UserError) as error:
+        read(tmp_path)
+    mistakes = [
+        "3.xml: line 10: field ymax: the box has no area",
+        "a/2.xml: line 16: not XML",
+        "a/1.xml: line 8: field",
+    ]
+    assert str(error.value).startswith(f"{tmp_path}: 3 mistakes: ")
+    assert all(mistake in str(error.value) for mistake in mistakes)
+
+
+def test_boxes_that_are_out_of_several_pictures_are_one_message(tmp_path):
+    files = {f"{n}.xml": XML.replace("1.jpg", f"{n}.jpg").replace("1e2", "150") for n in (1, 2)}
+    put(tmp_path, files | {f"{n}.jpg": picture() for n in (1, 2)})
+    out = "left: the box reaches from 50 to 150, outside the picture, whose width is 100"
+    with pytest.raises(UserError, match=rf"^{tmp_path}: 2 mistakes: 1\.xml: line 13, 2\.xml: line 13: {out}$"):
+        fitted(tmp_path)
+
+
+def test_xml_files_without_pictures_need_the_folder_that_has_both(tmp_path):
+    with pytest.raises(UserError, match=r"the folder that holds both is the data$"):
+        read(put(tmp_path, {"Annotations/1.xml": XML}))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])

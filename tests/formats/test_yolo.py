@@ -176,6 +176,7 @@ def test_a_turned_picture_is_read_upright(tmp_path):
         ("dog .5 .5 .1 .1\n", "line 1: 'dog' is no number"),
         ("2 .5 .5 .1 .1\n", "line 1: field class: 'horse' is not one of the job's classes"),
         ("3 .5 .5 .1 .1\n", "line 1: class 3: not one of the 3 classes"),
+        ("3.0 .5 .5 .1 .1\n", "line 1: class 3.0: not one of the 3 classes"),
         ("-1 .5 .5 .1 .1\n", "line 1: class -1: not one of the 3 classes"),
         ("0.5 .5 .5 .1 .1\n", "line 1: class 0.5: not one of the 3 classes"),
         ("0 100 50 20 20\n", "line 1: 100 is not between 0 and 1; YOLO's numbers are shares"),
@@ -210,6 +211,8 @@ def test_what_is_wrong_is_named(tmp_path, lines, message):
         ("names: [dog]\ntrain: /nowhere/images\n", "line 2: field train: /nowhere/images lies outside of"),
         ("names: [dog]\ntrain: images\nnc: 2\n", "line 3: field nc: 2, where names has 1"),
         ("names: [dog]\ntrain: images\nkpt_shape: 3\n", "line 3: field kpt_shape: not a list of two numbers"),
+        ("names: {0: dog, 1: cat, 0: cow}\ntrain: images\n", "line 1: field 0: there twice"),
+        ("names: [dog]\ntrain: images\nnames: [cat]\n", "line 3: field names: there twice"),
         ("names: [dog\ntrain: images\n", "line 2: not YAML: "),
         ("- a\n", "line 1: no YOLO dataset"),
         ("", "line 1: no YOLO dataset"),
@@ -247,6 +250,35 @@ def test_what_is_wrong_with_a_folder_is_named(tmp_path, files, message):
     put(tmp_path, files | {"1.png": picture(), "1.txt": LINES})
     with pytest.raises(UserError, match=message):
         read(tmp_path)
+
+
+def test_a_class_without_a_name_has_no_boxes(tmp_path):
+    put(tmp_path, {"classes.txt": "dog\n\ncat\n", "1.txt": "0 .5 .5 1 1\n1 .5 .5 1 1", "1.png": picture()})
+    with pytest.raises(UserError, match=rf"^{tmp_path}/1\.txt: line 2: class 1 has no name$"):
+        read(tmp_path)
+    put(tmp_path, {"1.txt": "2 .5 .5 1 1"})
+    assert rows(read(tmp_path)) == [("1.png", "cat", 0, 0, 200, 100)]
+
+
+def test_mistakes_in_several_files_are_one_message(tmp_path):
+    put(tmp_path, {"classes.txt": NAMES} | {f"images/{n}.png": picture() for n in (1, 2, 3)})
+    put(tmp_path, {"labels/1.txt": "7 .5 .5 1 1", "labels/2.txt": "0 .5 .5 1", "labels/3.txt": b"\xff"})
+    with pytest.raises(UserError) as error:
+        read(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}/labels: 3 mistakes: 1.txt: line 1: class 7: not one of the 2 cla")
+    assert "2.txt: line 1: 4 columns; a line" in str(error.value)
+    assert "3.txt: line 1: not UTF-8 text" in str(error.value)
+
+
+def test_boxes_at_the_edge_do_not_stick_out(tmp_path):
+    """With six digits, as most tools write them, a third of a picture ends some thousandths of a pixel beyond it."""
+    put(tmp_path, {"classes.txt": NAMES, "1.txt": "0 0.833334 0.5 0.333333 1", "1.png": picture(3000, 30)})
+    dataset = read_dataset(str(tmp_path), "object-detection", CLASSES)
+    left, width = dataset.shards[0].labels[["left", "width"]].to_numpy()[0]
+    assert (left + width, dataset.mended) == (3000, ())
+    put(tmp_path, {"1.txt": "0 0.834 0.5 0.333 1"})
+    dataset = read_dataset(str(tmp_path), "object-detection", CLASSES)
+    assert dataset.mended == ((1, "boxes that stuck out of their pictures by at most 2 pixels were cut"),)
 
 
 def test_class_names_are_text_as_written(tmp_path):
