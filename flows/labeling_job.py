@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
+from flows.cancelling import cancellable
 from flows.labeling_round import labeling_round
 from roundtruth import ending, plans, steps
 from roundtruth.begin import begin, hold
@@ -17,6 +18,7 @@ from tasks.select import select
 
 
 @flow(name="labeling-job", flow_run_name="{job.name}")
+@cancellable
 def labeling_job(job: JobSpec) -> State:
     """Begin the job, or go on with it, until it is done or waits for people."""
     try:

@@ -4,6 +4,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from flows.cancelling import cancellable
 from roundtruth import plans
 from roundtruth.job import Job
 from tasks.autolabel import autolabel
@@ -18,6 +19,7 @@ from tasks.wait import wait
 
 
 @flow(name="labeling-round", flow_run_name="round {round}")
+@cancellable
 def labeling_round(job: str, round: int) -> State | None:
     """Round `round` of the job in the folder `job`; it ends as WaitingForPeople where not all have answered."""
     dispatch(job, round)

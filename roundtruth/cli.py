@@ -1,12 +1,13 @@
 """The command line: demo, run, forecast, status, stop, report, export.
 
 Exit codes: 0 done, 1 a fault, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the
-budget, 5 another run holds the job. A command imports only what it needs, so `status` answers at once.
+budget, 5 another run holds the job, 130 interrupted. A command imports only what it needs, so `status` answers at once.
 """
 
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -18,20 +19,22 @@ from roundtruth.errors import Held, UserError
 from roundtruth.terminal import put
 
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
+INTERRUPTED = 130  # as a shell has it for Ctrl-C
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     try:
         args = parser().parse_args(argv)
-        with interruptible():
+        with interruptible(argv):
             return args.verb(args)
     except UserError as mistake:
         return say(str(mistake), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
-    except KeyboardInterrupt:
-        return interrupted()
+    except KeyboardInterrupt as asked:
+        return interrupted(argv, str(asked))
     except OSError as outside:  # the disk or the network
         return say(f"{outside}; run the command again when this works. The log is {log()}", FAULT)
     except Exception:
@@ -56,11 +59,11 @@ def log() -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command even if KeyboardInterrupt is lost (for example in a library's callback) or becomes
-    another exception (in Prefect, between two states of a run).
+def interruptible(argv: list[str]) -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the command even if KeyboardInterrupt is lost (for example in a library's callback) or
+    becomes another exception (in Prefect, between two states of a run).
     """
-    lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
+    lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted(argv)))
     lost.daemon = True
 
     def interrupt(signum, frame) -> None:
@@ -68,19 +71,22 @@ def interruptible() -> Iterator[None]:
             lost.start()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         asked = lost.is_alive()
         lost.cancel()
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if asked:
             raise KeyboardInterrupt
 
 
-def interrupted() -> int:
-    return say("interrupted; run the command again to continue", 130)
+def interrupted(argv: list[str], why: str = "") -> int:
+    again = shlex.join(["roundtruth", *argv])
+    what = "goes on with it" if argv[:1] in (["run"], ["demo"], ["stop"]) else "does it again"
+    return say(f"{why or 'interrupted'}; `{again}` {what}", INTERRUPTED)
 
 
 def say(line: str, code: int) -> int:
@@ -240,6 +246,8 @@ def run_flow(spec, server) -> None:
         raise UserError(state.message)
     if state.name == "HeldElsewhere":
         raise Held(state.message)
+    if state.is_cancelled():
+        raise KeyboardInterrupt("cancelled in Prefect's page")
     if not state.is_completed():
         state.result()  # a fault: this raises it, which shows the traceback and ends with exit code 1
 

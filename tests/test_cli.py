@@ -217,7 +217,8 @@ def wait_a_moment(process: subprocess.Popen) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_leave_a_job_that_goes_on(end, job, tmp_path, prefect_server, make):
     path = job(60, target={"quality": 0.8})
     process = subprocess.Popen(
         command("run", path, "--json"),
@@ -229,10 +230,10 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     )
     while not (tmp_path / "job/rounds/002/posted.json").exists():
         wait_a_moment(process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, end)
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert err == "interrupted; run the command again to continue\n"
+    assert err == f"interrupted; `roundtruth run {path} --json` goes on with it\n"
     with open_store(f"{tmp_path}/job").hold("nobody holds it"):
         pass
     assert main(["run", path]) == 0
@@ -241,9 +242,19 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     assert cost_of(summarize(Job(f"{tmp_path}/job"))) == cost_of(summarize(undisturbed))
 
 
+def test_an_interrupted_command_says_how_to_do_it_again(job, monkeypatch, capfd):
+    def interrupt(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("roundtruth.job.open_store", interrupt)
+    path = job(5)
+    assert main(["status", path]) == 130
+    assert capfd.readouterr() == ("", f"interrupted; `roundtruth status {path}` does it again\n")
+
+
 def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), interruptible(), suppress(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interruptible(["run"]), suppress(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -258,7 +269,7 @@ def test_an_interrupt_that_becomes_another_exception_is_still_one():
             raise ValueError("Task run is not set") from None
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), interruptible():
+    with pytest.raises(KeyboardInterrupt), interruptible(["run"]):
         masked()
     assert signal.getsignal(signal.SIGINT) is before
 
