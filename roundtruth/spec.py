@@ -42,12 +42,17 @@ class Target(Strict):
         return confidence
 
 
+MOST = 1e9  # of any currency; sums over millions of items then stay exact to the cent
+
+
 class Prices(Strict):
     """Money, in any one currency."""
 
-    per_item: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item people label, besides answers.")
-    per_answer: Annotated[Number, Field(ge=0)] = Field(0.036, description="For each answer of one person.")
-    per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
+    per_item: Annotated[Number, Field(ge=0, le=MOST)] = Field(
+        0.08, description="For each item people label, besides answers."
+    )
+    per_answer: Annotated[Number, Field(ge=0, le=MOST)] = Field(0.036, description="For each answer of one person.")
+    per_auto_label: Annotated[Number, Field(ge=0, le=MOST)] = Field(0.08, description="For each item the model labels.")
 
 
 def part_of(found: list) -> PydanticCustomError:
@@ -144,7 +149,9 @@ class JobSpec(Strict):
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
     workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
-    budget: Annotated[Number, Field(gt=0)] | None = Field(None, description="The most the job may cost; a hard cap.")
+    budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(
+        None, description="The most the job may cost; a hard cap."
+    )
     learner: str = Field("default", description="`default`, or package.module:Name of your own.")
     pool: str | None = Field(None, description="The work pool that trains and infers; without it, in process.")
     weights: Address | Literal["none"] | None = Field(

@@ -242,13 +242,16 @@ def deliver(job: Job) -> str:
 
 
 def stop(job: Job) -> None:
-    """Ask nobody any more: the open batch is closed with the answers there are."""
+    """Ask nobody any more: the open batch is closed with the answers there are. A mistake in the answers comes first,
+    so that it leaves the job as it was."""
+    last = job.last_round()
+    asking = last and job.has(last, "posted.json") and not job.has(last, "closed.json")
+    if asking:
+        answers.collect(job)
     if not job.stopped:
         job.amend({"stop": True})
         job.stopped = True
-    last = job.last_round()
-    if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):
-        answers.collect(job)
+    if asking:
         answers.close(job, last, "expired")
     if last and job.has(last, "closed.json"):
         consolidate(job, last)

@@ -175,6 +175,20 @@ def test_a_job_that_is_stopped(job, tmp_path, capfd, prefect_server):
     assert main(["stop", path]) == 0
 
 
+def test_a_stop_that_is_refused_is_none(job, tmp_path, capfd, prefect_server):
+    path = job(20, workforce=FILES)
+    assert main(["run", path, "--json"]) == 3
+    answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
+    (tmp_path / "job/people/answers/2.csv").symlink_to("/dev/zero")
+    capfd.readouterr()
+    assert main(["stop", path]) == 2
+    assert f"{tmp_path}/job/people/answers/2.csv: is a device, not a file\n" == capfd.readouterr().err
+    assert not Job(f"{tmp_path}/job").stopped
+    (tmp_path / "job/people/answers/2.csv").unlink()
+    assert main(["stop", path]) == 0
+    assert "digits: stopped" in capfd.readouterr().out
+
+
 def test_a_job_that_another_holds(job, tmp_path, capfd):
     path = job(5)
     with hold(JobSpec.from_file(path), "another run"):

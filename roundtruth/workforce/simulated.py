@@ -34,7 +34,7 @@ class Settings(Strict):
     answers: Address | None = Field(
         None, description="Recorded answers to replay, a CSV with the columns item, worker and those of the label."
     )
-    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(5, description="How many people answer each item.")
+    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(5, description="How many people answer each item.")
     noise: Annotated[Number, Field(ge=0, le=3)] = Field(
         1.0, description="0 answers with the truth, 1 errs as a real crowd does."
     )
