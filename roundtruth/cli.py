@@ -20,6 +20,7 @@ from roundtruth.terminal import put
 
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
 INTERRUPTED = 130  # as a shell has it for Ctrl-C
+WATCH = 3.0  # seconds between two looks at a job
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
@@ -135,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     verb("demo", demo, "Run a whole job on built-in pictures: no account, no network.", demo_arguments)
     verb("run", run, "Run a job, or continue it, until it is done or waits for people.", job_and_json)
     verb("forecast", forecast, "Forecast what a job will cost, before anything is spent.", job_and_json)
-    verb("status", status, "Show the rounds, how many answers are missing, and the money spent.", job_and_json)
+    verb("status", status, "Show the rounds, who is waited for, what comes next, and the money.", status_arguments)
     verb("stop", stop, "Stop asking people, and write the manifest with the labels so far.", job_argument)
     verb("report", report, "Write the report page again.", job_argument)
     verb("export", export, "Write the labels in another format.", export_arguments)
@@ -149,6 +150,11 @@ def job_argument(verb: argparse.ArgumentParser) -> None:
 def job_and_json(verb: argparse.ArgumentParser) -> None:
     job_argument(verb)
     verb.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def status_arguments(verb: argparse.ArgumentParser) -> None:
+    job_and_json(verb)
+    verb.add_argument("--watch", action="store_true", help="go on showing it until the job has ended")
 
 
 def export_arguments(verb: argparse.ArgumentParser) -> None:
@@ -277,9 +283,31 @@ def forecast(args) -> int:
 
 
 def status(args) -> int:
+    if args.watch:
+        return watch(args)
     with begun_job(args.job) as job:
         show(job, args.json)
     return DONE
+
+
+def watch(args) -> int:
+    """Show how a job stands until it has ended: on a terminal all of it, in a pipe a line for each change."""
+    from roundtruth.summary import summarize
+    from roundtruth.terminal import in_a_line, print_summary
+
+    shown, pause = "", threading.Event()
+    while True:
+        with begun_job(args.job) as job:
+            summary = summarize(job)
+            now = json.dumps(summary) if args.json else in_a_line(summary)
+            if sys.stdout.isatty() and not args.json:
+                print_summary(job, summary, alone=True)
+            elif now != shown and not put(now):
+                return DONE  # nobody reads
+        if summary["state"] in ("complete", "stopped"):
+            return DONE
+        shown = now
+        pause.wait(WATCH)
 
 
 def stop(args) -> int:
