@@ -12,11 +12,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from roundtruth.errors import Held, UserError
-from roundtruth.terminal import put
+from roundtruth.terminal import lines, put
 
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
 INTERRUPTED = 130  # as a shell has it for Ctrl-C
@@ -212,7 +212,8 @@ def run_file(path: str | Path, server, as_json: bool = False, amazon: bool = Fal
     with job_file(path) as spec:
         summary = settled(spec, server)
         if summary is None:
-            run_flow(spec, server)
+            with nullcontext() if as_json else lines():
+                run_flow(spec, server)
         job = Job(spec.output)
         summary = show(job, as_json, amazon, summary)
     if summary["state"] == "waiting":

@@ -1,5 +1,6 @@
-"""What a person sees in a terminal: a bar while a command works, a table at the end. A pipe gets the table alone."""
+"""What a person sees in a terminal: a bar while a command works, a table at the end. A pipe gets a line a step."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,30 @@ def put(text: str) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
         return False
     return True
+
+
+class Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        put(record.getMessage())
+
+
+@contextmanager
+def lines() -> Iterator[None]:
+    """Where standard output is no terminal, a line is printed for each step of a job that is done meanwhile."""
+    log, handler = logging.getLogger("roundtruth"), Lines()
+    if sys.stdout.isatty():
+        yield
+        return
+    before = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.propagate = before[1]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,6 +210,20 @@ def test_a_job_whose_people_answer_by_files(job, tmp_path, capfd, prefect_server
     assert (summary["state"], summary["human"] + summary["auto"]) == ("complete", 20)
     assert summary["cost"]["human"] == pytest.approx(summary["human"] * 0.116, abs=0.01)
     assert summary["measured"] == {"human": None, "auto": None}
+
+
+def test_a_pipe_gets_a_line_a_step(job, capfd, prefect_server):
+    assert main(["run", job(20, target={"quality": 0.3})]) == 0
+    out, err = capfd.readouterr()
+    lines = out[: out.index("digits: complete")].splitlines()
+    steps = [re.sub(r", [\d.]+ s$", "", line) for line in lines]
+    assert err == ""
+    assert steps[:6] == [
+        "round 0: select", "round 1: dispatch", "round 1: wait, 4 of 4 items answered", "round 1: consolidate",
+        "round 1: select", "report",
+    ]  # fmt: skip
+    assert steps[-2:] == ["deliver", "report"]
+    assert {"round 2: train", "round 2: infer", "round 2: calibrate", "round 2: autolabel"} <= set(steps)
 
 
 def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
