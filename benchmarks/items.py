@@ -118,8 +118,9 @@ def plain_json(path: Path) -> float:
 def checked(items: pd.DataFrame, progress=None) -> pd.DataFrame:
     """In place of `pictures.check`: every picture is there."""
     size = np.full(len(items), 32, "int32")
-    failure = np.full(len(items), None, object)
-    return pd.DataFrame({"width": size, "height": size, "depth": 3, "failure": failure}, index=items.index)
+    nothing = np.full(len(items), None, object)
+    facts = {"width": size, "height": size, "depth": 3, "failure": nothing, "bits": nothing, "low": np.nan}
+    return pd.DataFrame({**facts, "high": np.nan, "cut": False, "scaled": False, "pages": False}, index=items.index)
 
 
 def peak() -> float:

@@ -5,6 +5,7 @@ import typing
 from pydantic_core import PydanticUndefined
 
 from roundtruth import formats, kinds, plans, workforce
+from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec, Prices, Target
 
 HEAD = """# The job file
@@ -31,7 +32,7 @@ since the job would no longer be the one that was begun.
 
 
 def page() -> str:
-    parts = [("The keys", JobSpec), ("`target`", Target)]
+    parts = [("The keys", JobSpec), ("`target`", Target), ("`boxes`", Boxes)]
     parts += [
         (f"`workforce: {{backend: {name}, ...}}`", workforce.module(name).Settings) for name in workforce.BACKENDS
     ]

@@ -1,21 +1,35 @@
 """Begin a job: a dataset becomes a job folder. And go on with one, with what a person changed in its job file."""
 
 import hashlib
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from roundtruth import formats, kinds, learners, plans
-from roundtruth.errors import UserError, naming, refuse_all
+from roundtruth import delivery, finding, formats, kinds, learners, plans
+from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
+from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
 from roundtruth.storage import Lease, Store, names_in, one_name, open_store, read_given, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+
+
+class Dataset(NamedTuple):
+    """A dataset that was read and checked, with its pictures."""
+
+    shards: list[formats.Shard]  # with labels as they are on the pictures
+    facts: pd.DataFrame  # FACTS of the pictures, one row an item
+    paths: pd.Series  # of the pictures that were found under another name: where they are; index: the item's row
+    folder: str  # that the pictures are below
+    digest: str
+    mended: tuple[tuple[int, str], ...]  # what was put right: how often, and what it is, in words
 
 
 class Survey(NamedTuple):
@@ -52,48 +66,51 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     The caller holds the job's lease. There is no job before the whole dataset has been read, and every picture decoded,
     without a mistake; until then the folder has only what was found out about the pictures.
     """
-    store, shards, found = open_store(spec.output), None, None
-    if store.exists("job.json"):
+    store, dataset = open_store(spec.output), None
+    if begun := store.exists("job.json"):
         job = amend(spec)
     else:
-        shards = read_checked(spec)
-        check_model(spec)
-        digest = fingerprint(spec)
-        found = look_at_pictures(spec, store, digest, shards, progress)
-        refuse_missing(spec, shards, found)
-        refuse_other_sizes(spec, shards, found)
-        start(spec, store, shards, digest)
+        dataset = read_dataset(spec, store, progress)
+        start(spec, store, dataset)
         job = Job(spec.output)
-    ingest(job, shards, found, progress)
+    if len(job.listed("items/")) < job.begun["shards"]:
+        dataset = dataset or read_dataset(job.spec, store, progress)
+        ingest(job, dataset)
+    if begun and not job.stopped:
+        look_again(job, progress)
     return job
 
 
 def survey(spec: JobSpec) -> Survey:
-    """Read and check the dataset, and write nothing. Raises UserError as `begin` does."""
+    """Read and check the dataset, but not its pictures, and write nothing. Raises UserError as `begin` does."""
     shards = read_checked(spec)
     return Survey(sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards))
 
 
-def start(spec: JobSpec, store: Store, shards: list[formats.Shard], digest: str) -> None:
+def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
+    from roundtruth import pictures
+
     begun = {
         "format": FORMAT,
         "spec": portable(dump(spec), spec.output),
-        "fingerprint": digest,
-        "items": sum(len(shard.items) for shard in shards),
-        "shards": len(shards),
-        "passed": passed_over(shards),
+        "fingerprint": dataset.digest,
+        "items": len(dataset.facts),
+        "shards": len(dataset.shards),
+        "passed": counted(shard.passed for shard in dataset.shards),
+        "notes": [*pictures.notes_on(dataset.facts), *counted([dataset.mended])],
+        "ranges": pictures.ranges_of(dataset.facts),
+        "pictures": posixpath.relpath(dataset.folder, formats.base(spec.data)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with naming("output"):
         store.write_json("job.json", begun)
 
 
-def passed_over(shards: list[formats.Shard]) -> list[str]:
-    """What is in the dataset and is not used, a line each: how often, and what it is."""
+def counted(notes: Iterable[Iterable[tuple[int, str]]]) -> list[str]:
+    """A line for each thing that was found in a dataset: how often, and what it is."""
     counts: dict[str, int] = {}
-    for shard in shards:
-        for count, what in shard.passed:
-            counts[what] = counts.get(what, 0) + count
+    for count, what in chain.from_iterable(notes):
+        counts[what] = counts.get(what, 0) + count
     return [f"{count} {what}" for what, count in counts.items()]
 
 
@@ -106,7 +123,7 @@ def amend(spec: JobSpec) -> Job:
     before, now = (portable(dump(one), spec.output) for one in (job.spec, spec))
     changed = [key for key in now if now[key] != before[key]]
     if fingerprint(spec) == job.begun["fingerprint"]:
-        may = {"data", *AMENDABLE}  # the same data in another place is a project that was moved
+        may = {"data", "pictures", *AMENDABLE}  # the same data in another place is a project that was moved
     elif "data" in changed:
         may = set(AMENDABLE)
     else:
@@ -136,25 +153,63 @@ def dump(spec: JobSpec) -> dict:
 # -- the dataset
 
 
+def read_dataset(spec: JobSpec, store: Store, progress: Progress | None) -> Dataset:
+    """The dataset and what is known of its pictures. Raises UserError for whatever keeps a job from beginning."""
+    shards = read_checked(spec)
+    check_model(spec)
+    digest, sources = fingerprint(spec), all_sources(shards)
+    folder = spec.pictures or finding.folder(spec.data, sources)
+    facts = look_at_pictures(store, digest, shards, folder, progress)
+    facts, paths, mended = find_renamed(spec, shards, facts, folder)
+    refuse_missing(spec, shards, facts, folder)
+    urls = resolve_all(replaced(sources, paths), folder)
+    shards, put_right = fitted(spec, shards, facts, urls)
+    return Dataset(shards, facts, paths, folder, digest, (*mended, *put_right))
+
+
+def all_sources(shards: list[formats.Shard]) -> pd.Series:
+    return pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
+
+
+def replaced(sources: pd.Series, paths: pd.Series) -> pd.Series:
+    """The sources, with the paths of those that were found under another name."""
+    result = sources.copy()
+    result[paths.index] = paths
+    return result
+
+
 def read_checked(spec: JobSpec) -> list[formats.Shard]:
     """The dataset in shards. Raises UserError where an item is there twice, cannot be reached, or has an impossible
     label."""
     shards = read_shards(spec)
-    sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
+    sources = all_sources(shards)
     if sources.empty:
         raise UserError(f"data: {spec.data}: empty; there is nothing to label")
-    base = formats.base(spec.data)
-    urls = resolve_all(sources, base, lambda index: f"{formats.place(spec.data, index + 1)}: source-ref: ")
-    places = pd.Series(urls, dtype="str")  # one file may have several sources: a.jpg and ./a.jpg
-    again = places.duplicated()
-    if again.any():
-        later = int(again.to_numpy().argmax())
-        first = int((places == places[later]).to_numpy().argmax())
-        there = formats.place(spec.data, first + 1).removeprefix(f"{spec.data}: ").replace("line", "on line")
-        other = f" as {sources[first]}" if sources[first] != sources[later] else ""
-        here = formats.place(spec.data, later + 1)
-        raise UserError(f"{here}: source-ref: {sources[later]} is {there} already{other}; take one out")
+    base = spec.pictures or formats.base(spec.data)
+    refuse_twice(spec, shards, resolve_all(sources, base, lambda row: f"{source_at(spec, shards, row)}: "))
     return shards
+
+
+def source_at(spec: JobSpec, shards: list[formats.Shard], row: int) -> str:
+    """Where the name of an item's picture stands in the dataset."""
+    return f"{shards[0].item_at(row + 1)}: {getattr(formats.of(spec.data), 'SOURCE', 'name')}"
+
+
+def refuse_twice(spec: JobSpec, shards: list[formats.Shard], urls: list[str]) -> None:
+    """Refuse a picture that is several items: a.jpg and ./a.jpg are one file."""
+    sources, places = all_sources(shards), pd.Series(urls, dtype="str")
+    again = places.duplicated().to_numpy()
+    if not again.any():
+        return
+    first = pd.Series(places.index, index=places).groupby(level=0).first()
+
+    def say(later: int) -> str:
+        earlier = int(first[places[later]])
+        there = shards[0].item_at(earlier + 1).removeprefix(f"{spec.data}: ").replace("line", "on line")
+        other = f" as {sources[earlier]}" if sources[earlier] != sources[later] else ""
+        return f"{source_at(spec, shards, later)}: {sources[later]} is {there} already{other}; take one out"
+
+    refuse_all(np.flatnonzero(again), say)
 
 
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
@@ -192,22 +247,28 @@ def check_model(spec: JobSpec) -> None:
         weights.read(spec.weights)
 
 
-def ingest(job: Job, shards: list[formats.Shard] | None, found: pd.DataFrame | None, progress: Progress | None) -> None:
+# -- writing the items
+
+CREATED = "1970-01-01T00:00:00.000000"  # nobody knows when; and a dataset that is read again must read the same
+JOB_NAME = "input"
+KEPT = ("job-name", "creation-date", "human-annotated")  # of the metadata of a label that is written anew
+
+
+def ingest(job: Job, dataset: Dataset) -> None:
     """Write the shards of items, and of the labels they came with, that are missing."""
-    if len(job.listed("items/")) == job.begun["shards"]:
-        return
-    shards = shards or read_shards(job.spec)
-    if found is None:
-        found = look_at_pictures(job.spec, job.store, job.begun["fingerprint"], shards, progress)
+    if len(dataset.paths):
+        paths = pd.DataFrame({"item": dataset.paths.index + 1, "path": dataset.paths.to_numpy()})
+        job.write_table("paths.parquet", paths)
     done = 0
-    for number, shard in enumerate(shards, 1):
+    for number, shard in enumerate(dataset.shards, 1):
         if not job.there(f"items/{number:04d}.parquet"):
             items = shard.items.reset_index(drop=True)
-            facts = found.iloc[done : done + len(items)].reset_index(drop=True)
+            facts = dataset.facts.iloc[done : done + len(items)].reset_index(drop=True)
             items.insert(0, "item", np.arange(done + 1, done + len(items) + 1))
             items["labeled"] = items["item"].isin(shard.labels["item"])
             items = pd.concat([items, with_stated(facts, shard.sizes, done)], axis=1)
-            job.write_table(f"input/{number:04d}.parquet", shard.labels)
+            items["record"] = with_labels(job.spec, items, shard.labels)
+            job.write_table(f"input/{number:04d}.parquet", shard.labels[["item", *job.kind.COLUMNS, "confidence"]])
             job.write_table(f"items/{number:04d}.parquet", items)
         done += len(shard.items)
 
@@ -218,30 +279,45 @@ def with_stated(facts: pd.DataFrame, sizes: pd.DataFrame, before: int) -> pd.Dat
     before: the number of items in earlier shards.
     """
     stated = sizes.set_index(sizes["item"] - before - 1)[["width", "height"]].reindex(facts.index, fill_value=0)
-    size = facts[["width", "height"]]
-    return facts.assign(**size.where(size > 0, stated).astype("int32"))
+    size, unread = facts[["width", "height"]], facts["width"] == 0
+    depth = facts["depth"].mask(unread & (stated["width"] > 0), 3)  # most pictures are in colour
+    return facts[["width", "height", "depth", "failure"]].assign(
+        **size.where(~unread, stated).astype("int32"), depth=depth.astype("int32")
+    )
+
+
+def with_labels(spec: JobSpec, items: pd.DataFrame, labels: pd.DataFrame) -> pd.Series:
+    """The records of items, with their labels where they do not have them yet, or have others."""
+    known = "as_is" in labels
+    new = labels[labels["item"].isin(labels.loc[~labels["as_is"], "item"])] if known else labels
+    if new.empty:
+        return items["record"]
+    new = new.assign(source="input") if known else new
+    mine = items[items["item"].isin(new["item"])]
+    fields = kinds.get(spec.kind).encode(new, mine, spec.attribute, spec.classes, JOB_NAME, CREATED)
+    records = delivery.with_fields(items["record"], items["item"].map(fields), spec.attribute, KEPT).to_pylist()
+    return pd.Series(records, index=items.index, dtype="str")
 
 
 # -- pictures
 
-FACTS = ["width", "height", "depth", "failure"]
 NOT_HERE = r"^(?:[A-Za-z]:[\\/]|\\\\|~[^/]*/)"  # C:\x, \\server\x, ~ann/x
 ELSEWHERE = "a path that only Windows or a shell knows; write it relative to the data file, or from / on"
 
 
 def look_at_pictures(
-    spec: JobSpec, store: Store, digest: str, shards: list[formats.Shard], progress: Progress | None
+    store: Store, digest: str, shards: list[formats.Shard], folder: str, progress: Progress | None
 ) -> pd.DataFrame:
-    """FACTS of all pictures, one row per item, in order. They are kept in the folder, so that a run that was killed
-    continues from there. Pictures for which a job may be refused are read again: somebody may have mended them."""
+    """What `pictures.check` finds out about all pictures, one row per item, in order. It is kept in the folder, so that
+    a run that was killed continues from there. Pictures for which a job may be refused are read again: somebody may
+    have mended them."""
     from roundtruth import pictures
 
     total, done, parts = sum(len(shard.items) for shard in shards), 0, []
-    base = formats.base(spec.data)
     for number, shard in enumerate(shards, 1):
-        path = f"checked/{digest[:16]}/{number:04d}.parquet"
+        path = f"pictures/{digest[:16]}/{number:04d}.parquet"
         source = shard.items["source"].reset_index(drop=True)
-        urls = pd.DataFrame({"url": resolve_all(source, base)})
+        urls = pd.DataFrame({"url": resolve_all(source, folder)})
 
         def shifted(at: int, of: int, note: str = "", before: int = done) -> None:
             if progress:
@@ -251,12 +327,13 @@ def look_at_pictures(
             with naming("output"):
                 facts = store.read_table(path)
             again = facts["failure"].notna().to_numpy(bool).copy()
-            again[shard.sizes["item"].to_numpy()[other_sizes(shard.sizes, facts, done)] - done - 1] = True
+            known = sizes_of(shard._replace(sizes=shard.sizes.assign(item=shard.sizes["item"] - done)), facts)
+            again[known.index[other_sizes(known)] - 1] = True
             if again.any():
-                anew = pictures.check(urls[again], shifted)[FACTS]
-                facts = pd.concat([facts[~again], anew]).sort_index()
+                anew = pictures.check(urls[again], shifted)
+                facts = pd.concat([facts.loc[~again], anew]).sort_index()
         except FileNotFoundError:
-            facts = pictures.check(urls, shifted)[FACTS]
+            facts = pictures.check(urls, shifted)
             with naming("output"):
                 store.write_table(path, facts)
         parts.append(facts)
@@ -264,60 +341,134 @@ def look_at_pictures(
     return pd.concat(parts, ignore_index=True)
 
 
-def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
-    """Refuse a dataset most of whose pictures are not there, unless nobody has to see them: all items came labeled."""
-    from roundtruth.pictures import GONE
+def find_renamed(
+    spec: JobSpec, shards: list[formats.Shard], facts: pd.DataFrame, folder: str
+) -> tuple[pd.DataFrame, pd.Series, list[tuple[int, str]]]:
+    """(facts, paths, notes): pictures that are not there under their own names may be there under another."""
+    from roundtruth import pictures
 
-    sources = pd.concat([shard.items["source"] for shard in shards], ignore_index=True)
+    sources = all_sources(shards)
+    gone = sources[(facts["failure"] == pictures.GONE).to_numpy(bool)]
+    paths, notes = finding.renamed(gone, folder)
+    if paths.empty:
+        return facts, paths, notes
+    urls = pd.DataFrame({"url": resolve_all(paths, folder)}, index=paths.index)
+    facts = pd.concat([facts.loc[~facts.index.isin(paths.index)], pictures.check(urls)]).sort_index()
+    refuse_twice(spec, shards, resolve_all(replaced(sources, paths), folder))
+    return facts, paths, notes
+
+
+def look_again(job: Job, progress: Progress | None) -> None:
+    """Look again for the pictures that could not be read. Those that can be now are items from the next round on."""
+    items = job.items(["labeled", "failure"])
+    away = np.flatnonzero((items["failure"].notna() & ~items["labeled"]).to_numpy(bool))
+    if not len(away):
+        return
+    from roundtruth import pictures
+
+    some = job.items(["item", "source"]).iloc[away]
+    facts = pictures.check(some.assign(url=job.urls(some)), progress)[[*pictures.FACTS]]
+    found = facts.assign(item=some["item"], round=job.last_round())[facts["failure"].isna()]
+    if len(found):
+        job.write_table(f"returned/{len(job.listed('returned/')) + 1:04d}.parquet", found.reset_index(drop=True))
+
+
+def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame, folder: str) -> None:
+    """Refuse a dataset most of whose pictures are not there, unless nobody has to see them: all items came labeled."""
+    from roundtruth.pictures import DENIED, GONE
+
+    sources = all_sources(shards)
     labeled = sum(shard.labels["item"].nunique() for shard in shards)
-    gone = np.flatnonzero((found["failure"] == GONE).to_numpy(bool))
+    gone = np.flatnonzero(found["failure"].isin([GONE, DENIED]).to_numpy(bool))
     if labeled == len(sources):
         return
 
-    def say(at: int) -> str:
-        return f"{formats.place(spec.data, at + 1)}: source-ref: {sources[at]}: {ELSEWHERE}"
+    def say(row: int) -> str:
+        return f"{source_at(spec, shards, row)}: {sources[row]}: {ELSEWHERE}"
 
     refuse_all(gone[sources.iloc[gone].str.contains(NOT_HERE).to_numpy(bool)], say)
     if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    hint = "put the pictures there, or correct the names"
-    if all("\\" in source for source in first):
-        hint = "these are Windows paths; write / instead of \\"
+    hint, there = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`", "are not there"
+    if (found["failure"].iloc[gone] == DENIED).all():
+        hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
     elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
         hint = "these seem to be texts, and a job of this kind labels pictures"
     names = ", ".join(source[:80] for source in first)
+    around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     raise UserError(
-        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures are not there, the first: {names}. "
-        f"They were looked for in {formats.base(spec.data)}; {hint}"
+        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
+        f"They were looked for in {folder}{around}; {hint}"
     )
 
 
-def refuse_other_sizes(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFrame) -> None:
-    """Refuse labels of pictures that now have another size: their boxes would not be where the things are."""
-    if kinds.get(spec.kind).ONE_PER_ITEM:
-        return  # such a label has no place in the picture
-    sizes = pd.concat([shard.sizes for shard in shards], ignore_index=True)
+# -- labels on pictures
 
-    def say(at: int) -> str:
-        item, wide, high = sizes.loc[at, ["item", "width", "height"]].tolist()
-        width, height = found.loc[item - 1, ["width", "height"]].tolist()
-        place = formats.place(spec.data, item)
-        how = f"{width / wide:.3g} times as large; scale the labels with it"
+
+def fitted(
+    spec: JobSpec, shards: list[formats.Shard], facts: pd.DataFrame, urls: list[str]
+) -> tuple[list[formats.Shard], list[tuple[int, str]]]:
+    """(shards, notes): the labels as they are on the pictures that were found, and what was put right.
+
+    Raises UserError for labels that cannot be on their pictures, and for pictures of another size than stated.
+    """
+    from roundtruth import pictures
+
+    kind, given = kinds.get(spec.kind), spec.boxes or Boxes()
+    mistakes, notes, result = Mistakes(spec.data), [], []
+    for shard in shards:
+        known, labels = sizes_of(shard, facts), shard.labels
+        other = known.index[other_sizes(known)] if not kind.ONE_PER_ITEM else known.index[:0]
+        if given.size is None:
+            with mistakes.collecting():
+                refuse_other_sizes(shard, known.loc[other])
+            labels = labels[~labels["item"].isin(other)]
+        elif len(other):
+            known.loc[other, "orientation"] = pictures.orientation([urls[item - 1] for item in other])
+        with mistakes.collecting():
+            labels, put_right, changed = kind.fit(labels, known, given, shard.label_at)
+            notes += put_right
+            if "as_is" in labels:
+                notes += renumbered(labels)
+                labels = labels.assign(as_is=labels["as_is"] & ~labels["item"].isin(changed))
+        result.append(shard._replace(labels=labels))
+    mistakes.refuse()
+    return result, notes
+
+
+def renumbered(labels: pd.DataFrame) -> list[tuple[int, str]]:
+    count = int((~labels["as_is"]).sum())
+    return [(count, "labels had other class numbers than the job; the output has the job's")] if count else []
+
+
+def sizes_of(shard: formats.Shard, facts: pd.DataFrame) -> pd.DataFrame:
+    """What is known of the labeled pictures: (stated_width, stated_height, width, height, orientation), 0 for a size
+    that nobody knows; index: item."""
+    sizes = shard.sizes.set_index("item")[["width", "height"]].add_prefix("stated_")
+    seen = facts[["width", "height"]].iloc[sizes.index - 1].set_axis(sizes.index)
+    return pd.concat([sizes, seen], axis=1).assign(orientation=1)
+
+
+def other_sizes(known: pd.DataFrame) -> np.ndarray:
+    """Whether each picture has another size than its file states."""
+    stated, seen = (known[names].to_numpy() for names in (["stated_width", "stated_height"], ["width", "height"]))
+    return (stated > 0).all(axis=1) & (seen > 0).all(axis=1) & (stated != seen).any(axis=1)
+
+
+def refuse_other_sizes(shard: formats.Shard, other: pd.DataFrame) -> None:
+    """Refuse labels of pictures that now have another size: their boxes would not be where the things are."""
+
+    def say(row: int) -> str:
+        wide, high, width, height = other.iloc[row, :4].tolist()
+        how = f"{width / wide:.3g} times as large; `boxes: {{size: as-stated}}` in the job file scales the labels"
         if (wide, high) == (height, width):
-            how = "it is turned by its EXIF orientation; turn the labels with it"
+            how = "it is turned by its EXIF orientation; `boxes: {size: as-stated}` in the job file turns the labels"
         elif abs(width / wide - height / high) > 0.02:
             how = "it is another picture, or was cropped"
-        return f"{place}: the file says {wide} x {high} pixels, the picture seen upright has {width} x {height}: {how}"
+        return (
+            f"{shard.item_at(other.index[row])}: the file says {wide} x {high} pixels, the picture seen upright has "
+            f"{width} x {height}: {how}"
+        )
 
-    refuse_all(other_sizes(sizes, found), say)
-
-
-def other_sizes(sizes: pd.DataFrame, found: pd.DataFrame, before: int = 0) -> np.ndarray:
-    """The positions in `sizes` of the pictures that have another size than their file states.
-
-    before: the number of items before the first row of `found`.
-    """
-    stated = sizes[["width", "height"]].to_numpy()
-    real = found[["width", "height"]].to_numpy()[sizes["item"].to_numpy() - before - 1]
-    return np.flatnonzero((stated > 0).all(axis=1) & (real > 0).all(axis=1) & (stated != real).any(axis=1))
+    refuse_all(range(len(other)), say)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from roundtruth.errors import Held, UserError
+from roundtruth.errors import Held, S3Fault, UserError
 from roundtruth.terminal import lines, put
 
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
             return args.verb(args)
     except UserError as mistake:
         return say(str(mistake), MISTAKE)
+    except S3Fault as outage:
+        return say(str(outage), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
     except KeyboardInterrupt as asked:

@@ -20,6 +20,7 @@ def lines(job, created: str) -> Iterator[list[str]]:
     for path in job.listed("items/"):
         items = job.store.read_table(path)  # read once and not kept: the records of all items may fill the memory
         first, last = items["item"].iloc[[0, -1]]
+        items = job.with_returned(items, first)
         mine = labels[slice(*np.searchsorted(labels["item"], [first, last + 1]))]
         fields = pd.concat([encoded(job, mine, items, created), failed(job, failures.loc[first:last], created)])
         yield with_fields(items["record"], items["item"].map(fields), job.spec.attribute).to_pylist()
@@ -46,10 +47,11 @@ def failed(job, failures: pd.Series, created: str) -> pd.Series:
     return failures.map(text).astype("str")
 
 
-def with_fields(records: pd.Series, fields: pd.Series, attribute: str) -> pa.Array:
+def with_fields(records: pd.Series, fields: pd.Series, attribute: str, kept: tuple[str, ...] = ()) -> pa.Array:
     """The records, JSON text of an object each, with their fields, JSON text without braces; null: no fields.
 
-    Where a record has one of these keys already, the new value takes its place.
+    Where a record has one of these keys already, the new value takes its place, but for the keys of the metadata that
+    are to be `kept`.
     """
     record = pa.array(records, pa.large_string())
     if fields.isna().all():
@@ -61,9 +63,15 @@ def with_fields(records: pd.Series, fields: pd.Series, attribute: str) -> pa.Arr
     joined = pc.binary_join_element_wise(pc.binary_join_element_wise(open_end, field, comma), brace, nothing)
     known = pc.match_substring_regex(record, rf'"{re.escape(attribute)}(-metadata)?"\s*:')
     again = pc.and_(pc.is_valid(field), known)
-    merged = [
-        manifest.line(json.loads(old) | json.loads(f"{{{new}}}"))
-        for old, new in zip(record.filter(again).to_pylist(), field.filter(again).to_pylist())
-    ]
+    pairs = zip(record.filter(again).to_pylist(), field.filter(again).to_pylist())
+    merged = [merge(json.loads(old), json.loads(f"{{{new}}}"), f"{attribute}-metadata", kept) for old, new in pairs]
     joined = pc.if_else(pc.is_valid(field), joined, record)
     return pc.replace_with_mask(joined, again, pa.array(merged, pa.large_string()))
+
+
+def merge(old: dict, new: dict, metadata: str, kept: tuple[str, ...]) -> str:
+    """The line of a record with new fields, and what is `kept` of the old metadata."""
+    about = old.get(metadata)
+    if isinstance(about, dict) and kept:
+        new[metadata] |= {key: about[key] for key in kept if key in about}
+    return manifest.line(old | new)

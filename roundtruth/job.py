@@ -1,11 +1,14 @@
 """Job: the job folder. What is done is derived from what is there.
 
-    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size
+    job.json                  the folder's format, the spec as first given, the dataset's fingerprint and size, and how
+                              pictures with more than 8 bits per value are shown
     amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
-    checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
+    pictures/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
+    paths.parquet             where pictures are that were found under another name than the dataset's
     input/0001.parquet        the labels that items came with, in the same shards
+    returned/0001.parquet     pictures that could not be read when the job began and could later, and after which round
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
     rounds/001/asked.parquet  the items that people are asked about, and what for; those of earlier rounds, too
               /posted.json    the backend's handle; posted-0002.json where people were asked again
@@ -168,18 +171,50 @@ class Job:
                 f"{self.address}: the job has not begun in full: its pictures are being checked, or were until a run "
                 "was ended; `roundtruth run` goes on with it"
             )
-        table = self.read_tables(paths, columns or ITEM)
+        table = self.with_returned(self.read_tables(paths, columns or ITEM))
         return table if columns else table.assign(url=self.urls(table))
 
+    def returned(self) -> pd.DataFrame:
+        """The pictures that could not be read when the job began and could later: (item, width, height, depth, failure,
+        round). Round is the last one that had a batch then: the item counts from the round after it."""
+        paths = self.listed("returned/")
+        return self.read_tables(paths) if paths else NOTHING_RETURNED
+
+    def with_returned(self, items: pd.DataFrame, first: int = 1) -> pd.DataFrame:
+        """Consecutive items, from `first` on, with what was found out later about pictures that could not be read."""
+        later = self.returned()
+        later = later[later["item"].between(first, first + len(items) - 1)]
+        for column in items.columns.intersection(["width", "height", "depth", "failure"]) if len(later) else ():
+            items.iloc[later["item"] - first, items.columns.get_loc(column)] = later[column]
+        return items
+
+    @property
+    def ranges(self) -> dict:
+        """How pictures with more than 8 bits per value are shown; see `pictures.ranges_of`."""
+        return self.begun.get("ranges", {})  # jobs of earlier versions have none
+
     def urls(self, items: pd.DataFrame) -> list[str]:
-        """Where the pictures of some rows of `items` are."""
-        return resolve_all(items["source"], self.data_folder)
+        """Where the pictures of some rows of `items` (item, source) are."""
+        sources = items["source"]
+        if len(self._paths):
+            sources = items["item"].map(self._paths).fillna(sources)
+        return resolve_all(sources, self.pictures_folder)
 
     @cached_property
-    def data_folder(self) -> str:
+    def _paths(self) -> pd.Series:
+        """Where pictures are that were found under another name than the dataset's; index: item."""
+        if not self.there("paths.parquet"):
+            return pd.Series(dtype="str")
+        return self.read_table("paths.parquet").set_index("item")["path"]
+
+    @cached_property
+    def pictures_folder(self) -> str:
+        """The folder that relative sources are below."""
         from roundtruth import formats
 
-        return formats.base(self.spec.data)
+        place = self.spec.pictures or f"{formats.base(self.spec.data)}/{self.begun.get('pictures', '.')}"
+        scheme, path = _parts(place)
+        return scheme + posixpath.normpath(path)
 
     def input_labels(self) -> pd.DataFrame:
         """The labels that items came with: (item, ..., confidence, source, role, round)."""
@@ -317,17 +352,22 @@ class Job:
         tables = [table for table in tables if len(table)]
         return pd.concat(tables, ignore_index=True) if tables else no_labels(self.kind)
 
-    def askable(self) -> np.ndarray:
-        """The items that are to be labeled: neither came they with a label, nor is their picture broken."""
-        items = self.items(["labeled", "failure"])
-        return np.flatnonzero(~(items["labeled"] | items["failure"].notna()).to_numpy(bool)) + 1
+    def askable(self, round: int | None = None) -> np.ndarray:
+        """The items that are to be labeled: neither came they with a label, nor is their picture broken.
 
-    def pool(self) -> np.ndarray:
-        """The items that nobody has labeled and nobody was asked about, in input order."""
+        round: as they were in that round, without the pictures that returned in it or later; 0: when the job began.
+        """
         items = self.items(["labeled", "failure"])
         free = ~(items["labeled"] | items["failure"].notna()).to_numpy(bool)
-        taken = self.mask(self.asked()["item"]) | self.mask(self.auto_labels()["item"])
-        return np.flatnonzero(free & ~taken[1:]) + 1
+        if round is not None:
+            later = self.returned()
+            free[later["item"][later["round"] >= round] - 1] = False
+        return np.flatnonzero(free) + 1
+
+    def pool(self, round: int | None = None) -> np.ndarray:
+        """The items that nobody has labeled and nobody was asked about, in input order. round: as in `askable`."""
+        taken, items = self.mask(self.asked()["item"]) | self.mask(self.auto_labels()["item"]), self.askable(round)
+        return items[~taken[items]]
 
     def unlabeled(self) -> np.ndarray:
         """The items without a label so far, in input order."""
@@ -386,6 +426,9 @@ class Job:
 NOBODY_ASKED = pd.DataFrame(
     {"item": np.array([], "int64"), "role": pd.array([], "str"), "round": np.array([], "int64")}
 )
+
+
+NOTHING_RETURNED = pd.DataFrame({name: np.array([], "int64") for name in ("item", "round")})
 
 
 class CutOff(Exception):

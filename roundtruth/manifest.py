@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from roundtruth.errors import UserError
-from roundtruth.storage import open_url, write_url
+from roundtruth.errors import Mistakes, UserError
+from roundtruth.storage import open_given, write_url
 
 SHARD = 100_000  # lines read at a time
 
@@ -16,38 +16,50 @@ SHARD = 100_000  # lines read at a time
 def read(path: str) -> Iterator[dict]:
     """The records of the manifest at a local path or s3:// url, one a line, as a stream.
 
-    Raises UserError, which names file and line, for a line that is not a JSON object (UTF-8, no key twice, only numbers
-    that JSON has), that names no item (`source-ref` or `source`), or that is blank before the end; for a file without
-    records; and for a file that cannot be read.
+    Raises UserError for a file without records, and for one that cannot be read; and after the last line, with their
+    count, for lines that are not a JSON object (UTF-8, no key twice, only numbers that JSON has), that name no item
+    (`source-ref` or `source`), or that are blank before the end.
     """
-    return (record for _, record in _each(path))
+    mistakes = Mistakes(str(path))
+    for _, record in _each(path, mistakes):
+        if not mistakes.count:
+            yield record
+    mistakes.refuse()
 
 
-def read_shards(path: str) -> Iterator[tuple[list[str], list[dict]]]:
-    """The same as (lines, records), at most SHARD at a time. A line is its text without the white space around it."""
-    lines = _each(path)
+def read_shards(path: str, mistakes: Mistakes) -> Iterator[tuple[list[str], list[dict]]]:
+    """The same as (lines, records), at most SHARD at a time. A line is its text without the white space around it.
+
+    A line that cannot be used is added to `mistakes`. Its record is {"source": ""}, so that the others keep their
+    places.
+    """
+    lines = _each(path, mistakes)
     while some := list(islice(lines, SHARD)):
         yield [text for text, _ in some], [record for _, record in some]
 
 
-def _each(path: str) -> Iterator[tuple[str, dict]]:
+def _each(path: str, mistakes: Mistakes) -> Iterator[tuple[str, dict]]:
     """Each line's text and record."""
-    blank = 0  # the number of the first of the blank lines read last
+    blank: list[int] = []  # the numbers of the blank lines read last
     number = 0
     try:
-        with open_url(str(path)) as file:
+        with open_given(str(path)) as file:
             for number, data in enumerate(file, start=1):
                 if not data.strip():
-                    blank = blank or number
+                    blank.append(number)
                     continue
-                if blank:
-                    raise UserError(f"{path}: line {blank}: blank; only the last lines may be")
-                yield _parsed(data, path, number)
+                for line in blank:
+                    mistakes.add(f"line {line}", "blank; only the last lines may be")
+                    yield "", {"source": ""}
+                blank = []
+                try:
+                    yield _parsed(data, path, number)
+                except UserError as mistake:
+                    mistakes.add(f"line {number}", str(mistake).removeprefix(f"{path}: line {number}: "))
+                    yield "", {"source": ""}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (IsADirectoryError, PermissionError) as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
-    if number == 0 or blank == 1:
+    if number == len(blank):
         raise UserError(f"{path}: empty; a manifest has one line for each item")
 
 
@@ -69,6 +81,15 @@ def write_lines(path: str, shards: Iterable[Iterable[str]]) -> None:
 def line(record: dict) -> str:
     """A record as its line, in Ground Truth's own form: without spaces."""
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
+
+
+def stated_size(label) -> tuple[int, int]:
+    """How large a label says that its picture is: (width, height), 0 where it does not."""
+    size = label.get("image_size") if isinstance(label, dict) else None
+    size = size[0] if isinstance(size, list) and size and isinstance(size[0], dict) else {}
+    width, height = size.get("width"), size.get("height")
+    whole = all(type(side) is int and 0 < side < 2**31 for side in (width, height))
+    return (width, height) if whole else (0, 0)
 
 
 def is_text(name: str) -> bool:

@@ -1,44 +1,45 @@
-"""Pictures as the learners see them: upright, in colour, one at a time."""
+"""The pictures of a dataset: checked once, and read when the learners ask for them."""
 
 import io
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
 from roundtruth.errors import UserError
+from roundtruth.pixels import LARGE, LARGEST, Ranges, decode, pages
 from roundtruth.storage import read_url
 
-# A small file can claim to be a picture of many gigabytes. Above so many pixels Pillow only warns; here it is an error.
-Image.MAX_IMAGE_PIXELS = LARGEST = 89_000_000
-warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each holds a picture of up to 270 MB
-WHITE, GRAY = (255, 255, 255), (128, 128, 128)
-LIGHT = 200  # if the mean value (of 255) of the opaque pixels is higher, a white background would hide them
+THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each holds a picture of up to 400 MB
 GONE = "no file"  # the failure of a picture that is not there
+DENIED = "may not be read"
 CHUNK = 1024  # pictures handed to the threads at a time, so that a million pictures do not need a million futures
+
+FACTS = {"width": "int32", "height": "int32", "depth": "int32", "failure": object}
+# The rest of what `check` finds out: as in `pixels.Decoded`, and whether there are more pages than the first
+NOTED = {"bits": object, "low": "float64", "high": "float64", "cut": bool, "scaled": bool, "pages": bool}
 
 
 class Pictures:
     """The pictures of some items, read when asked for.
 
-    `items` is a table with columns item, url, width and height (pixels, upright), as `check` finds them.
+    `items` is a table with columns item, url, width and height (pixels, upright), as `check` finds them. `ranges` are
+    the dataset's (`ranges_of`); without them, a picture with more than 8 bits per value is shown by its own range.
     """
 
-    def __init__(self, items: pd.DataFrame):
+    def __init__(self, items: pd.DataFrame, ranges: Ranges | None = None):
         self.items = items["item"].to_numpy("int64")
         self.sizes = items[["width", "height"]].to_numpy("int64")  # (n, 2)
-        self._urls = items["url"].to_numpy(object)
+        self._urls, self._ranges = items["url"].to_numpy(object), ranges
 
     def __len__(self) -> int:
         return len(self.items)
 
     def read(self, i: int) -> np.ndarray:
-        """The i-th picture: uint8, height x width x 3, red first. Raises UserError if it is missing or broken now."""
+        """The i-th picture: uint8, height x width x 3, red first. A picture of more than LARGE pixels is scaled down,
+        so that it is smaller than `sizes` says. Raises UserError if the picture is missing or broken now."""
         url = self._urls[i]
         try:
             data = read_url(url)
@@ -47,7 +48,7 @@ class Pictures:
                 f"{url}: the picture was there when the job began, and cannot be read; put it back"
             ) from error
         try:
-            return np.asarray(decode(data)[0])
+            return np.asarray(decode(data, self._ranges).picture)
         except Exception as error:  # Pillow raises half a dozen kinds for broken files
             raise UserError(f"{url}: the picture was whole when the job began, and is broken; put it back") from error
 
@@ -55,34 +56,12 @@ class Pictures:
         """The pictures that `which` selects: a mask, a slice or an array of positions."""
         some = object.__new__(Pictures)
         some.items, some.sizes, some._urls = self.items[which], self.sizes[which], self._urls[which]
+        some._ranges = self._ranges
         return some
 
 
-def decode(data: bytes) -> tuple[Image.Image, int]:
-    """A picture in RGB, turned upright by its EXIF orientation, and the number of channels in its file. Transparent
-    pixels become white, or gray if the opaque pixels are light."""
-    picture = Image.open(io.BytesIO(data))
-    depth = 3 if picture.mode == "P" else len(picture.getbands())
-    if picture.mode.startswith("I;16"):  # Pillow would clip 16-bit values at 255
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
-    upright = ImageOps.exif_transpose(picture)
-    if upright.has_transparency_data:
-        return on_background(upright.convert("RGBA")), depth
-    return upright.convert("RGB"), depth
-
-
-def on_background(picture: Image.Image) -> Image.Image:
-    """An RGBA picture on a background of one colour, against which its opaque pixels can be seen."""
-    values = np.asarray(picture)
-    solid = values[..., 3] > 127
-    light = values[..., :3][solid].mean() if solid.any() else 0
-    result = Image.new("RGB", picture.size, GRAY if light > LIGHT else WHITE)
-    result.paste(picture, mask=picture.getchannel("A"))
-    return result
-
-
 def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame:
-    """Decode every picture once: columns width, height, depth (int32, 0 if it failed) and failure (reason or None).
+    """Decode every picture once: the columns of FACTS (0 if it failed; the failure is a reason or None) and of NOTED.
 
     The table has one row per item and the index of `items`, whose column url is used. A file that is missing, may not
     be read or is not a picture is a failure. A network fault is raised instead, because a retry may succeed.
@@ -93,23 +72,69 @@ def check(items: pd.DataFrame, progress: Callable | None = None) -> pd.DataFrame
             found += pool.map(_check, urls[start : start + CHUNK])
             if progress:
                 progress(len(found), len(urls), "checking pictures")
-    frame = pd.DataFrame(found, columns=["width", "height", "depth", "failure"], index=items.index)
-    return frame.astype({"width": "int32", "height": "int32", "depth": "int32", "failure": object})
+    return pd.DataFrame(found, columns=[*FACTS, *NOTED], index=items.index).astype(FACTS | NOTED)
 
 
-def _check(url: str) -> tuple[int, int, int, str | None]:
+def _check(url: str) -> tuple:
     try:
         data = read_url(url)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return 0, 0, 0, GONE
+        return failed(GONE)
     except PermissionError:
-        return 0, 0, 0, "may not be read"
+        return failed(DENIED)
     try:
-        picture, depth = decode(data)
+        found = decode(data)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return 0, 0, 0, f"is too large: more than {LARGEST // 10**6} million pixels; scale it down"
+        most = f"{LARGEST // 10**6} million pixels"
+        return failed(f"is too large: more than {most}; scale it down or cut it into parts")
     except Image.UnidentifiedImageError:
-        return 0, 0, 0, "cannot be decoded: not a picture"
+        return failed("cannot be decoded: not a picture that Pillow can read")
     except Exception as error:  # Pillow raises half a dozen kinds for broken files
-        return 0, 0, 0, f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}"
-    return *picture.size, depth, None
+        return failed(f"cannot be decoded: {' '.join(str(error).split()) or type(error).__name__}")
+    facts = found.width, found.height, found.depth, None
+    return *facts, found.bits, found.low, found.high, found.cut, found.scaled, pages(data)
+
+
+def failed(why: str) -> tuple:
+    """The row of a picture that cannot be read."""
+    return 0, 0, 0, why, None, np.nan, np.nan, False, False, False
+
+
+def ranges_of(found: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """For each way in which pictures have more than 8 bits per value: the smallest and the largest value of all. These
+    are shown as 0 and 255, so that all pictures of a dataset are equally bright. found: as `check` returns it."""
+    known = found.dropna(subset=["bits", "low"]).groupby("bits")
+    return dict(zip(known.groups, zip(known["low"].min().tolist(), known["high"].max().tolist())))
+
+
+def notes_on(found: pd.DataFrame) -> list[str]:
+    """What a person should know about how pictures are read, a line each with a count. found: as `check` returns it."""
+    lines = []
+    for bits, (low, high) in ranges_of(found).items():
+        count = int((found["bits"] == bits).sum())
+        lines.append(f"{have(count)} {bits}; their values {low:.10g} to {high:.10g} are shown as 0 to 255")
+    for column, what in (
+        ("cut", "a file that is cut off at its end; what is missing is gray"),
+        ("scaled", f"more than {LARGE // 10**6} million pixels; the model and the page see a smaller copy"),
+        ("pages", "several pages or frames; only the first counts"),
+    ):
+        if count := int(found[column].sum()):
+            lines.append(f"{have(count)} {what}")
+    return lines
+
+
+def have(count: int) -> str:
+    return "1 picture has" if count == 1 else f"{count} pictures have"
+
+
+def orientation(urls: Sequence[str]) -> np.ndarray:
+    """The EXIF orientation (1 to 8) of each picture; 1 where it has none or cannot be read."""
+
+    def of(url: str) -> int:
+        try:
+            return Image.open(io.BytesIO(read_url(url))).getexif().get(0x0112, 1)
+        except Exception:  # `check` says what is wrong with it
+            return 1
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.array(list(pool.map(of, urls)), np.int64)

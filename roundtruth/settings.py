@@ -1,7 +1,7 @@
 """What every part of a job file is made of: models that refuse what they do not know, numbers, and addresses."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -31,3 +31,23 @@ def check_address(value: str) -> str:
 
 
 Address = Annotated[str, Field(min_length=1), AfterValidator(check_address)]
+
+
+class Boxes(Strict):
+    """How the boxes of a dataset are written, where it is not as left, top, width and height in pixels."""
+
+    unit: Literal["pixel", "relative", "percent"] | None = Field(
+        None,
+        description="What the numbers count: pixels, shares of the picture's width and height from 0 to 1, or per cent "
+        "of them. Without it pixels, and boxes that seem to be something else are refused.",
+    )
+    form: Literal["size", "corners"] | None = Field(
+        None,
+        description="What the last two numbers are: width and height, or the right and bottom side. Without it width "
+        "and height, and boxes that seem to be corners are refused.",
+    )
+    size: Literal["as-stated"] | None = Field(
+        None,
+        description="`as-stated`: boxes are scaled and turned from the size that the dataset states to the picture's "
+        "own. Without it, a picture that has another size is refused.",
+    )

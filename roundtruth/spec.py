@@ -10,10 +10,11 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
+from roundtruth.boxes import SIDES
 from roundtruth.errors import UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import Address, Number, Strict, Whole
+from roundtruth.settings import Address, Boxes, Number, Strict, Whole
 from roundtruth.storage import one_name, opened
 
 
@@ -120,7 +121,7 @@ def paths_in(given: dict) -> list[str]:
     part = given.get("workforce")
     name = part.get("backend") if isinstance(part, dict) else None
     more = workforce.module(name).PATHS if isinstance(name, str) and name in workforce.BACKENDS else ()
-    return ["data", "output", "weights", *(f"workforce.{key}" for key in more)]
+    return ["data", "pictures", "output", "weights", *(f"workforce.{key}" for key in more)]
 
 
 class JobSpec(Strict):
@@ -140,6 +141,12 @@ class JobSpec(Strict):
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "label", description="The label attribute's name in the manifest."
     )
+    pictures: Address | None = Field(
+        None,
+        description="The folder that the names of pictures in the data file are relative to, on disk or s3://...; "
+        "without it the file's own folder, and then the usual ones around it.",
+    )
+    boxes: Boxes | None = Field(None, description="How the data's boxes are written, where it is not the usual way.")
     plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
         "certified",
         description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "
@@ -192,6 +199,8 @@ class JobSpec(Strict):
     @model_validator(mode="after")
     def complete(self):
         plan, kind = plans.get(self.plan), kinds.get(self.kind)
+        if self.boxes and not set(SIDES) <= set(kind.COLUMNS):
+            raise mistaken(("boxes",), f"labels of the kind {self.kind} are no boxes; take the key out")
         target = self.target.model_copy(
             update={
                 "quality": kind.QUALITY if self.target.quality is None else self.target.quality,
@@ -343,7 +352,7 @@ def hint(at: tuple) -> str:
 def models() -> dict[tuple, list[type[Strict]]]:
     """What may stand in each part of a job file."""
     people = [workforce.module(name).Settings for name in workforce.BACKENDS]
-    return {(): [JobSpec], ("target",): [Target], ("workforce",): people, ("prices",): [Prices]}
+    return {(): [JobSpec], ("target",): [Target], ("workforce",): people, ("prices",): [Prices], ("boxes",): [Boxes]}
 
 
 def located(mistake: UserError, path: str | Path) -> UserError:

@@ -139,7 +139,7 @@ def pictures(job: Job, items: np.ndarray) -> "Pictures":
     table = job.items(["item", "source", "width", "height", "failure"]).iloc[first - 1 : last]
     table = table.iloc[items - first]  # of the slice: pyarrow copies a whole column before it takes rows
     table = table[table["failure"].isna()].reset_index(drop=True)
-    return Pictures(table.assign(url=job.urls(table)))
+    return Pictures(table.assign(url=job.urls(table)), job.ranges)
 
 
 def trained(job: Job, round: int) -> dict:
@@ -168,7 +168,7 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
     model = learner(job, round)
     model.load(trained(job, round))
     roles = job.roles(round)
-    items = np.sort(np.concatenate([job.pool(), roles["item"][roles["role"] != "train"]]))
+    items = np.sort(np.concatenate([plans.of(job).for_model(job, round), roles["item"][roles["role"] != "train"]]))
     shards = np.array_split(items, -(-len(items) // PREDICT))
     done = 0
     for number, shard in enumerate(shards, 1):

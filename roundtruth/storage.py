@@ -5,8 +5,8 @@ full or not there, a file that was written once stays, and nothing is cached tha
 endpoint and keys come from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) as botocore reads them.
 
 Errors: `FileNotFoundError` for what is not there; `UserError` for what the user can put right (no such bucket, no
-credentials, a folder that cannot be written, a full disk); `OSError`, which names endpoint and path, if S3 cannot be
-reached.
+credentials, a folder that cannot be written, a full disk); `S3Fault`, an OSError, if S3 is out of reach. `read_url` and
+`open_url` raise `PermissionError` for a file that may not be read; `read_given` and `open_given` raise `UserError`.
 """
 
 import errno
@@ -16,6 +16,7 @@ import io
 import json
 import os
 import posixpath
+import re
 import socket
 import stat
 import threading
@@ -33,7 +34,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roundtruth.errors import Held, UserError
+from roundtruth.errors import Held, S3Fault, UserError
 
 LEASE = "lease.json"
 LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease has expired
@@ -372,15 +373,14 @@ class S3Store(Store):
 
     def list(self, prefix: str = "") -> Names:
         folder = self._key(prefix).rstrip("/")
-        with _mistakes(self._url(prefix)):
-            keys = _keys(self.bucket, folder + "/" if folder else "")
+        keys = _keys(self.bucket, folder + "/" if folder else "")
         skip = len(self.prefix) + 1 if self.prefix else 0
         return [key[skip:] for key in keys if key[skip:] != LEASE]
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:
             try:
-                with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+                with _mistakes(self._url(path)), _s3_errors(self._url(path), WRITE):
                     _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data, mode="create")
                 return True
             except OSError as error:
@@ -393,7 +393,7 @@ class S3Store(Store):
             time.sleep(0.2)
 
     def replace(self, path: str, data: bytes) -> None:
-        with _mistakes(self._url(path)), _s3_errors(self._url(path)):
+        with _mistakes(self._url(path)), _s3_errors(self._url(path), WRITE):
             _s3().pipe_file(f"{self.bucket}/{self._key(path)}", data)
 
     @contextmanager
@@ -504,7 +504,7 @@ class S3Lease:
         asked = time.monotonic()
         url = self.store._url(LEASE)
         try:
-            with _mistakes(url), _s3_errors(url):
+            with _mistakes(url), _s3_errors(url, WRITE):
                 answer = _s3().call_s3("put_object", **self._where(), Body=json.dumps(self.me).encode(), **condition)
         except OSError as error:
             if _code(error) in (*TAKEN, "NoSuchKey", BUSY):
@@ -535,7 +535,18 @@ def _age(head: dict) -> float:
 
 TAKEN = ("PreconditionFailed", "412")
 BUSY = "ConditionalRequestConflict"  # two conditional requests at once: S3 asks to try again
-CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+CREDENTIALS = (
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired", "InvalidSecurity"),
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "NotSignedUp", "AccountProblem", "AllAccessDisabled"),
+)
+REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "301", "IllegalLocationConstraintException")
+
+# What to say where S3 denies something. Without s3:ListBucket it also denies to read what is not there.
+READ = "S3 denies it; the credentials in the environment need the permissions s3:GetObject and s3:ListBucket"
+WRITE = "S3 denies it; the credentials in the environment need the permission s3:PutObject"
+LIST = (
+    "the listing of this folder is denied; the credentials in the environment need the permission s3:ListBucket for it"
+)
 
 
 def _s3() -> Any:
@@ -552,6 +563,8 @@ _one_at_a_time = threading.Lock()
 def _s3_client(pid: int, environment: tuple):
     import s3fs
 
+    if (endpoint := _endpoint()) and not re.match(r"https?://[^/:]+(:\d+)?(/|$)", endpoint):
+        raise UserError(f"AWS_ENDPOINT_URL: {endpoint} is no address of S3; write http://host:port or https://host")
     client = s3fs.S3FileSystem(
         skip_instance_cache=True,  # fsspec would make one per thread
         use_listings_cache=False,
@@ -574,16 +587,10 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _keys(bucket: str, prefix: str) -> list[str]:
-    keys, more = [], {}
-    with _s3_errors(f"s3://{bucket}/{prefix}"):
+    keys, more, url = [], {}, f"s3://{bucket}/{prefix}"
+    with _mistakes(url), _s3_errors(url, LIST):
         while True:
-            try:
-                page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-            except PermissionError:
-                raise UserError(
-                    f"s3://{bucket}/{prefix}: the listing of this folder is denied; the credentials in the environment "
-                    "need the permission s3:ListBucket for it"
-                ) from None
+            page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
             keys += [entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
             if not page.get("IsTruncated"):
                 return sorted(keys)
@@ -591,28 +598,62 @@ def _keys(bucket: str, prefix: str) -> list[str]:
 
 
 @contextmanager
-def _s3_errors(url: str) -> Iterator[None]:
+def _s3_errors(url: str, denied: str = READ) -> Iterator[None]:
+    """Errors of S3 as those that the docstring of this module names. denied: what to say where permission is missing,
+    which is a PermissionError."""
     from aiohttp import ClientError
-    from botocore.exceptions import BotoCoreError, NoCredentialsError, ParamValidationError, PartialCredentialsError
+    from botocore.exceptions import BotoCoreError
 
     try:
         yield
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise UserError(f"{url}: no credentials for S3 in the environment (AWS_ACCESS_KEY_ID, ...): {error}") from error
-    except ParamValidationError as error:
-        raise UserError(f"{url}: {' '.join(str(error).split())}") from error
+    except S3Fault:
+        raise
     except (BotoCoreError, ClientError, OSError) as error:
-        code = _code(error)
-        if code == "NoSuchBucket":
-            raise UserError(f"{url}: there is no such bucket") from error
-        if code in CREDENTIALS:
-            raise UserError(f"{url}: S3 refuses the credentials in the environment: {error}") from error
-        if code == "KeyTooLongError" or (isinstance(error, FileNotFoundError) and code != "NoSuchUpload"):
-            raise FileNotFoundError(f"{url}: not there") from error
-        if isinstance(error, PermissionError):
-            raise PermissionError(f"{url}: {error}") from error
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-        raise OSError(f"{url}: S3 at {endpoint}: {error}") from error
+        raise _translated(_with_reason(error, url), url, denied) from error
+
+
+def _with_reason(error: Exception, url: str) -> Exception:
+    """S3's answer to HEAD has no body, which would say why it refuses. Its answer to GET has."""
+    if _code(error) in ("400", "403"):
+        bucket, key = _split(url)
+        try:
+            _s3().call_s3("get_object", Bucket=bucket, Key=key)
+        except Exception as reason:
+            return reason
+    return error
+
+
+def _translated(error: Exception, url: str, denied: str) -> Exception:
+    from botocore import exceptions as boto
+
+    network = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError)
+    code, said = _code(error), " ".join(str(error).split())
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return UserError(f"{url}: no credentials for S3 in the environment (AWS_ACCESS_KEY_ID, ...): {said}")
+    if isinstance(error, boto.BotoCoreError) and not isinstance(error, network):  # what is set up cannot be right
+        return UserError(f"{url}: {said}")
+    if code == "NoSuchBucket":
+        return UserError(f"{url}: there is no such bucket")
+    if code in CREDENTIALS:
+        return UserError(f"{url}: S3 refuses the credentials in the environment: {said}; renew or correct them")
+    if code in REGION:
+        return UserError(f"{url}: the bucket is in another region; set AWS_DEFAULT_REGION to its region: {said}")
+    if code == "RequestTimeTooSkewed":
+        return UserError(f"{url}: the clock of this machine and S3's differ too much; set the clock")
+    if code == "KeyTooLongError" or (isinstance(error, FileNotFoundError) and code != "NoSuchUpload"):
+        return FileNotFoundError(f"{url}: not there")
+    if code == "InvalidObjectState":
+        return PermissionError(errno.EACCES, "S3 has archived the object; restore it first", url)
+    if isinstance(error, PermissionError):
+        return PermissionError(errno.EACCES, denied, url)
+    endpoint = _endpoint() or "AWS"
+    if code:
+        return S3Fault(f"{url}: S3 at {endpoint}: {said}")
+    return S3Fault(f"{url}: S3 at {endpoint} cannot be reached: {said}; check the network and AWS_ENDPOINT_URL")
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
 
 
 def _code(error: BaseException | None) -> str:
@@ -716,16 +757,21 @@ def read_url(url: str) -> bytes:
         return _s3().cat_file(f"{bucket}/{key}", max_concurrency=1)  # with more, s3fs would ask for the size first
 
 
+def is_file_url(url: str) -> bool:
+    """Whether there is a file that may be read, at a local path or s3:// url."""
+    if not url.startswith("s3://"):
+        return os.path.isfile(url)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+    try:
+        with _s3_errors(url):
+            return _s3().info(url)["type"] == "file"
+    except (FileNotFoundError, PermissionError, UserError):
+        return False
+
+
 def read_given(url: str) -> bytes:
     """`read_url` of a file that the user named. Raises FileNotFoundError, or UserError if it cannot be read."""
-    try:
-        with _mistakes(url):
-            return read_url(url)
-    except UserError as mistake:
-        need = (
-            "; the credentials in the environment need the permission s3:GetObject" if url.startswith("s3://") else ""
-        )
-        raise UserError(f"{mistake}{need}") from None
+    with _mistakes(url):
+        return read_url(url)
 
 
 def list_url(url: str) -> list[str]:
@@ -762,15 +808,22 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
+def open_given(url: str) -> Iterator[IO[bytes]]:
+    """`open_url` of a file that the user named. Raises as `read_given` does."""
+    with _mistakes(url), open_url(url) as file:
+        yield file
+
+
+@contextmanager
 def write_url(url: str) -> Iterator[IO[bytes]]:
     """One file, written in a stream. The whole file appears at the end of the context, and nothing after an error."""
     if url.startswith("s3://"):
         bucket, key = _split(url)
-        with _mistakes(url), _s3_errors(url):
+        with _mistakes(url), _s3_errors(url, WRITE):
             file = _s3().open(f"{bucket}/{key}", "wb", block_size=16 << 20)
         try:
-            yield file
-            with _mistakes(url), _s3_errors(url):
+            with _mistakes(url), _s3_errors(url, WRITE):
+                yield file  # a large file is sent in parts while it is written
                 file.close()
         finally:
             if not file.closed:

@@ -21,6 +21,7 @@ def summarize(job) -> dict:
         "input": int(items["labeled"].sum()),
         "failed": failed(job, state),
         "passed": [*job.begun["passed"], *job.strays],
+        "notes": notes(job, items),
         "answers": int(table["answers"].sum()),
         "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
         "target": {
@@ -36,6 +37,22 @@ def summarize(job) -> dict:
         "weights": job.weights_origin(),
         "rounds": rounds(job, table, costs),
     }
+
+
+def notes(job, items: pd.DataFrame) -> list[str]:
+    """What a person should know about the pictures, a line each. items: (labeled, failure)."""
+    lines = list(job.begun.get("notes", []))  # jobs of earlier versions have none
+    if returned := len(job.returned()):
+        lines.append(f"{pictures(returned)} could not be read when the job began, and can be now")
+    missing = int((items["failure"].notna() & ~items["labeled"]).sum())
+    if missing and not job.stopped:
+        be, it = ("is", "it") if missing == 1 else ("are", "them")
+        lines.append(f"{pictures(missing)} {be} missing or broken; each run looks for {it} again")
+    return lines
+
+
+def pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 def rounds(job, table: pd.DataFrame, costs: pd.DataFrame) -> list[dict]:

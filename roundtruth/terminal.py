@@ -99,6 +99,8 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
     out.print(counts(summary))
     for line in summary["passed"]:
         out.print(f"Passed over: {line}.")
+    for line in summary["notes"]:
+        out.print(f"{line}.")
     if amazon:
         paid = amazon_costs()[1]
         out.print(

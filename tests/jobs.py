@@ -239,21 +239,38 @@ def scripted(monkeypatch, predict, name: str = "Scripted") -> str:
 
 
 def read_records(data: str, kind: str, classes: list[str], attribute: str = "label") -> list[dict]:
-    """The records of a dataset, and a check that its labels are those that the records say."""
+    """The records of a dataset as a job keeps them, and a check that its labels are those that the records say."""
     import numpy as np
     import pandas as pd
 
-    from roundtruth import formats, kinds
+    from roundtruth import begin, formats, kinds, pictures
+    from roundtruth.errors import UserError
+    from roundtruth.spec import JobSpec
+    from roundtruth.storage import resolve_all
 
-    shards = list(formats.read(data, kinds.get(kind), classes, attribute))
-    records = [json.loads(text) for shard in shards for text in shard.items["record"]]
-    sources = [source for shard in shards for source in shard.items["source"]]
-    assert sources == [record.get("source-ref", record.get("source")) for record in records]
-    labeled = [place for place, record in enumerate(records) if attribute in record]
-    said = kinds.get(kind).decode(
-        [records[place] for place in labeled], np.array(labeled, dtype="int64") + 1, attribute, classes, str
-    )
-    given = pd.concat([shard.labels for shard in shards], ignore_index=True)
+    given = {"name": "a", "kind": kind, "data": data, "classes": classes, "output": "/no/where", "attribute": attribute}
+    spec = JobSpec.model_validate(given | {"workforce": {"backend": "files"}})
+    try:
+        shards = begin.read_checked(spec)
+    except UserError as mistake:
+        raise UserError(str(mistake).removeprefix("data: ")) from None
+    urls = resolve_all(begin.all_sources(shards), formats.base(data))
+    here = [url if url.startswith("/") else "/no/where" for url in urls]
+    facts = pictures.check(pd.DataFrame({"url": here}))
+    shards, _ = begin.fitted(spec, shards, facts, urls)
+    records, done = [], 0
+    for shard in shards:
+        items = shard.items.reset_index(drop=True).assign(item=np.arange(len(shard.items)) + done + 1)
+        items = items.join(begin.with_stated(facts.iloc[done : done + len(items)], shard.sizes, done))
+        records += map(json.loads, begin.with_labels(spec, items, shard.labels))
+        done += len(items)
+    assert begin.all_sources(shards).tolist() == [record.get("source-ref", record.get("source")) for record in records]
+    labeled = [place for place, record in enumerate(records) if record.get(attribute) is not None]
+    items = np.array(labeled, dtype="int64") + 1
+    said = kinds.get(kind).decode([records[place] for place in labeled], items, attribute, classes, str)
+    assert said["as_is"].all()
+    said = said.drop(columns="as_is").reset_index(drop=True)
+    given = pd.concat([shard.labels for shard in shards], ignore_index=True)[list(said.columns)]
     pd.testing.assert_frame_equal(given.round({"confidence": 4}), said, check_dtype=False)
     return records
 

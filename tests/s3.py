@@ -98,6 +98,8 @@ class Proxy:
     cut: the connection ends before the request is passed on     half: it ends in the middle of the answer's body
     drop: the request is passed on, its answer lost              busy: 503 is answered
     hold: the request is passed on once `go_on` is set           deny: 403 is answered
+
+    `refuse` answers every request that it fits in the same way.
     """
 
     def __init__(self, bucket: Bucket):
@@ -105,6 +107,7 @@ class Proxy:
         self.upstream = bucket.endpoint.removeprefix("http://")
         self.port = 0
         self.faults: list[tuple[str, str, str]] = []
+        self.refusals: list[tuple[int, str, str, str]] = []
         self.go_on = threading.Event()
         self.held = threading.Event()
         self.seen: list[str] = []  # requests, as "PUT /bucket/key"
@@ -122,6 +125,15 @@ class Proxy:
 
     def fault(self, kind: str, method: str = "", path: str = "", times: int = 1) -> None:
         self.faults += [(kind, method, path)] * times
+
+    def refuse(self, status: int, code: str, method: str = "", path: str = "") -> None:
+        self.refusals.append((status, code, method, path))
+
+    def refusal(self, method: str, path: str) -> tuple[int, str] | None:
+        for status, code, of, part in self.refusals:
+            if of in ("", method) and part in path:
+                return status, code
+        return None
 
     def up(self) -> None:
         proxy = self
@@ -189,6 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("busy", "deny"):
             status, code = (503, "SlowDown") if fault == "busy" else (403, "SignatureDoesNotMatch")
             self.answer(status, {}, f"<Error><Code>{code}</Code><Message>by the proxy</Message></Error>".encode())
+            return
+        if refused := self.through.refusal(self.command, self.path):
+            said = {"AuthorizationHeaderMalformed": "expecting 'eu-west-1'", "ExpiredToken": "it has expired"}
+            message = said.get(refused[1], "by the proxy")
+            self.answer(
+                refused[0], {}, f"<Error><Code>{refused[1]}</Code><Message>{message}</Message></Error>".encode()
+            )
             return
         upstream = http.client.HTTPConnection(self.through.upstream)
         try:

@@ -1,6 +1,9 @@
+import io
 import json
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -8,10 +11,12 @@ from roundtruth import formats, steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
+from roundtruth.report import gallery
+from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
 from roundtruth.terminal import print_summary
-from tests.jobs import go, output, run_job, write_lines
+from tests.jobs import COLOURS, boxes, files, go, output, run_job, write_job, write_lines
 
 
 def test_begin_writes_the_spec_the_items_and_what_they_are(make, tmp_path):
@@ -46,18 +51,80 @@ def test_no_job_begins_while_most_pictures_are_away(make, tmp_path):
     assert begin(spec).pool().tolist() == list(range(1, 9))
 
 
+def test_pictures_that_were_missing_or_broken_are_looked_for_in_every_later_run(make, tmp_path):
+    spec = make(8)
+    images, away = tmp_path / "images", tmp_path / "away"
+    away.mkdir()
+    for number in (2, 3, 5):
+        (images / f"{number:04d}.png").rename(away / f"{number:04d}.png")
+    (images / "0007.png").write_bytes(b"not yet a picture")
+    before = begin(spec)
+    assert before.pool().tolist() == [1, 4, 6, 8]
+    assert summarize(before)["notes"] == ["4 pictures are missing or broken; each run looks for them again"]
+    written = files(tmp_path / "job")
+    begin(spec)  # nothing is there yet
+    assert files(tmp_path / "job") == written
+    Image.new("RGB", (30, 20)).save(images / "0002.png")
+    Image.new("RGB", (40, 30)).save(images / "0007.png")
+    job = begin(spec)
+    assert files(tmp_path / "job").items() >= written.items()
+    assert job.pool().tolist() == [1, 2, 4, 6, 7, 8]
+    assert job.items(["width", "height", "depth"]).iloc[[1, 2, 6]].to_numpy().tolist() == [
+        [30, 20, 3],
+        [0, 0, 0],
+        [40, 30, 3],
+    ]
+    assert summarize(job)["notes"] == [
+        "2 pictures could not be read when the job began, and can be now",
+        "2 pictures are missing or broken; each run looks for them again",
+    ]
+    (away / "0003.png").rename(images / "0003.png")
+    begin(spec)
+    again = begin(spec)  # what was found is found once
+    assert again.returned()["item"].tolist() == [2, 7, 3]
+    assert again.pool().tolist() == [1, 2, 3, 4, 6, 7, 8]
+    assert summarize(again)["failed"] == 1
+    assert go(spec.output)
+    labeled = [record for record in output(tmp_path / "job") if "label" in record]
+    assert [record["source-ref"][-5] for record in labeled] == ["1", "2", "3", "4", "6", "7", "8"]
+
+
+def test_a_stopped_job_looks_for_no_picture(make, tmp_path):
+    spec = make(4)
+    (tmp_path / "images/0002.png").rename(tmp_path / "0002.png")
+    steps.stop(begin(spec))
+    (tmp_path / "0002.png").rename(tmp_path / "images/0002.png")
+    job = begin(spec)
+    assert job.items(["failure"])["failure"].tolist()[1] == "no file"
+    assert summarize(job)["notes"] == []
+
+
+def test_a_box_on_a_picture_that_returned_has_the_size_of_the_picture(tmp_path):
+    boxes(tmp_path, 6)
+    spec = JobSpec.from_file(write_job(tmp_path, kind="object-detection", classes=COLOURS, learner=None))
+    (path,) = (tmp_path / "images").glob("0003*")
+    path.rename(tmp_path / path.name)
+    begin(spec)
+    (tmp_path / path.name).rename(path)
+    run_job(spec)
+    size = output(tmp_path / "job")[2]["label"]["image_size"][0]
+    with Image.open(path) as picture:
+        assert (size["width"], size["height"]) == picture.size
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("images\\{}.png", "Windows paths; write / instead of"),
+        ("images\\{}.png", "name their folder in the job file: `pictures: FOLDER`"),
         ("The parcel came {} days late.", "seem to be texts"),
-        ("https-less/{}.png", "put the pictures there, or correct the names"),
+        ("https-less/{}.png", "put the pictures there, or name their folder"),
     ],
 )
 def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_path):
     spec = make(3)
     write_lines(tmp_path / "input.manifest", [{"source": source.format(i)} for i in range(9)])
-    with pytest.raises(UserError, match=f"9 of 9 pictures are not there.*looked for in {tmp_path}; .*{hint}"):
+    places = f"looked for in {tmp_path} and in the usual folders around it; "
+    with pytest.raises(UserError, match=f"9 of 9 pictures are not there.*{places}.*{hint}"):
         begin(spec)
 
 
@@ -76,6 +143,35 @@ def test_boxes_drawn_on_a_picture_of_another_size_are_refused(stated, what, tmp_
     assert f"{tmp_path}/coco.json: images[0]: " in str(error.value)
     assert what in str(error.value)
     assert begin(one_labeled_picture(tmp_path, 40, 30)).items()["labeled"].tolist() == [True]
+
+
+def test_labels_with_other_class_numbers_are_renumbered_and_keep_their_history(make, tmp_path):
+    spec = make(3, classes=["3", "7"], data="old.manifest")
+    about = {"type": "groundtruth/image-classification", "confidence": 0.9, "human-annotated": "no"}
+    about |= {"job-name": "labeling-job/old", "creation-date": "2024-03-01T10:00:00.000000"}
+    named = [("3", 5), ("7", 1), ("3", 0)]
+    lines = [
+        {"source-ref": f"images/{i:04d}.png", "label": number, "label-metadata": about | {"class-name": name}, "x": i}
+        for i, (name, number) in enumerate(named, 1)
+    ]
+    write_lines(tmp_path / "old.manifest", lines)
+    job = begin(spec)
+    records = [json.loads(text) for text in job.items(["record"])["record"]]
+    assert [record["label"] for record in records] == [0, 1, 0]
+    for line, record in zip(lines, records, strict=True):
+        assert record == line | {"label": record["label"]}
+    assert job.begun["notes"] == ["1 labels had other class numbers than the job; the output has the job's"]
+
+
+def test_boxes_of_another_size_are_scaled_by_the_key_and_in_the_output(tmp_path):
+    spec = one_labeled_picture(tmp_path, 80, 60)
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    job = begin(spec.model_copy(update={"boxes": Boxes(size="as-stated")}))
+    record = json.loads(job.items(["record"])["record"][0])
+    assert record["label"] == {
+        "image_size": [{"width": 40, "height": 30, "depth": 3}],
+        "annotations": [{"class_id": 0, "top": 1.5, "left": 1, "height": 6, "width": 5}],
+    }
 
 
 def test_a_picture_that_was_mended_after_a_refusal_is_read_again(tmp_path):
@@ -125,7 +221,31 @@ def test_what_is_passed_over_is_counted_in_the_summary_the_terminal_and_the_page
     assert summary["passed"] == [line]
     print_summary(job, summary)
     assert f"Passed over: {line}." in " ".join(capsys.readouterr().out.split())
-    assert f"Passed over: {line}." in (tmp_path / "job/report/index.html").read_text()
+    assert line in (tmp_path / "job/report/index.html").read_text()
+
+
+def test_the_model_and_the_page_see_12_bits_by_the_range_of_the_dataset(make, tmp_path, capsys):
+    spec = make(6)
+    for number, brightest in enumerate((4095, 3000, 2000, 1500, 975, 500), 1):
+        values = np.full((8, 8), brightest, "uint16")
+        values[:4] = 0
+        Image.fromarray(values).save(tmp_path / f"images/{number:04d}.png")
+    job = run_job(spec)
+    steps.write_report(job)
+    pictures, items = steps.pictures(job, np.array([1, 5])), job.items()
+    assert [pictures.read(i).max() for i in (0, 1)] == [255, 61]  # 975 / 4095 * 255 is 60.7
+    of_5 = pd.DataFrame({"item": [5], "class_id": [0], "confidence": [1.0]})
+    chosen = pd.Series([1.0], index=[5])
+    (tile,) = gallery.tiles(chosen, of_5, items, job.kind, spec.classes, job.ranges)
+    pixels = np.asarray(Image.open(io.BytesIO(tile.jpeg)))
+    left, *_, right = pixels[int(0.7 * len(pixels))]  # in the lower half of the picture, above the caption
+    assert [abs(int(value) - 61) < 4 for value in (*left, *right)] == [True] * 6
+    line = "6 pictures have 16 bits per value; their values 0 to 4095 are shown as 0 to 255"
+    summary = summarize(job)
+    assert summary["notes"] == [line]
+    print_summary(job, summary)
+    assert f"{line}." in " ".join(capsys.readouterr().out.split())
+    assert line in (tmp_path / "job/report/index.html").read_text()
 
 
 def test_labels_under_another_attribute_are_told(make, tmp_path):
@@ -272,7 +392,7 @@ def test_a_mistake_in_the_dataset_leaves_no_job_behind(make, tmp_path):
     wrong = {"source-ref": "a.png", "label": 1, "label-metadata": {"type": "groundtruth/object-detection"}}
     for bad in (lines + lines, lines + '{"source-ref": "../a.png"}\n', lines + json.dumps(wrong) + "\n"):
         (tmp_path / "input.manifest").write_text(bad)
-        with pytest.raises(UserError, match=r"input.manifest: line 4: "):
+        with pytest.raises(UserError, match=r"input.manifest: (3 mistakes: )?line 4: "):
             begin(spec)
         assert not (tmp_path / "job/job.json").exists()
     (tmp_path / "input.manifest").write_text(lines)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from roundtruth.cli import parser
+from roundtruth.learners import weights
 from roundtruth.pictures import Pictures, check
 from roundtruth.spec import JobSpec
 
@@ -52,6 +53,40 @@ def test_every_verb_that_a_page_uses_is_there(page):
     verbs = next(action.choices for action in parser()._actions if action.choices)
     used = set(re.findall(r"^ {4}(?:\S*/)?roundtruth ([a-z]+)", page.read_text(), re.MULTILINE))
     assert used <= set(verbs)
+
+
+def test_the_table_of_how_many_pictures_is_what_its_code_gives(capsys):
+    page = (ROOT / "docs/how-many-pictures.md").read_text()
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1), names)
+    assert capsys.readouterr().out == "(225, 88)\n"
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \| \d+ \+", line)]
+    assert len(rows) == 6
+    for pictures, *cells in rows:
+        wanted = [(0.8, True), (0.95, True), (0.99, True), (0.6, False), (0.7, False), (0.8, False)]
+        for cell, (target, classes) in zip(cells, wanted, strict=True):
+            learned, checked = names["asked"](int(pictures), target, classes)
+            assert cell == f"{learned} + {checked} ({100 * (learned + checked) / int(pictures):.0f} %)"
+
+
+def test_the_weights_that_are_described_are_those_that_are_used(tmp_path, monkeypatch):
+    page = (ROOT / "docs/weights.md").read_text()
+    assert weights.torchvision.models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1.url.rpartition("/")[2] in page
+    assert all(f"    {architecture}\n" in page for architecture in weights.ARCHITECTURES)
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1), {})
+    assert weights.read(str(tmp_path / "backbone.pth"))[1] == f"resnet18 from {tmp_path}/backbone.pth"
+
+
+@pytest.mark.parametrize("name", ["for-managers", "target-answers-prices", "how-many-pictures", "weights"])
+def test_measured_figures_are_those_of_the_pages_with_their_commands(name):
+    page = (ROOT / f"docs/{name}.md").read_text()
+    measured = "".join(
+        (ROOT / f"docs/{other}.md").read_text() for other in ("savings", "consolidation", "certificates")
+    )
+    quoted = set(re.findall(r"\d+\.\d(?= (?:%|and ))", page))  # per cent with a decimal: the others are not measured
+    assert quoted
+    assert {figure for figure in quoted if figure not in measured} == set()
 
 
 def test_the_learner_that_is_shown_learns(tmp_path):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from roundtruth import pixels
 from roundtruth.errors import UserError
-from roundtruth.pictures import Pictures, check
+from roundtruth.pictures import Pictures, check, notes_on, ranges_of
 
 
 @pytest.fixture
@@ -48,8 +49,7 @@ def bomb(width: int, height: int) -> bytes:
 
 def table(folder, *names) -> pd.DataFrame:
     items = pd.DataFrame({"item": range(1, len(names) + 1), "url": [str(folder / name) for name in names]})
-    items[["width", "height", "depth", "failure"]] = check(items)
-    return items
+    return items.join(check(items))
 
 
 def test_sizes_are_upright(folder):
@@ -108,14 +108,15 @@ BROKEN = {
     "cut.jpg": "cannot be decoded: ",
     "text.jpg": "cannot be decoded: not a picture",
     "empty.png": "cannot be decoded: not a picture",
-    "bomb.png": "is too large: more than 89 million pixels",
+    "bomb.png": "is too large: more than 400 million pixels; scale it down or cut it into parts",
 }
 
 
 def test_no_items():
     found = check(pd.DataFrame({"url": []}))
-    assert list(found.columns) == ["width", "height", "depth", "failure"]
+    assert list(found.columns)[:4] == ["width", "height", "depth", "failure"]
     assert len(found) == 0
+    assert (ranges_of(found), notes_on(found)) == ({}, [])
 
 
 @pytest.mark.parametrize(
@@ -140,3 +141,48 @@ def test_what_is_transparent_shows_the_thing(ink, ground, tmp_path):
         read = Pictures(table(tmp_path, name)).read(0)
         assert read[0, 0].tolist() == list(ground)
         assert read[10, 10].tolist() == list(ink)
+
+
+def test_one_range_for_the_whole_dataset(tmp_path):
+    """12 bits in 16: the dark picture is as dark beside the bright one as it is in truth."""
+    for name, low, high in (("dark.png", 0, 1000), ("bright.tif", 3000, 4095)):
+        values = np.full((4, 4), low, "uint16")
+        values[2:] = high
+        Image.fromarray(values).save(tmp_path / name)
+    for name, high in (("a.tif", 0.5), ("b.tif", 2.0)):
+        Image.fromarray(np.array([[0, high]], "float32")).save(tmp_path / name)
+    items = table(tmp_path, "dark.png", "bright.tif", "a.tif", "b.tif")
+    ranges = ranges_of(items)
+    assert ranges == {"16 bits per value": (0, 4095), "floating-point values": (0, 2)}
+    assert notes_on(items) == [
+        "2 pictures have 16 bits per value; their values 0 to 4095 are shown as 0 to 255",
+        "2 pictures have floating-point values; their values 0 to 2 are shown as 0 to 255",
+    ]
+    pictures = Pictures(items, ranges).take(slice(0, 4))
+    assert [pictures.read(i)[:, -1, 0].tolist() for i in range(4)] == [
+        [0, 0, 62, 62],  # 1000 / 4095 * 255 is 62.3
+        [187, 187, 255, 255],  # 3000 / 4095 * 255 is 186.8
+        [64],
+        [255],
+    ]
+
+
+def test_what_is_read_in_another_way_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(pixels, "LARGE", 30_000)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 100, (64, 64, 3), "uint8"))
+    noise.save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-9])
+    noise.save(tmp_path / "pages.tif", save_all=True, append_images=[noise])
+    noise.resize((200, 200)).save(tmp_path / "large.png")
+    noise.resize((200, 201)).save(tmp_path / "large.jpg")
+    noise.save(tmp_path / "plain.png")
+    items = table(tmp_path, "cut.jpg", "pages.tif", "large.png", "large.jpg", "plain.png", "nowhere.png")
+    assert notes_on(items) == [
+        "1 picture has a file that is cut off at its end; what is missing is gray",
+        "2 pictures have more than 50 million pixels; the model and the page see a smaller copy",
+        "1 picture has several pages or frames; only the first counts",
+    ]
+    assert items["width"].tolist() == [64, 64, 200, 200, 64, 0]
+    pictures = Pictures(items.iloc[2:4])
+    assert pictures.sizes.tolist() == [[200, 200], [200, 201]]
+    assert pictures.read(0).shape == (100, 100, 3)

@@ -3,13 +3,13 @@
 A module has
     NAME, HELP   the format's name, and what it is in a few words
     ENDINGS      of its files; a folder has none
-    UNIT         how a message names the place of an item: "line {0}" counts from 1, "images[{1}]" from 0
+    SOURCE       the field that names an item's picture, for messages
     read(path, kind, classes, attribute) -> Iterator[Shard]     where it can be read
     write(path, items, labels, kind, classes)                   where it can be written
     holds(path) -> bool      whether a file is in this format, where another format has files of the same ending
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -32,8 +32,12 @@ class Shard(NamedTuple):
     """At most 100,000 items of a dataset."""
 
     items: pd.DataFrame  # (source, record): where the picture is, and the item's manifest line as text
-    labels: pd.DataFrame  # (item, the kind's columns, confidence) of those that came with labels; items count from 1
+    # (item, the kind's columns, confidence) of those that came with labels, as they are written; items count from 1.
+    # With as_is, whether the record has the label already, or with source, who gave it
+    labels: pd.DataFrame
     sizes: pd.DataFrame  # (item, width, height): how large the file says that pictures with labels are; 0: it does not
+    item_at: Callable[[int], str]  # where an item stands, for a message
+    label_at: Callable[[int, int], str]  # where a label stands: by its item and its index in `labels`
     passed: tuple[tuple[int, str], ...] = ()  # what is there and is not used: how often, and what it is, in words
 
 
@@ -48,8 +52,8 @@ def modules() -> list[Any]:
 def read(data: str, kind: kinds.Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
     """The dataset at a local path or s3:// url, in its own order.
 
-    A record has `source-ref` and, where the item came with a label, `attribute` and its metadata as `kind` encodes
-    them. Raises UserError, which names file, line and field.
+    Labels are those of the file: where they are in the picture, `kind.fit` finds out when the picture was seen. Raises
+    UserError, which names file, line and field.
     """
     return of(data).read(data, kind, classes, attribute)
 
@@ -67,11 +71,6 @@ def of(data: str) -> Any:
 def base(data: str) -> str:
     """The folder that the relative sources of `data` are below: a folder itself, or the one that a file is in."""
     return data.rstrip("/") if is_folder(data) else data.rpartition("/")[0]
-
-
-def place(data: str, item: int) -> str:
-    """Where an item stands in a dataset, for a message."""
-    return f"{data}: {getattr(of(data), 'UNIT', 'item {}').format(item, item - 1)}"
 
 
 def is_folder(data: str) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 from roundtruth.boxes import SIDES
 from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
-from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
+from roundtruth.formats.records import SOURCES, no_sizes, shards
 from roundtruth.kinds import Kind, common
 from roundtruth.manifest import is_text
 from roundtruth.storage import read_given, write_url
@@ -21,7 +21,7 @@ from roundtruth.storage import read_given, write_url
 NAME = "coco"
 HELP = "a COCO file"
 ENDINGS = (".json",)
-UNIT = "images[{1}]"
+SOURCE = "file_name"
 
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
@@ -33,22 +33,22 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     Raises UserError naming the entry and its field.
     """
     boxes = set(SIDES) <= set(kind.COLUMNS)
-    value = _load(path)
-    images = _list(path, value, "images")
-    sources, places = _images(path, images)
-    labels, crowds = _annotations(path, value, places, classes, boxes)
+    value, mistakes = _load(path), Mistakes(path)
+    images = _list(path, value, "images", mistakes)
+    sources, places = _images(path, images, mistakes)
+    labels, crowds = _annotations(path, value, places, classes, boxes, mistakes)
+    mistakes.refuse()
 
-    def where(annotation: int) -> str:
-        return f"{path}: annotations[{annotation}]"
+    def item_at(item: int) -> str:
+        return f"{path}: images[{item - 1}]"
 
-    if boxes:
-        sizes = _sizes(path, images, labels, sources)
-        kind.check(labels, sizes, where)
-    else:
-        labels = _one_class(labels, classes, where, kind)
-        sizes = no_sizes(labels["item"].tolist())
+    def label_at(item: int, annotation: int) -> str:
+        return item_at(item) if annotation < 0 else f"{path}: annotations[{annotation}]: field bbox"
+
+    if not boxes:
+        labels = _one_class(labels, classes, path, kind)
     passed = ((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"),) if crowds else ()
-    return shards(sources, sizes, labels, kind, classes, attribute, passed)
+    return shards(sources, _sizes(images, labels), labels, kind, item_at, label_at, passed)
 
 
 def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:
@@ -101,55 +101,79 @@ def _load(path: str) -> dict:
     return value
 
 
-def _list(path: str, value: dict, name: str, default: list | None = None) -> list[dict]:
+def _list(path: str, value: dict, name: str, mistakes: Mistakes, default: list | None = None) -> list[dict]:
+    """The entries of a list; an empty object in place of one that is no object, which is a mistake."""
     found = value.get(name)
     found = default if found is None else found  # some tools write null where a list would be empty
     if not isinstance(found, list):
         raise UserError(f"{path}: field {name}: {'not a list' if name in value else 'missing'}")
     for n, entry in enumerate(found):
         if not isinstance(entry, dict):
-            raise UserError(f"{path}: {name}[{n}]: not an object")
-    return found
+            mistakes.add(f"{name}[{n}]", "not an object")
+    return [entry if isinstance(entry, dict) else NOTHING for entry in found]
+
+
+NOTHING: dict = {}  # stands for an entry that is no object
 
 
 def _field(path: str, where: str, entry: dict, name: str, types: tuple):
     found = entry.get(name)
     if type(found) not in types or found == "":
-        raise UserError(f"{path}: {where}: field {name}: {'missing' if found is None else f'cannot be {found!r}'}")
+        what = "missing" if found is None else f"cannot be {repr(found)[:60]}"
+        raise UserError(f"{path}: {where}: field {name}: {what}")
     return found
 
 
-def _images(path: str, images: list[dict]) -> tuple[list[str], dict]:
+def _images(path: str, images: list[dict], mistakes: Mistakes) -> tuple[list[str], dict]:
     """Their file names, and each id's place, from 1."""
     places: dict = {}
     files: dict[str, int] = {}
     for n, image in enumerate(images):
-        number = _field(path, f"images[{n}]", image, "id", (int, str))
-        name = _field(path, f"images[{n}]", image, "file_name", (str,))
-        if not is_text(name):
-            raise UserError(f"{path}: images[{n}]: field file_name: no text: it has half of a character")
-        for field, value, known in (("id", number, places), ("file_name", name, files)):
-            if value in known:
-                raise UserError(f"{path}: images[{n}]: field {field}: {value!r} is images[{known[value] - 1}] already")
-            known[value] = n + 1
+        if image is NOTHING:
+            continue
+        with mistakes.collecting():
+            number = _field(path, f"images[{n}]", image, "id", (int, str))
+            name = _field(path, f"images[{n}]", image, "file_name", (str,))
+            if not is_text(name):
+                raise UserError(f"{path}: images[{n}]: field file_name: no text: it has half of a character")
+            for field, value, known in (("id", number, places), ("file_name", name, files)):
+                if value in known:
+                    first = known[value] - 1
+                    raise UserError(
+                        f"{path}: images[{n}]: field {field}: {repr(value)[:60]} is images[{first}] already"
+                    )
+                known[value] = n + 1
     if not images:
         raise UserError(f"{path}: field images: empty; there is nothing to label")
     return list(files), places
 
 
-def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes: bool) -> tuple[pd.DataFrame, int]:
+def _categories(path: str, value: dict, mistakes: Mistakes) -> dict:
+    """The names of the categories by their ids."""
+    names: dict = {}
+    for n, category in enumerate(_list(path, value, "categories", mistakes, None if value.get("annotations") else [])):
+        if category is NOTHING:
+            continue
+        with mistakes.collecting():
+            number = _field(path, f"categories[{n}]", category, "id", (int, str))
+            name = _field(path, f"categories[{n}]", category, "name", (str,))
+            if names.setdefault(number, name) != name:
+                raise UserError(f"{path}: categories[{n}]: field id: {number!r} is {names[number]!r} already")
+    return names
+
+
+def _annotations(
+    path: str, value: dict, places: dict, classes: list[str], boxes: bool, mistakes: Mistakes
+) -> tuple[pd.DataFrame, int]:
     """Labels, sorted by item, and the number of crowds. The index of the labels is an annotation's place in the file,
     -1 for images that are seen and empty."""
-    categories = _list(path, value, "categories", None if value.get("annotations") else [])
-    names, mistakes = {}, Mistakes(path)
-    for n, category in enumerate(categories):
-        number = _field(path, f"categories[{n}]", category, "id", (int, str))
-        name = _field(path, f"categories[{n}]", category, "name", (str,))
-        if names.setdefault(number, name) != name:
-            raise UserError(f"{path}: categories[{n}]: field id: {number!r} is {names[number]!r} already")
+    names = _categories(path, value, mistakes)
     numbers = dict(zip(names, common.class_ids(names.values(), classes).tolist()))
+    known = mistakes.count == 0  # otherwise an annotation may seem to name an image or a category that is not there
     rows, crowds = {}, 0
-    for n, annotation in enumerate(_list(path, value, "annotations", [])):
+    for n, annotation in enumerate(_list(path, value, "annotations", mistakes, [])):
+        if annotation is NOTHING or not known:
+            continue
         with mistakes.collecting():
             row = _annotation(path, f"annotations[{n}]", annotation, places, names, boxes)
             if row is None:
@@ -160,21 +184,21 @@ def _annotations(path: str, value: dict, places: dict, classes: list[str], boxes
                 unknown = common.unknown_class(names[category], classes)
                 raise UserError(f"{path}: annotations[{n}]: field category_id: {unknown}")
             rows[n] = (item, numbers[category], *rest)
-    mistakes.refuse()
-    columns = ["item", "class_id", *SIDES, "confidence", "source"]
+    columns = ["item", "class_id", *SIDES, "area", "confidence", "source"]
     labels = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     empty = [
-        (places[image["id"]], -1, 0.0, 0.0, 0.0, 0.0, 1.0, image["label_source"])
+        (places[image["id"]], -1, 0.0, 0.0, 0.0, 0.0, np.nan, 1.0, image["label_source"])
         for image in value["images"]
-        if boxes and image.get("label_source") in SOURCES
+        if boxes and known and image.get("label_source") in SOURCES
     ]
     seen = pd.DataFrame(empty, columns=columns, index=[-1] * len(empty))
     labels = pd.concat([labels, seen[~seen["item"].isin(labels["item"])]])
-    return labels.astype({"item": "int64", "class_id": "int64"}).sort_values("item", kind="stable"), crowds
+    labels = labels.astype({"item": "int64", "class_id": "int64", "area": "float64"})
+    return labels.sort_values("item", kind="stable"), crowds
 
 
 def _annotation(path: str, where: str, annotation: dict, places: dict, names: dict, boxes: bool) -> tuple | None:
-    """(item, category, left, top, width, height, confidence, source); None for a crowd."""
+    """(item, category, left, top, width, height, area, confidence, source); None for a crowd."""
     image = _field(path, where, annotation, "image_id", (int, str))
     category = _field(path, where, annotation, "category_id", (int, str))
     if image not in places:
@@ -185,12 +209,13 @@ def _annotation(path: str, where: str, annotation: dict, places: dict, names: di
     if crowd in (1, "1"):
         return None
     if crowd not in (None, 0, "0"):  # some tools write the number as text
-        raise UserError(f"{path}: {where}: field iscrowd: cannot be {crowd!r}, only 0 or 1")
+        raise UserError(f"{path}: {where}: field iscrowd: cannot be {repr(crowd)[:60]}, only 0 or 1")
     score = annotation.get("score", 1.0)
     if not _is_number(score) or not 0 <= score <= 1:
-        raise UserError(f"{path}: {where}: field score: {score!r} is no number from 0 to 1")
+        raise UserError(f"{path}: {where}: field score: {repr(score)[:60]} is no number from 0 to 1")
     box = _box(path, where, annotation) if boxes else [0.0] * 4
-    return places[image], category, *box, float(score), _giver(annotation.get("source"))
+    area = common.number(annotation.get("area"))
+    return places[image], category, *box, area, float(score), _giver(annotation.get("source"))
 
 
 def _giver(source) -> str:
@@ -221,30 +246,25 @@ def _bounds(outlines) -> list[float] | None:
     return [min(across), min(down), max(across) - min(across), max(down) - min(down)]
 
 
-def _sizes(path: str, images: list[dict], labels: pd.DataFrame, sources: list[str]) -> pd.DataFrame:
-    """As the file has them, else from the pictures; COCO's pictures are RGB, it has no word for their depth."""
-    told, untold = [], []
-    for item in sorted(set(labels["item"])):
-        width, height = images[item - 1].get("width"), images[item - 1].get("height")
-        if type(width) is int and type(height) is int and width > 0 and height > 0:
-            told.append((item, width, height, 3))
-        else:
-            untold.append(item)
-    files = [sources[item - 1] for item in untold]
-    base = path.rpartition("/")[0]
-    read = picture_sizes(untold, files, base, lambda item: f"{path}: images[{item - 1}]: field file_name")
-    sizes = pd.DataFrame(told, columns=["item", "width", "height", "depth"], dtype="int64")
-    return pd.concat([sizes, read], ignore_index=True).sort_values("item", ignore_index=True)
+def _sizes(images: list[dict], labels: pd.DataFrame) -> pd.DataFrame:
+    """The sizes of labeled images as the file has them; 0 where it has none."""
+    sizes = no_sizes(sorted(set(labels["item"])))
+    told = [(images[item - 1].get("width"), images[item - 1].get("height")) for item in sizes["item"]]
+    whole = [pair if all(type(side) is int and 0 < side < 2**31 for side in pair) else (0, 0) for pair in told]
+    sizes[["width", "height"]] = np.array(whole, np.int64).reshape(-1, 2)
+    return sizes
 
 
-def _one_class(labels: pd.DataFrame, classes: list[str], where, kind: Kind) -> pd.DataFrame:
+def _one_class(labels: pd.DataFrame, classes: list[str], path: str, kind: Kind) -> pd.DataFrame:
     first = labels.drop_duplicates("item").set_index("item").class_id
-    bad = labels.class_id != labels["item"].map(first)
-    if bad.any():
-        row = bad.idxmax()
-        one, other = classes[first[labels.item[row]]], classes[labels.class_id[row]]
-        raise UserError(
-            f"{where(row)}: field category_id: {other!r}, where an earlier annotation of the image has {one!r}; "
-            f"a job of {kind.NAME} has one class an image"
+
+    def say(row: int) -> str:
+        number, class_id = labels.index[row], labels.class_id.iloc[row]
+        one, other = classes[first[labels["item"].iloc[row]]], classes[class_id]
+        return (
+            f"{path}: annotations[{number}]: field category_id: {other!r}, where an earlier annotation of the image "
+            f"has {one!r}; a job of {kind.NAME} has one class an image"
         )
+
+    common.refuse(labels.class_id != labels["item"].map(first), say)
     return labels.drop_duplicates("item")

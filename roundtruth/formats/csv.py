@@ -8,19 +8,19 @@ b.jpg,                                  a.jpg,dog,50,60,20,20
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from roundtruth import csv_table
 from roundtruth.errors import UserError
 from roundtruth.formats import Shard
-from roundtruth.formats.records import SOURCES, no_sizes, picture_sizes, shards
+from roundtruth.formats.records import SOURCES, no_sizes, shards
 from roundtruth.kinds import Kind
 from roundtruth.storage import read_given, write_url
 
 NAME = "csv"
 HELP = "a CSV file with the column source and, for items with labels, those of the label"
 ENDINGS = (".csv",)
+SOURCE = "source"
 ABOUT = ["item", "confidence", "label_source"]  # what an export adds; item is the row's place in the dataset
 
 
@@ -36,18 +36,11 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
         return f"{path}: line {line}"
 
     labels = labels_of(frame, kind, classes, where)
-    labeled = np.unique(labels["item"])
-    if kind.ONE_PER_ITEM:  # such a label has no place in the picture
-        sizes = no_sizes(labeled.tolist())
-    else:
-        sizes = picture_sizes(
-            labeled.tolist(),
-            list(sources[labeled - 1]),
-            path.rpartition("/")[0],
-            lambda item: f"{where((frame['item'] == item).idxmax())}: field source",
-        )
-    kind.check(labels, sizes, where)
-    return shards(list(sources), sizes, labels, kind, classes, attribute)
+    sizes = no_sizes(sorted(set(labels["item"])))
+    lines = frame.index[~frame.duplicated("item").to_numpy()]
+    return shards(
+        list(sources), sizes, labels, kind, lambda item: where(lines[item - 1]), lambda item, line: where(line)
+    )
 
 
 def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, classes: list[str]) -> None:

@@ -37,7 +37,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     other = [PurePosixPath(name).suffix.lower() or name for name in names if not name.lower().endswith(KNOWN)]
     endings = list(dict.fromkeys(other))
     few = ", ".join(ending[:20] for ending in endings[:5]) + (", ..." if len(endings) > 5 else "")
-    return unlabeled(sources, kind, ((len(other), f"files that are no pictures ({few})"),) if other else ())
+    return unlabeled(path, sources, kind, ((len(other), f"files that are no pictures ({few})"),) if other else ())
 
 
 def without_jobs(names: list[str]) -> list[str]:

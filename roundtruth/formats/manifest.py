@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import manifest
-from roundtruth.errors import UserError
+from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
 from roundtruth.kinds.common import attributes
-from roundtruth.storage import open_url
+from roundtruth.storage import open_given
+from roundtruth.tables import no_labels
 
 NAME = "manifest"
 HELP = "an augmented manifest: JSON lines, one item a line"
 ENDINGS = (".manifest", ".jsonl", ".json")
-UNIT = "line {}"
+SOURCE = "source-ref"
+FAILED = "lines that an earlier job failed to label (a failure-reason, or null); they are labeled now"
 
 
 def holds(path: str) -> bool:
@@ -25,7 +27,7 @@ def holds(path: str) -> bool:
     if not path.lower().endswith(".json"):
         return True
     try:
-        with open_url(path) as file:
+        with open_given(path) as file:
             record = json.loads(file.readline(1 << 20))  # a COCO file of half a gigabyte is read once only
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -37,41 +39,46 @@ def holds(path: str) -> bool:
 
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
-    first = 1
-    for lines, records in manifest.read_shards(path):
-        labeled = [place for place, record in enumerate(records) if attribute in record]
+    mistakes, first = Mistakes(path), 1
+
+    def item_at(item: int) -> str:
+        return f"{path}: line {item}"
+
+    def label_at(item: int, box: int) -> str:
+        return f"{path}: line {item}: field {attribute}: " + (f"box {box}" if box else "the label")
+
+    for lines, records in manifest.read_shards(path, mistakes):
+        labeled = [place for place, record in enumerate(records) if has_label(record, attribute)]
+        numbers = np.array(labeled, dtype="int64") + first
         sources = [record["source-ref"] if "source-ref" in record else record["source"] for record in records]
-        labels = kind.decode(
-            [records[place] for place in labeled],
-            np.array(labeled, dtype="int64") + first,
-            attribute,
-            classes,
-            lambda item: f"{path}: line {item}",
-        )
-        sizes = [stated(record[attribute]) for record in (records[place] for place in labeled)]
+        labels = no_labels(kind)
+        with mistakes.collecting():
+            labels = kind.decode([records[place] for place in labeled], numbers, attribute, classes, item_at)
+        sizes = [manifest.stated_size(record[attribute]) for record in (records[place] for place in labeled)]
         sizes = pd.DataFrame(sizes, columns=["width", "height"], dtype="int64")
-        sizes.insert(0, "item", np.array(labeled, dtype="int64") + first)
+        sizes.insert(0, "item", numbers)
         items = pd.DataFrame({"source": sources, "record": lines}, dtype="str")
-        yield Shard(items, labels, sizes, others(records, kind, attribute))
+        labels = labels if "as_is" in labels else labels.assign(as_is=True)
+        yield Shard(items, labels, sizes, item_at, label_at, others(records, kind, attribute))
         first += len(lines)
+    mistakes.refuse()
 
 
-def stated(label) -> tuple[int, int]:
-    """How large a label says that its picture is: (width, height), 0 where it does not."""
-    size = label.get("image_size") if isinstance(label, dict) else None
-    size = size[0] if isinstance(size, list) and size and isinstance(size[0], dict) else {}
-    width, height = size.get("width"), size.get("height")
-    whole = all(type(side) is int and 0 < side < 2**31 for side in (width, height))
-    return (width, height) if whole else (0, 0)
+def has_label(record: dict, attribute: str) -> bool:
+    """Whether a record has a label; null stands for none, as in lines that a job failed to label."""
+    return record.get(attribute) is not None
 
 
 def others(records: list[dict], kind: Kind, attribute: str) -> tuple[tuple[int, str], ...]:
-    """The labels of this kind that stand under another attribute, on lines without the job's own."""
+    """The labels of this kind that stand under another attribute, and the labels that failed, on lines without the
+    job's own."""
     found: Counter[str] = Counter()
     for record in records:
-        if attribute not in record:
-            found.update(attributes(record, kind.TYPE))
-    return tuple(
-        (count, f"labels in the field {name[:60]}; `attribute: {name[:60]}` in the job file uses them")
-        for name, count in found.items()
-    )
+        if not has_label(record, attribute):
+            about = record.get(f"{attribute}-metadata")
+            failed = attribute in record or (isinstance(about, dict) and "failure-reason" in about)
+            found.update([FAILED] if failed else [])
+            for name in attributes(record, kind.TYPE):
+                if name != attribute and record.get(name) is not None:
+                    found[f"labels in the field {name[:60]}; `attribute: {name[:60]}` in the job file uses them"] += 1
+    return tuple((count, what) for what, count in found.items())

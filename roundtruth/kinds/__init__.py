@@ -1,6 +1,6 @@
 """What a label is: one module for each kind of label, found by its name in KINDS. `Kind` says what a module offers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.curves import Curve
-from roundtruth.kinds.common import Where
+from roundtruth.kinds.common import Fitted, Where
+from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,7 +78,18 @@ class Kind(Protocol):
     ) -> pd.DataFrame:
         """Labels (item, COLUMNS, confidence) from manifest records, parsed lines; `items` are their items.
 
-        `where(item)` is the place an error names. A label without a confidence has 1.
+        `where(item)` is the place an error names. A label without a confidence has 1. A column as_is says whether the
+        record has exactly this label, with the class numbers of the job.
+        """
+        ...
+
+    def fit(
+        self, labels: pd.DataFrame, pictures: pd.DataFrame, given: Boxes, where: Callable[[int, int], str]
+    ) -> Fitted:
+        """A dataset's labels on the pictures as they are seen. `given` says how the dataset's boxes are written.
+
+        `pictures` has stated_width and stated_height, as the dataset has them, width and height in pixels as seen (0:
+        unknown), and orientation (EXIF), by item. `where(item, index)` is the place of a row of `labels`.
         """
         ...
 

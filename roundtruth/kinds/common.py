@@ -5,7 +5,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from roundtruth.errors import refuse_all
+from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -26,14 +27,35 @@ def refuse(bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) ->
     refuse_all(np.flatnonzero(np.asarray(bad, bool)), say)
 
 
+class Faults:
+    """The mistakes in the rows of a table. Of several mistakes in one row, the first that was added is told."""
+
+    def __init__(self, rows: int):
+        self.sort, self.say = np.full(rows, -1), []
+
+    def add(self, bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) -> None:
+        """bad: bool for each row; `say(position)` is the message about one such row."""
+        self.sort[np.asarray(bad, bool) & self.good] = len(self.say)
+        self.say.append(say)
+
+    @property
+    def good(self) -> np.ndarray:
+        """The rows without a mistake so far, as bool."""
+        return self.sort < 0
+
+    def refuse(self) -> None:
+        """Raises UserError, which counts the bad rows, where there are any."""
+        refuse(~self.good, lambda row: self.say[self.sort[row]](row))
+
+
 # -- reading Ground Truth's two fields of a manifest line
 
 
 def fields(
     records: Sequence[dict], items: Sequence | np.ndarray, attribute: str, kind: str, where: Where
-) -> tuple[list, list[dict]]:
-    """(labels, metadata): the two fields of each record. Raises UserError for the first record in which one of them is
-    missing, or whose metadata has another `type` than `kind`."""
+) -> tuple[list, list[dict], Faults]:
+    """(labels, metadata, faults): the two fields of each record, and the records in which one of them is missing or
+    whose metadata has another `type` than `kind`. The metadata of such a record is empty."""
     name = f"{attribute}-metadata"
     labels = [record.get(attribute) for record in records]
     metadata: list = [record.get(name) for record in records]
@@ -50,8 +72,9 @@ def fields(
             return f"{place}: field {name}: missing; Ground Truth writes it beside every label"
         return f"{place}: field {name}: type is {about.get('type')!r}, a label of this job has {kind!r}"
 
-    refuse(bad, say)
-    return labels, metadata
+    faults = Faults(len(records))
+    faults.add(bad, say)
+    return labels, [{} if wrong else about for about, wrong in zip(metadata, bad)], faults
 
 
 def attributes(record: dict, kind: str) -> list[str]:
@@ -68,10 +91,12 @@ def number(value) -> float:
     return float(value) if type(value) in (int, float) and abs(value) < 1e300 else math.nan
 
 
-def confidences(metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where) -> np.ndarray:
-    """The field `confidence` of each metadata, 1 where there is none. Raises UserError for what is not in [0, 1]."""
+def confidences(
+    metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where, faults: Faults
+) -> np.ndarray:
+    """The field `confidence` of each metadata, 1 where there is none. What is not in [0, 1] is a fault."""
     values = np.array([number(about.get("confidence", 1.0)) for about in metadata], float)
-    refuse(
+    faults.add(
         ~((values >= 0) & (values <= 1)),
         lambda row: f"{where(int(items[row]))}: field {attribute}-metadata: confidence: not a number from 0 to 1",
     )
@@ -128,6 +153,19 @@ def in_both(labels: pd.DataFrame, reference: pd.DataFrame, column: str) -> tuple
 
 def possible(labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> None:
     """`Kind.check` where every label that can be read is possible on every item."""
+
+
+class Fitted(NamedTuple):
+    """The labels of a dataset, on the pictures as they are seen."""
+
+    labels: pd.DataFrame
+    notes: tuple[tuple[int, str], ...]  # what was put right: how often, and what it is, in words
+    items: np.ndarray  # whose labels were changed
+
+
+def unplaced(labels: pd.DataFrame, pictures: pd.DataFrame, boxes: Boxes, where: Callable) -> Fitted:
+    """`Kind.fit` where a label has no place in the picture."""
+    return Fitted(labels, (), np.array([], np.int64))
 
 
 def unscaled(labels: pd.DataFrame, factor: float) -> pd.DataFrame:

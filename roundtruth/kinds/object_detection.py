@@ -13,6 +13,7 @@ from roundtruth.boxes import SIDES
 from roundtruth.curves import Losses
 from roundtruth.errors import UserError
 from roundtruth.kinds import common
+from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -76,49 +77,38 @@ def objects(labels: pd.DataFrame) -> pd.Series:
 def decode(
     records: Sequence[dict], items: np.ndarray, attribute: str, classes: list[str], where: common.Where
 ) -> pd.DataFrame:
-    """A class is known by its name in the record's class-map: the numbers of two lines need not agree. A box may stand
-    out of the picture by a pixel of rounding and is cut there."""
-    rows = []
-    for item, label, metadata in zip(items, *common.fields(records, items, attribute, TYPE, where)):
-        rows += _read(int(item), label, metadata, attribute, where)
-    columns = ["item", "box", "number", "name", *SIDES, "confidence", "picture_width", "picture_height"]
+    """A class is known by its name in the record's class-map: the numbers of two lines need not agree. The index is a
+    box's place in its record, from 1; 0: there is nothing on the picture."""
+    labels, metadata, faults = common.fields(records, items, attribute, TYPE, where)
+    good, rows = faults.good, []
+    for at, item in enumerate(items.tolist()):
+        fault = None if good[at] else faults.say[0](at)
+        rows += [_fault(item, fault)] if fault else _read(item, labels[at], metadata[at], attribute, where)
+    columns = ["item", "box", "number", "name", *SIDES, "confidence", "fault"]
     table = pd.DataFrame(rows, columns=columns)
-    numbers = dict.fromkeys([*SIDES, "confidence", "picture_width", "picture_height"], float)
-    table = table.astype(numbers | {"name": object})
+    table = table.astype(dict.fromkeys([*SIDES, "confidence"], float) | {"name": object, "fault": object})
+    found, drawn = common.Faults(len(table)), table["box"] > 0
 
-    def refuse(bad: pd.Series, what: Callable[[pd.Series], str]) -> None:
+    def add(bad: pd.Series, what: Callable[[pd.Series], str]) -> None:
         def say(position: int) -> str:
             row = table.iloc[position]
             return f"{where(int(row['item']))}: field {attribute}: box {row['box']} {what(row)}"
 
-        common.refuse(bad, say)
+        found.add(drawn & bad, say)
 
-    drawn = table["box"] > 0
+    found.add(table["fault"].notna(), lambda position: table["fault"].iloc[position])
     for side in SIDES:
-        refuse(drawn & table[side].isna(), lambda row, side=side: f"has no number for {side}")
-    refuse(drawn & table["name"].isna(), lambda row: f"has class_id {row['number']}, which its class-map lacks")
+        add(table[side].isna(), lambda row, side=side: f"has no number for {side}")
+    add(table["name"].isna(), lambda row: f"has class_id {row['number'][:60]}, which its class-map lacks")
     table["class_id"] = common.class_ids(table["name"], classes)
-    refuse(drawn & (table["class_id"] < 0), lambda row: "has class " + common.unknown_class(row["name"], classes))
-    refuse(drawn & ~table["confidence"].between(0, 1), lambda row: "has a confidence that is no number from 0 to 1")
-    refuse(drawn & ~has_area(table), lambda row: "has no area")
-    limits = table[["picture_width", "picture_height"]].set_axis(["width", "height"], axis=1).set_axis(table["item"])
-    sizes = limits[~limits.index.duplicated()]
-    refuse_other_units(table[drawn], sizes, lambda row: where(int(table["item"][row])))
-    for start, length in (("left", "width"), ("top", "height")):
-        limit = table[f"picture_{length}"].fillna(np.inf)  # a line need not say how large its picture is
-        end = table[start] + table[length]
-        refuse(
-            drawn & ((table[start] < -1) | (end > limit + 1)),
-            lambda row, start=start, length=length: (
-                f"reaches from {row[start]:g} to {row[start] + row[length]:g} in {start}, "
-                f"outside the picture, whose {length} is {row[f'picture_{length}']:g}"
-            ),
-        )
-        over = drawn & ((table[start] < 0) | (end > limit))
-        table.loc[over, start] = table.loc[over, start].clip(lower=0)
-        table.loc[over, length] = np.minimum(end, limit)[over] - table.loc[over, start]
-    refuse(drawn & ~has_area(table), lambda row: "lies outside the picture")
-    return table[["item", *COLUMNS, "confidence"]].astype({"item": np.int64})
+    add(table["class_id"] < 0, lambda row: "has class " + common.unknown_class(row["name"], classes))
+    add(~table["confidence"].between(0, 1), lambda row: "has a confidence that is no number from 0 to 1")
+    add(~has_area(table), lambda row: "has no area")
+    found.refuse()
+    numbers = table["number"].astype(str).str.strip("'\"")
+    columns = ["item", *COLUMNS, "confidence", "as_is"]
+    table["as_is"] = ~drawn | (numbers == table["class_id"].astype(str))
+    return table.set_index("box").rename_axis(None)[columns].astype({"item": np.int64})
 
 
 def has_area(table: pd.DataFrame) -> pd.Series:
@@ -128,38 +118,42 @@ def has_area(table: pd.DataFrame) -> pd.Series:
     return pd.Series(found, index=table.index)
 
 
+def _fault(item: int, text: str) -> tuple:
+    return (item, 0, None, None, 0.0, 0.0, 0.0, 0.0, 1.0, text)
+
+
 def _read(item: int, label, metadata: dict, attribute: str, where: common.Where) -> list[tuple]:
     """One record's boxes as rows; a picture without boxes is one row, box 0."""
     annotations = label.get("annotations") if isinstance(label, dict) else None
     if not isinstance(annotations, list) or not all(isinstance(box, dict) for box in annotations):
-        raise UserError(f"{where(item)}: field {attribute}: annotations is not a list of boxes")
+        return [_fault(item, f"{where(item)}: field {attribute}: annotations is not a list of boxes")]
     names = metadata.get("class-map", {})
+    place = f"{where(item)}: field {attribute}-metadata"
     if not isinstance(names, dict):
-        raise UserError(f"{where(item)}: field {attribute}-metadata: class-map is not an object of names by number")
+        return [_fault(item, f"{place}: class-map is not an object of names by number")]
     things = metadata.get("objects", [{}] * len(annotations))
     if not (
         isinstance(things, list)
         and len(things) == len(annotations)
         and all(isinstance(thing, dict) for thing in things)
     ):
-        raise UserError(f"{where(item)}: field {attribute}-metadata: objects does not list one object a box")
+        return [_fault(item, f"{place}: objects does not list one object a box")]
     sizes = label.get("image_size", [{}])
     if not (isinstance(sizes, list) and len(sizes) == 1 and isinstance(sizes[0], dict)):
-        raise UserError(f"{where(item)}: field {attribute}: image_size is not a list of one object")
-    size = (common.number(sizes[0].get("width")), common.number(sizes[0].get("height")))
+        return [_fault(item, f"{where(item)}: field {attribute}: image_size is not a list of one object")]
     if not annotations:
-        return [(item, 0, None, None, 0.0, 0.0, 0.0, 0.0, 1.0, *size)]
+        return [(item, 0, None, None, 0.0, 0.0, 0.0, 0.0, 1.0, None)]
     return [
         (
             item,
-            place,
+            number,
             repr(box.get("class_id")),
             names.get(str(box.get("class_id"))),
             *(common.number(box.get(side)) for side in SIDES),
             common.number(thing.get("confidence", 1.0)),
-            *size,
+            None,
         )
-        for place, (box, thing) in enumerate(zip(annotations, things), 1)
+        for number, (box, thing) in enumerate(zip(annotations, things), 1)
     ]
 
 
@@ -261,17 +255,168 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, where: common.Where) -> Non
 
 
 def refuse_other_units(drawn: pd.DataFrame, size: pd.DataFrame, where: common.Where) -> None:
-    """Refuses boxes that all end within the first pixel of their pictures: they are shares of width and height."""
+    """Refuses boxes of people that seem to be shares of width and height, or per cent of them."""
+    pictures = size.reindex(drawn["item"])[["width", "height"]].to_numpy(float)
+    unit = other_unit(drawn[SIDES].to_numpy(float), pictures)
+    if unit:
+        raise UserError(f"{where(drawn.index[0])}: field width: {unit[1]}; multiply them: a box is given in pixels")
+
+
+# -- the boxes of a dataset, on the pictures as they are seen
+
+ROUNDING = 2  # pixels by which a box may stick out of its picture; it is cut there
+CHANCE = 1e-4  # that boxes in pixels all lie within the first 100 of them, below which they are taken for per cent
+
+
+def fit(labels: pd.DataFrame, pictures: pd.DataFrame, given: Boxes, where: Callable[[int, int], str]) -> common.Fitted:
+    """In pixels of the picture seen upright, cut at its sides, and each box once. A column `area` of `labels` is the
+    area that the dataset states.
+
+    Raises UserError for boxes without area, for those that reach out of their picture by more than 2 pixels, for
+    nothing together with a box, and for boxes that all seem to be written in another way than `given` says.
+    """
+    drawn = labels[labels["class_id"] >= 0]
     if drawn.empty:
-        return
-    far = (drawn[["left", "top"]].to_numpy() + drawn[["width", "height"]].to_numpy()).max()
-    pictures = drawn["item"].map(size[["width", "height"]].max(axis=1)).to_numpy()
-    if far <= 1 and (pictures > 2).any():
-        these = "the box lies" if len(drawn) == 1 else f"all {len(drawn)} boxes lie"
-        raise UserError(
-            f"{where(drawn.index[0])}: field width: {these} between 0 and 1, so the numbers seem to be shares of the "
-            "picture's width and height; multiply them: a box is given in pixels"
+        return common.Fitted(labels, (), np.array([], np.int64))
+    rows, faults = pictures.reindex(drawn["item"]), common.Faults(len(drawn))
+    stated, seen = (rows[names].to_numpy(float) for names in (["stated_width", "stated_height"], ["width", "height"]))
+    stated, seen = np.where(stated > 0, stated, seen), np.where(seen > 0, seen, stated)
+
+    def place(row: int) -> str:
+        return where(int(drawn["item"].iloc[row]), int(drawn.index[row]))
+
+    written = drawn[SIDES].to_numpy(float)
+    area = drawn["area"].to_numpy(float) if "area" in drawn else np.full(len(drawn), np.nan)
+    sides = in_pixels(written, stated, area, given, faults, place)
+    if given.size == "as-stated":
+        sides = turned(sides, stated, seen, rows["orientation"].to_numpy())
+    faults.add(~_area(sides), lambda row: f"{place(row)}: the box has no area")
+    add_outside(faults, sides, seen, place)
+    faults.add(_with_nothing(labels, drawn), lambda row: f"{place(row)}: a box, and the file says there is nothing")
+    faults.refuse()
+    return _tidied(labels, drawn, written, sides, seen)
+
+
+def in_pixels(
+    sides: np.ndarray, size: np.ndarray, area: np.ndarray, given: Boxes, faults: common.Faults, place
+) -> np.ndarray:
+    """(n, 4) left, top, width, height in pixels, from boxes as they are written on pictures of `size` (n, 2). area: as
+    the dataset states it (NaN: it does not)."""
+    result = sides.copy()
+    if given.form == "corners":
+        result[:, 2:] -= result[:, :2]
+        faults.add(
+            (result[:, 2:] <= 0).any(axis=1), lambda row: f"{place(row)}: right or bottom is not beyond left or top"
         )
+    if given.unit in ("relative", "percent"):
+        faults.add((size <= 0).any(axis=1), lambda row: f"{place(row)}: the size of the picture is not known")
+        return result * np.tile(size, 2) / (100 if given.unit == "percent" else 1)
+    other = None if given.unit else other_unit(result, size)
+    if other:
+        unit, why = other
+        raise UserError(f"{place(0)}: {why}; say `boxes: {{unit: {unit}}}` in the job file, or {{unit: pixel}}")
+    why = None if given.form else why_corners(result, size, area)
+    if why:
+        raise UserError(
+            f"{place(0)}: the {len(sides)} boxes seem to be left, top, right and bottom, not left, top, width and "
+            f"height: {why}; say `boxes: {{form: corners}}` in the job file, or {{form: size}}"
+        )
+    return result
+
+
+def other_unit(sides: np.ndarray, size: np.ndarray) -> tuple[str, str] | None:
+    """(unit, why) where boxes (n, 4) on pictures of `size` (n, 2; 0 or NaN: unknown) are not in pixels by all their
+    numbers."""
+    if len(sides) == 0:
+        return None
+    most, size = sides.max(), np.nan_to_num(size)
+    ends, fractions = (sides[:, :2] + sides[:, 2:]).max(), (sides[:, 2:] % 1 > 0).any()
+    these = "the box lies" if len(sides) == 1 else f"all {len(sides)} boxes lie"
+    if most <= 1 and (ends <= 1 or fractions) and size.max() > 2:  # ends of corners may add up to 2
+        return "relative", (
+            f"{these} between 0 and 1, so the numbers seem to be shares of the picture's width and height"
+        )
+    by_chance = np.log10(np.minimum(1, 100 / np.maximum(size, 1))).sum()
+    if most <= 100 and ends > 50 and by_chance < np.log10(CHANCE):
+        return "percent", (
+            f"{these} within the first 100 pixels of larger pictures, so the numbers seem to be per cent of the "
+            "picture's width and height"
+        )
+    return None
+
+
+def why_corners(sides: np.ndarray, size: np.ndarray, area: np.ndarray) -> str | None:
+    """Why boxes (n, 4) seem to be left, top, right, bottom rather than left, top, width, height."""
+    limit, between = np.where(size > 0, size, np.inf), sides[:, 2:] - sides[:, :2]
+    if len(sides) == 0 or (between <= 0).any() or (sides[:, 2:] > limit + ROUNDING).any():
+        return None
+    if (sides[:, :2] + sides[:, 2:] > limit + ROUNDING).any():
+        return "read so, none reaches out of its picture"
+    told = area > 0
+    as_size, as_corners = (
+        told.any() and np.allclose(lengths[told].prod(axis=1), area[told], rtol=0.01)
+        for lengths in (sides[:, 2:], between)
+    )
+    return "read so, they have the area that the file states" if as_corners and not as_size else None
+
+
+def turned(sides: np.ndarray, stated: np.ndarray, seen: np.ndarray, orientation: np.ndarray) -> np.ndarray:
+    """Boxes on pictures of the size `stated`, on the same pictures as they are seen: turned by their EXIF orientation
+    where the stated size is that of the unturned picture, then scaled."""
+    left, top, width, height = sides.T
+    wide, high = stated.T
+    steep = (orientation >= 5) & (wide != high) & ((wide > high) != (seen[:, 0] > seen[:, 1]))
+    across = np.where(np.isin(orientation, (6, 7)), high - top - height, top)  # 6: a quarter turn to the right
+    down = np.where(np.isin(orientation, (7, 8)), wide - left - width, left)  # 8: to the left; 5 and 7: mirrored, too
+    upright = np.stack([across, down, height, width], axis=1)
+    sides, stated = np.where(steep[:, None], upright, sides), np.where(steep[:, None], stated[:, ::-1], stated)
+    scale = np.where(stated > 0, seen / np.maximum(stated, 1), 1.0)
+    return sides * np.tile(scale, 2)
+
+
+def add_outside(faults: common.Faults, sides: np.ndarray, size: np.ndarray, place: Callable[[int], str]) -> None:
+    """Adds the boxes that reach out of their pictures by more than rounding explains, or have nothing of them."""
+    for axis, (start, length) in enumerate((("left", "width"), ("top", "height"))):
+        begin, end = sides[:, axis], sides[:, axis] + sides[:, axis + 2]
+        limit = np.where(size[:, axis] > 0, size[:, axis], np.inf)
+        outside = (begin < -ROUNDING) | (end > limit + ROUNDING) | (end <= 0) | (begin >= limit)
+
+        def say(row: int, start=start, length=length, begin=begin, end=end, limit=limit) -> str:
+            return (
+                f"{place(row)}: {start}: the box reaches from {begin[row]:g} to {end[row]:g}, "
+                f"outside the picture, whose {length} is {limit[row]:g}"
+            )
+
+        faults.add(outside, say)
+
+
+def _area(sides: np.ndarray) -> np.ndarray:
+    """Whether each box has an area that a number can tell from 0."""
+    return (sides[:, 2:] > 0).all(axis=1) & (boxes.area(boxes.corners(sides)) > 0)
+
+
+def _with_nothing(labels: pd.DataFrame, drawn: pd.DataFrame) -> np.ndarray:
+    return drawn["item"].isin(labels.loc[labels["class_id"] < 0, "item"]).to_numpy()
+
+
+def _tidied(
+    labels: pd.DataFrame, drawn: pd.DataFrame, written: np.ndarray, sides: np.ndarray, size: np.ndarray
+) -> common.Fitted:
+    """The boxes cut at the sides of their pictures, each once."""
+    limit = np.where(size > 0, size, np.inf)
+    start, end = np.maximum(sides[:, :2], 0), np.minimum(sides[:, :2] + sides[:, 2:], limit)
+    out = ((sides[:, :2] < 0) | (sides[:, :2] + sides[:, 2:] > limit)).any(axis=1)
+    sides = np.where(out[:, None], np.hstack([start, end - start]), sides)
+    fitted = drawn.assign(**dict(zip(SIDES, sides.T)))
+    again = fitted.duplicated(["item", *COLUMNS]).to_numpy()
+    changed = (sides != written).any(axis=1) | again
+    notes = (
+        (int(out.sum()), f"boxes that stuck out of their pictures by at most {ROUNDING} pixels were cut"),
+        (int(again.sum()), "boxes that were there twice were taken once"),
+    )
+    empty = labels[labels["class_id"] < 0]
+    kept = pd.concat([fitted[~again], empty]).sort_values("item", kind="stable") if len(empty) else fitted[~again]
+    return common.Fitted(kept, tuple(note for note in notes if note[0]), drawn["item"].to_numpy()[changed])
 
 
 def scaled(labels: pd.DataFrame, factor: float) -> pd.DataFrame:

@@ -44,6 +44,10 @@ class Plan(Protocol):
         spent."""
         ...
 
+    def for_model(self, job: "Job", number: int) -> "np.ndarray":
+        """The items of the pool that a round's model may label."""
+        ...
+
     def to_consolidate(self, job: "Job", number: int) -> "tuple[pd.DataFrame, np.ndarray | None]":
         """The items (item, role) that get a label in a round, and the items from whose answers workers' skills are
         learned; None means all."""

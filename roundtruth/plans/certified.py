@@ -56,8 +56,7 @@ def prepare(job: "Job") -> None:
     """Draw the coins, and fix the share of delta that each look may spend."""
     if job.there("certificate.json"):
         return
-    items = job.items(["item", "source", "labeled", "failure"])
-    items = items[items["failure"].isna() & ~items["labeled"]]
+    items = job.items(["item", "source"]).iloc[job.askable(0) - 1]
     coins = uniforms(job.spec.seed, "coin", items["source"])
     job.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
     job.write_json("certificate.json", asdict(schedule_for(job.spec, len(items))))
@@ -115,8 +114,8 @@ def asks(job: "Job", number: int, at: Pair) -> int:
 
 
 def untouched(job: "Job", number: int) -> np.ndarray:
-    """(number of items + 1,): whether an item is to be labeled, and no batch up to a round asked about it."""
-    return job.mask(job.askable()) & ~job.mask(job.roles(number)["item"])
+    """(number of items + 1,): whether an item has a coin, and no batch up to a round asked about it."""
+    return job.mask(job.askable(0)) & ~job.mask(job.roles(number)["item"])
 
 
 def trains(job: "Job", number: int) -> bool:
@@ -136,6 +135,12 @@ def calibrates(job: "Job", number: int) -> bool:
 
 def model_number(job: "Job", number: int) -> int:
     return (stage(job, number) or (0, 0))[0]
+
+
+def for_model(job: "Job", number: int) -> np.ndarray:
+    """The pool, without the pictures that were found after the job began: they have no coin, so people label them."""
+    pool = job.pool(number)
+    return pool[job.mask(job.askable(0))[pool]]
 
 
 def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, np.ndarray | None]:
@@ -181,10 +186,10 @@ def next_batch(job: "Job", number: int) -> pd.DataFrame:
     else:
         models = job.rounds_with("predictions/done.json")
         if models and afford is not None and afford < len(pool):
-            score = job.kind.confidence(job.predictions(models[-1]))
-            pool = select.least_confident(score[job.mask(pool)[score.index]], afford)
+            score = job.kind.confidence(job.predictions(models[-1])).reindex(pool, fill_value=0.0)
+            pool = select.least_confident(score, afford)
         batch = pd.DataFrame({"item": pool, "role": "rest"})
-    new = untouched(job, number)[batch["item"]]
+    new = ~job.mask(job.roles(number)["item"])[batch["item"]]
     if afford is not None:
         batch = batch[~new | (new.cumsum() <= afford)] if afford or not new.any() else batch[:0]
     return batch.sort_values("item", ignore_index=True)
@@ -192,7 +197,7 @@ def next_batch(job: "Job", number: int) -> pd.DataFrame:
 
 def missing(job: "Job", number: int, at: Pair) -> tuple[np.ndarray, np.ndarray]:
     """(train, check): the items that a pair still needs after the batches up to a round."""
-    schedule, roles, items = schedule_of(job), job.roles(number), job.askable()
+    schedule, roles, items = schedule_of(job), job.roles(number), job.askable(0)
     trained = roles["item"][roles["role"] == "train"].to_numpy()
     want, train = min(schedule.trained(at), len(items)), items[:0]
     if len(trained) < want:

@@ -44,7 +44,7 @@ def batch_size(items: int) -> int:
 
 def next_batch(job: "Job", number: int) -> pd.DataFrame:
     """The batch of the round after round `number`: (item, role). Empty if nothing is left or the money is spent."""
-    pool, most = job.pool(), batch_size(len(job.askable()))
+    pool, most = job.pool(), batch_size(len(job.askable(0)))
     probe, checked = min(PROBE, most), int(job.asked()["role"].isin(plans.CHECKED).sum())
     if checked < probe:
         role, size = "probe", probe - checked
@@ -56,10 +56,15 @@ def next_batch(job: "Job", number: int) -> pd.DataFrame:
     size = size if afford is None else min(size, afford)
     if job.has(max(number, 1), "predictions/done.json"):
         scores = job.kind.confidence(job.predictions(number))
-        batch = select.least_confident(scores[job.mask(pool)[scores.index]], size)
+        batch = select.least_confident(scores.reindex(pool, fill_value=0.0), size)  # 0: no model has seen it yet
     else:
         batch = select.random(pool, size, job.spec.seed)
     return pd.DataFrame({"item": batch, "role": role})
+
+
+def for_model(job: "Job", number: int) -> np.ndarray:
+    """The whole pool."""
+    return job.pool(number)
 
 
 def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, None]:
@@ -75,7 +80,7 @@ def trains(job: "Job", number: int) -> bool:
     """
     if job.batch(number)["role"].iloc[0] != "train" or job.labels(number).empty:
         return False
-    asked, items = job.asked(), job.askable()
+    asked, items = job.asked(), job.askable(number)
     taken = job.mask(asked["item"][asked["round"] <= number])
     for earlier in job.rounds_with("auto.parquet"):
         if earlier < number:

@@ -1,8 +1,10 @@
 """The report of a job: a page a person reads, report/index.html, and its pictures, report/*.png."""
 
 import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -10,13 +12,16 @@ import pandas as pd
 from roundtruth import forecast, kinds, ledger, plans
 from roundtruth.chance import uniforms
 from roundtruth.look import Look
-from roundtruth.report import evidence, words
+from roundtruth.report import disagreement, evidence, outlook, words
 from roundtruth.report.evidence import Evidence
 
-GALLERY = 24  # pictures in one
+GALLERY = 12  # pictures in one
+DISAGREED = 8  # items that are shown with all answers
+LEAST = 24  # pictures of the model's least sure labels, which a person should look at
 SAMPLE = 20_000  # labels of one source whose quality is plotted; more would not change the plot
 SHOWN = 10  # workers at either end
-FAILED = 50  # failed items that are listed
+REASONS = 20  # reasons of failed items that are listed
+NAMED = 5  # failed items that are named, of one reason
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,14 @@ class Chart:
 
 @dataclass(frozen=True)
 class Gallery:
+    """Labels drawn on their pictures, and what to look for in them."""
+
     name: str
     title: str
     source: str
     caption: str
     tiles: list
+    measure: str = "confidence"  # what the share at each picture is
 
 
 def write(job, summary: dict) -> dict[str, bytes]:
@@ -82,8 +90,8 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
     for name in ("money", "percent", "share", "count", "many", "score", "duration", "cut"):
         environment.filters[name] = getattr(words, name)
     environment.filters["uri"] = uri
-    kind = kinds.get(job.spec.kind)
-    reasons = failed(job, summary["state"])
+    kind, script = kinds.get(job.spec.kind), files("roundtruth.report").joinpath("viewer.js").read_text("utf-8")
+    ended = summary["state"] in ("complete", "stopped")
     return environment.get_template("page.html.j2").render(
         spec=job.spec,
         summary=summary,
@@ -93,16 +101,22 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
         headline=words.headline(summary),
         explanation=words.explanation(summary),
         promise=words.promise(summary, kind.QUALITY_NAME, job.spec.target.confidence, final(job)),
+        meaning=words.meaning(summary, kind.QUALITY_NAME, kind.BINARY),
         certificate=certificate(job, summary, kind.QUALITY_NAME),
         ways=compared(job, summary, seen),
         strip=strip(summary),
+        asked=sum(bool(row["human"] or not row["auto"]) for row in summary["rounds"]),
         measured={source: value for source, value in (summary["measured"] or {}).items() if value is not None},
+        read=list(outlook.read(job, summary)),
+        ahead=[] if ended else list(outlook.ahead(job, summary)),
         charts=charts,
         galleries=galleries,
+        absent=list(absent(job, summary, charts, galleries)),
         workers=extremes(job.workers()),
-        failed=reasons.head(FAILED).to_dict("records"),
-        failures=len(reasons),
+        failed=by_reason(failed(job, summary["state"])),
         facts=list(facts(job.spec, summary)),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
@@ -137,17 +151,24 @@ def compared(job, summary: dict, seen: Evidence | None) -> list[dict]:
         return []
     given = {"naive": words.BROKEN, "ground-truth": words.BROKEN, "people": "–"}
     given["job"] = words.promised(summary, kinds.get(job.spec.kind).QUALITY_NAME)
-    rows = evidence.ways(job, summary, seen).to_dict("records")
+    table = evidence.ways(job, summary, seen)
     so_far = "" if summary["state"] == "complete" else " so far"
-    return [
-        row
-        | {
-            "name": words.WAYS[row["way"]] + (so_far if row["way"] == "job" else ""),
-            "promise": given[row["way"]],
-            "saving": None if row["way"] == "people" or (so_far and row["way"] == "job") else row["saving"],
-        }
-        for row in rows
-    ]
+    names = words.WAYS | {"job": words.WAYS["job"] + so_far}
+    rows = []
+    for _, same in table.groupby(["human", "auto", "cost"], sort=False):  # ways that come to the same are one row
+        first = same.iloc[0].to_dict()
+        others = [names[way] for way in same["way"].iloc[1:]]
+        no_saving = first["way"] == "people" or (so_far and first["way"] == "job")
+        rows.append(
+            first
+            | {
+                "name": names[first["way"]],
+                "promise": given[first["way"]],
+                "same": f"the same: {'; '.join(others)}" if others else "",
+                "saving": None if no_saving else first["saving"],
+            }
+        )
+    return rows
 
 
 def strip(summary: dict) -> list[tuple[str, str, int]]:
@@ -177,15 +198,16 @@ def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart
         return
     rows = pd.DataFrame(summary["rounds"])
     rounds = rows["round"].to_list()
-    yield Chart(
-        "items-per-round",
-        "rounds",
-        in_rounds(rows, rows["human"], rows["auto"], words.count),
-        "Items that got their label in each round: people answer a batch while the model labels what it is sure of.",
-        plots.bars_per_round(rounds, rows["human"], rows["auto"], "Items labeled"),
-    )
+    if summary["human"] + summary["auto"]:
+        yield Chart(
+            "items-per-round",
+            "rounds",
+            in_rounds(rows, rows["human"], rows["auto"], words.count),
+            "Items that got their label in each round: people answer a batch, and the model labels what it is sure of.",
+            plots.bars_per_round(rounds, rows["human"], rows["auto"], "Items labeled"),
+        )
     kind = kinds.get(job.spec.kind)
-    if not kind.ONE_PER_ITEM:  # else this would be the plot above
+    if not kind.ONE_PER_ITEM and rows["objects"].any():  # with one label per item this would be the plot above
         things = words.plural(kind.THING)
         human, auto = split_objects(job.spec.kind, rows, labels)
         yield Chart(
@@ -197,13 +219,14 @@ def charts_of_rounds(job, summary: dict, labels: pd.DataFrame) -> Iterator[Chart
         )
     spent = evidence.spending(rows, job.spec.prices.per_auto_label)
     human, auto = spent["human_cost"], spent["auto_cost"]
-    yield Chart(
-        "cost-per-round",
-        "rounds",
-        in_rounds(rows, human, auto, words.money),
-        "What each round cost: people's answers, and the price of an auto label.",
-        plots.bars_per_round(rounds, human, auto, "Cost", unit="$"),
-    )
+    if summary["cost"]["total"] > 0:
+        yield Chart(
+            "cost-per-round",
+            "rounds",
+            in_rounds(rows, human, auto, words.money),
+            "What each round cost: people's answers, and the price of an auto label.",
+            plots.bars_per_round(rounds, human, auto, "Cost", unit="$"),
+        )
 
 
 def in_rounds(rows: pd.DataFrame, human: pd.Series, auto: pd.Series, text) -> str:
@@ -282,10 +305,10 @@ def sample(labels: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def money_chart(job, summary: dict) -> Chart | None:
-    """What was spent, beside people alone and what was forecast; None before the first round."""
+    """What was spent, beside people alone and what was forecast; None where nothing was spent."""
     from roundtruth.report import plots
 
-    if not summary["rounds"]:
+    if not summary["rounds"] or summary["cost"]["total"] <= 0:
         return None
     history, prices = forecast.history(job), job.spec.prices
     spent = evidence.spending(pd.DataFrame(summary["rounds"]), prices.per_auto_label)
@@ -307,10 +330,13 @@ def money_chart(job, summary: dict) -> Chart | None:
     return Chart("money", "money", alt, caption, plots.money_curve(spent, history, max(items, 1), alone))
 
 
-def coverage_chart(job, summary: dict, seen: Evidence) -> Chart:
-    """How much of the rest the last model could label, and how well by the checked items."""
+def coverage_chart(job, summary: dict, seen: Evidence) -> Chart | None:
+    """How much of the rest the last model could label, and how well by the checked items; None for less than two."""
     from roundtruth.report import plots
 
+    curve = evidence.coverage_curve(seen)
+    if len(curve) < 2:
+        return None
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
     promised = {"certified": seen.look.threshold} if promises(job) else {}
     cuts, said = {}, []
@@ -335,15 +361,17 @@ def coverage_chart(job, summary: dict, seen: Evidence) -> Chart:
         f"A curve of {name} of the checked items above a threshold, against the share of the rest above it, with the "
         f"target {target:g}. {caption}",
         caption,
-        plots.quality_by_coverage(evidence.coverage_curve(seen), target, cuts, name),
+        plots.quality_by_coverage(curve, target, cuts, name),
     )
 
 
 def calibration_chart(job, seen: Evidence) -> Chart | None:
-    """Whether a confidence is as good as it says."""
+    """Whether a confidence is as good as it says; None for less than two checked items."""
     from roundtruth.report import plots
 
     bins, name = evidence.calibration(seen.checked), kinds.get(job.spec.kind).QUALITY_NAME
+    if len(seen.checked) < 2:
+        return None
     lines = [
         f"{words.percent(row.confidence, 0)} confident, {name} {row.quality:.2f} ({words.many(row.items, 'item')})"
         for row in bins.itertuples()
@@ -356,26 +384,86 @@ def calibration_chart(job, seen: Evidence) -> Chart | None:
 
 
 def galleries_of(job, labels: pd.DataFrame) -> list[Gallery]:
-    """The surest labels of people, the surest and the least sure of the model."""
-    from roundtruth.report.gallery import tiles
-
-    kind, parts = job.kind, by_source(labels)
+    """Where people disagreed most, the model's least sure labels, and the surest labels of both."""
+    parts = by_source(labels)
     wanted = [
-        ("most-confident-human", "People's surest labels", "human", False, "Where people agreed most."),
-        ("most-confident-auto", "The model's surest labels", "auto", False, "Where the model was most confident."),
-        ("least-confident-auto", "The model's least sure labels", "auto", True, "The auto labels to look at first."),
+        ("least-confident-auto", "The model's least sure labels", "auto", LEAST, "The auto labels to look at first."),
+        ("most-confident-human", "People's surest labels", "human", GALLERY, "Where people agreed most."),
+        ("most-confident-auto", "The model's surest labels", "auto", GALLERY, "Where the model was most confident."),
     ]
-    galleries = []
-    for name, title, source, least, caption in wanted:
+    disagreed = most_disagreed(job, parts["human"]) if "human" in parts else None
+    galleries = [disagreed] if disagreed else []
+    shown = {tile.item for gallery in galleries for tile in gallery.tiles}
+    for name, title, source, number, caption in wanted:
         if source not in parts:
             continue
-        part = parts[source]
-        confidence = kind.confidence(part.rename(columns={"confidence": "score"}))
-        chosen = confidence.dropna().sort_values(ascending=least, kind="stable").head(GALLERY)
-        items = job.items(["item", "source"]).iloc[chosen.index - 1]
-        items = items.assign(url=job.urls(items))
-        galleries.append(Gallery(name, title, source, caption, tiles(chosen, part, items, kind, job.spec.classes)))
+        confidence = job.kind.confidence(parts[source].rename(columns={"confidence": "score"})).dropna()
+        confidence = confidence[~confidence.index.isin(list(shown))]  # no item is in two galleries
+        chosen = confidence.sort_values(ascending=name.startswith("least"), kind="stable").head(number)
+        shown |= set(chosen.index)
+        if len(chosen):
+            galleries.append(Gallery(name, title, source, caption, drawn(job, chosen, parts[source])))
     return galleries
+
+
+def most_disagreed(job, labels: pd.DataFrame) -> Gallery | None:
+    """The items on which people disagreed most; None where nobody disagreed. labels: those of people."""
+    labels = disagreement.least_sure(job.kind, labels, disagreement.MOST)
+    said = disagreement.answers(job)
+    said = said[said["item"].isin(labels["item"])]
+    agreed = disagreement.agreement(job.kind, said, labels)
+    chosen = disagreement.worst(agreed, DISAGREED)
+    if chosen.empty:
+        return None
+    said = said[said["item"].isin(chosen.index)]
+    said = said.merge(agreed.rename(columns={"quality": "agreement"}), on=["item", "worker"], how="left")
+    return Gallery(
+        "most-disagreed",
+        "Where people disagreed most",
+        "human",
+        "The merged label, and beside it what each person said. Look for pictures that are hard to tell, and for "
+        "instructions that people understand in different ways.",
+        drawn(job, chosen, labels, said),
+        "agreement",
+    )
+
+
+def drawn(job, chosen: pd.Series, labels: pd.DataFrame, said: pd.DataFrame | None = None) -> list:
+    """The pictures of the items in the index of `chosen`; see `gallery.tiles`."""
+    from roundtruth.report.gallery import tiles
+
+    items = job.items(["item", "source"]).iloc[chosen.index - 1]
+    items = items.assign(url=job.urls(items))
+    return tiles(chosen, labels, items, job.kind, job.spec.classes, job.ranges, said)
+
+
+def absent(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) -> Iterator[tuple[str, str]]:
+    """The parts of the page that have nothing to show, and when they will: (name, sentence)."""
+    ended = summary["state"] in ("complete", "stopped")
+    there = {chart.name for chart in charts} | {gallery.name for gallery in galleries}
+    rounds, two = bool(summary["rounds"]), job.spec.workforce.answers_per_item > 1
+    parts = [
+        ("items-per-round", "Labels, round by round", "once people have answered a batch", "nobody answered a batch"),
+        ("cost-per-round", "Costs", "once something was paid", "nothing was paid"),
+        (
+            "coverage",
+            "How good the model is",
+            "once a model was checked on items that people labeled",
+            "no model was checked on enough items",
+        ),
+        ("least-confident-auto", "The model's labels", "once the model labels items", "the model labeled no item"),
+        (
+            "most-disagreed",
+            "Where people disagreed",
+            "once two people disagree about an item" if two else "only where several people answer an item",
+            "no two people disagreed about an item" if two else "this job asked one person about each item",
+        ),
+    ]
+    for name, title, later, never in parts:
+        if name not in there and (name != "cost-per-round" or rounds):
+            yield title, f"Not here: {never}." if ended else f"Appears {later}."
+    if job.truth() is None:
+        yield "Labels against the truth", "Appears only where simulated people answer from a known truth."
 
 
 def extremes(workers: pd.DataFrame | None) -> dict | None:
@@ -383,9 +471,14 @@ def extremes(workers: pd.DataFrame | None) -> dict | None:
     if workers is None or not len(workers):
         return None
     ranked = workers.sort_values(["skill", "answers"], ascending=False, kind="stable")
-    few = len(ranked) <= 2 * SHOWN
-    top, bottom = (ranked, ranked[:0]) if few else (ranked.head(SHOWN), ranked.tail(SHOWN))
-    return {"number": len(ranked), "top": top.to_dict("records"), "bottom": bottom.to_dict("records")}
+    few, alike = len(ranked) <= 2 * SHOWN, bool(ranked["skill"].round(3).nunique() == 1)
+    top, bottom = (ranked, ranked[:0]) if few else (ranked.head(SHOWN), ranked.tail(0 if alike else SHOWN))
+    return {
+        "number": len(ranked),
+        "alike": alike and not few,
+        "top": top.to_dict("records"),
+        "bottom": bottom.to_dict("records"),
+    }
 
 
 def failed(job, state: str) -> pd.DataFrame:
@@ -396,6 +489,21 @@ def failed(job, state: str) -> pd.DataFrame:
         return reasons.merge(items[["item", "source"]], on="item")
     broken = items[items["failure"].notna()]
     return broken.rename(columns={"failure": "reason"})[["item", "source", "reason"]]
+
+
+def by_reason(reasons: pd.DataFrame) -> dict | None:
+    """The items without a label, by reason, the most frequent first; None where there are none.
+
+    {"number": items, "left_out": reasons that are not listed, "rows": [{"reason", "number", "named": items}]}
+    """
+    if reasons.empty:
+        return None
+    counts = reasons["reason"].value_counts()
+    rows = []
+    for reason, number in counts.head(REASONS).items():
+        first = reasons[reasons["reason"] == reason].head(NAMED)
+        rows.append({"reason": reason, "number": number, "named": first[["item", "source"]].to_dict("records")})
+    return {"number": len(reasons), "left_out": max(0, len(counts) - REASONS), "rows": rows}
 
 
 def facts(spec, summary: dict) -> Iterator[tuple[str, str]]:

@@ -108,7 +108,7 @@ def share_right(quality: dict[str, pd.Series], target: float) -> bytes:
         color=INK,
     )
     axes.set_yticks(range(len(shares)), [NAMES[source] for source in quality], fontsize=SIZE)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(shares), 2) - 0.5, -0.5)  # the first on top; one bar alone is no wall
     axes.set_xlim(0, 1)
     axes.grid(False)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))

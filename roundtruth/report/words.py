@@ -58,7 +58,63 @@ def duration(seconds: float) -> str:
 
 
 def cut(text: str, length: int = 80) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """A long text without its middle: long names often differ at their end."""
+    end = length // 2
+    return text if len(text) <= length else f"{text[: length - end - 1]}…{text[-end:]}"
+
+
+def every(number: int, thing: str) -> str:
+    """`the item`, `all 2 items`."""
+    return f"the {thing}" if number == 1 else f"all {many(number, thing)}"
+
+
+def labeled_already(number: int) -> str:
+    if not number:
+        return "None: no item came with a label."
+    them = "it" if number == 1 else "them"
+    return f"{many(number, 'item')} came with a label. Nobody is asked about {them}, and the model learns from {them}."
+
+
+def broken(number: int) -> str:
+    """Pictures that cannot be read."""
+    if number == 1:
+        return "1 picture. Nobody is asked about it, and it costs nothing."
+    return f"{many(number, 'picture')}. Nobody is asked about them, and they cost nothing."
+
+
+def rejected(number: int) -> str:
+    """Rows of people's answers that could not be taken."""
+    return (
+        f"{many(number, 'row')} of people's answers could not be taken. The file people/rejected.csv in the job folder "
+        "lists the file, the line and the reason. Mend the rows, and run the job again."
+    )
+
+
+def foreseen(forecast: dict, budget: float | None) -> str:
+    """A forecast of the final cost, from a row of `roundtruth.forecast.history`."""
+    low, high = money(forecast["low"]), money(forecast["high"])
+    said = f"About {money(forecast['cost'])} in all"
+    said += f"; in 8 of 10 such jobs between {low} and {high}. " if low != high else ". "
+    people = many(int(forecast["human"]), "item")
+    if forecast["auto"]:
+        said += f"People label about {people}, the model about {count(forecast['auto'])}."
+    else:
+        said += f"People label {people} and the model none: so few items, or such a high target, leave it no part."
+    if budget is not None and budget < forecast["cost"]:
+        said += f" The budget of {money(budget)} does not reach that far."
+    made = f"after round {forecast['round']:.0f}" if forecast["round"] else "before anybody was asked"
+    return f"{said} This forecast was made {made}."
+
+
+def backbone(origin: str, pretrained: bool | None) -> str:
+    """What a model starts from, and what that means. pretrained: None where it is not known."""
+    if pretrained is None:
+        return f"{origin}."
+    if pretrained:
+        return f"{origin}. It was trained on other pictures, so the model usually needs fewer labels of people."
+    said = origin.replace("from scratch", "nothing", 1)
+    said = f"{said[0].upper()}{said[1:]}"
+    return f"{said}. The model learns from this job's labels alone, so it usually needs more of them."
 
 
 STATES = {
@@ -76,7 +132,10 @@ def headline(summary: dict) -> str:
     if summary["state"] == "complete":
         return f"{many(labeled, 'item')} labeled for {total}."
     if not labeled:
-        return f"{many(summary['items'], 'item')} to label; nothing is labeled yet."
+        return f"{many(summary['items'] - summary['failed'], 'item')} to label; nothing is labeled yet."
+    if labeled == summary["input"]:
+        came = f"{count(labeled)} of {many(summary['items'], 'item')} came with a label"
+        return f"{came}; nothing else is labeled yet."
     so_far = "" if summary["state"] == "stopped" else " so far"
     return f"{count(labeled)} of {many(summary['items'], 'item')} labeled{so_far}, for {total}."
 
@@ -147,6 +206,41 @@ def promise(summary: dict, quality_name: str, confidence: float, look: Look | No
     )
 
 
+def meaning(summary: dict, quality_name: str, binary: bool) -> list[tuple[str, str]]:
+    """The promise for somebody who has to repeat it: (question, answer). Empty where nothing is promised.
+
+    binary: whether a label is right or wrong and nothing in between.
+    """
+    target = summary["target"]
+    if not target["holds"]:
+        return []
+    quality, sure = target["quality"], f"{100 * target['confidence']:.4g}{SPACE}%"
+    what = f"On average, the model's labels agree with people's labels with {goal(quality, quality_name)}"
+    if binary:
+        what += f": at least {100 * quality:.4g} in 100 are the label that people would have given."
+    else:
+        what += ", where 1 means that the two labels are the same and 0 that they have nothing in common."
+    one = summary["auto"] == 1
+    which = "The one label" if one else f"The {many(summary['auto'], 'label')}"
+    which += f" that the model made{'' if one else ', taken together'}. "
+    which += "People's own labels are what these are compared with, so they are not part of the promise"
+    which += "; labels that came with the data are not, either." if summary["input"] else "."
+    return [
+        ("What is promised?", what),
+        ("For which labels?", which),
+        (
+            "How sure is it?",
+            f"{sure} sure. The model was checked on items that were drawn at random. A draw can mislead; "
+            f"the chance that it did is at most {100 * (1 - target['confidence']):.4g}{SPACE}%.",
+        ),
+        (
+            "What does it not mean?",
+            "It does not mean that each single label is right, or that each class is as good as the average. "
+            "It does not mean that people are right. It says nothing about other pictures, such as later ones.",
+        ),
+    ]
+
+
 def nothing(look: Look, aim: str) -> str:
     """Why nothing can be promised, and what would have been needed."""
     if not look.checked:
@@ -211,4 +305,11 @@ WAYS = {
     "ground-truth": "The ground-truth plan, at best",
     "people": "People alone",
 }
+EXTRA = (
+    "Answers that give a reason in place of a label, and answers that come late, are paid, too, and can add to this."
+)
+WEIGHTS_OPEN = (
+    "torchvision's ShuffleNetV2 x0.5, which was trained on ImageNet, if the machine that trains has it or can download "
+    "it; or else nothing. With it the model usually needs fewer labels of people."
+)
 BROKEN = "nothing: such a threshold breaks its target in about half of all jobs"

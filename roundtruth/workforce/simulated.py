@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 
 from roundtruth import csv_table, manifest
 from roundtruth.chance import uniforms
-from roundtruth.errors import UserError
+from roundtruth.errors import UserError, refuse_all
 from roundtruth.kinds.common import attributes
-from roundtruth.settings import Address, Number, Strict, Whole
+from roundtruth.settings import Address, Boxes, Number, Strict, Whole
 from roundtruth.storage import read_given
 from roundtruth.tables import as_answers, no_answers
 from roundtruth.workforce import Collected, crowds
@@ -33,6 +33,9 @@ class Settings(Strict):
     truth: Address | None = Field(None, description="A manifest with the true label of every item.")
     answers: Address | None = Field(
         None, description="Recorded answers to replay, a CSV with the columns item, worker and those of the label."
+    )
+    attribute: str | None = Field(
+        None, description="The truth's label attribute; without it the job's, or the only one there is."
     )
     answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(5, description="How many people answer each item.")
     noise: Annotated[Number, Field(ge=0, le=3)] = Field(
@@ -142,22 +145,36 @@ def truth(job) -> pd.DataFrame:
     """
     kind, url = job.kind, job.spec.workforce.truth
     records = list(manifest.read(url))
-    items = job.items(["item", "source", "failure", "labeled"])
+    items = job.items(["item", "source", "failure", "labeled", "width", "height"])
     line = match(items["source"], pd.Series([record.get("source-ref", record.get("source")) for record in records]))
-    asked = items["failure"].isna() & ~items["labeled"]
-    if (asked & (line < 0)).any():
-        lost = items.loc[(asked & (line < 0)).idxmax()]
-        raise UserError(
-            f"{url}: line 1: source-ref: no line is about {lost['source']}, line {lost['item']} of the data"
-        )
-    have = items["item"].to_numpy()[line >= 0]
-    return kind.decode(
-        [records[at] for at in line[line >= 0].tolist()],
-        have,
-        label_attribute(records, kind.TYPE, url, job.spec.attribute),
-        job.spec.classes,
-        lambda item: f"{url}: line {line[item - 1] + 1}",
+    asked = (items["failure"].isna() & ~items["labeled"]).to_numpy()
+    lost = items[asked & (line < 0)]
+    refuse_all(
+        range(len(lost)),
+        lambda row: (
+            f"{url}: line 1: source-ref: no line is about {lost['source'].iloc[row]}, line {lost['item'].iloc[row]} of "
+            "the data"
+        ),
     )
+    attribute = label_attribute(records, kind.TYPE, url, job.spec)
+    # An item that came labeled need not have a truth
+    have = [
+        item
+        for item, at, needed in zip(items["item"].tolist(), line.tolist(), asked.tolist())
+        if at >= 0 and (needed or records[at].get(attribute) is not None)
+    ]
+    lines = [int(line[item - 1]) for item in have]
+
+    def where(item: int, box: int = 0) -> str:
+        field = f": field {attribute}: box {box}" if box else ""
+        return f"{url}: line {line[item - 1] + 1}{field}"
+
+    labels = kind.decode([records[at] for at in lines], np.array(have, np.int64), attribute, job.spec.classes, where)
+    sizes = [manifest.stated_size(records[at][attribute]) for at in lines]
+    known = pd.DataFrame(sizes, columns=["stated_width", "stated_height"], index=have)
+    known = known.join(items.set_index("item")[["width", "height"]]).assign(orientation=1)
+    fitted = kind.fit(labels, known, job.spec.boxes or Boxes(), where).labels
+    return fitted[["item", *kind.COLUMNS, "confidence"]].reset_index(drop=True)
 
 
 def match(sources: pd.Series, known: pd.Series) -> np.ndarray:
@@ -170,16 +187,22 @@ def match(sources: pd.Series, known: pd.Series) -> np.ndarray:
     return sources.map(place).fillna(by_name).fillna(-1).to_numpy(np.int64)
 
 
-def label_attribute(records: list[dict], kind: str, url: str, wanted: str) -> str:
-    """The attribute of a manifest whose metadata has the type `kind`: the one there is or, of several, `wanted`."""
+def label_attribute(records: list[dict], kind: str, url: str, spec) -> str:
+    """The attribute of a manifest whose metadata has the type `kind`. Of several, the one that the job file names, else
+    the one that an adjustment job wrote."""
     found = {name for record in records for name in attributes(record, kind)}
-    if len(found) > 1 and wanted in found:
-        return wanted
-    if len(found) != 1:
+    for wanted in (spec.workforce.attribute, spec.attribute):
+        if wanted in found:
+            return wanted
+    adjusted = {
+        name for name in found if any("adjustment-status" in record.get(f"{name}-metadata", {}) for record in records)
+    }
+    counts = adjusted if len(found) > 1 else found
+    if len(counts) != 1 or spec.workforce.attribute:
         names = ", ".join(sorted(found)) or "none"
-        which = "; name the one that counts as attribute in the job file" if found else ""
+        which = "; name the one that counts: `workforce: {attribute: NAME}` in the job file" if found else ""
         raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}; there is: {names}{which}")
-    return found.pop()
+    return counts.pop()
 
 
 def recorded(job) -> pd.DataFrame:

@@ -1,33 +1,21 @@
 """A person starts a job from the UI's own form, in a real browser, and sees how it went."""
 
 import re
-import shutil
 
 import pytest
 
 from roundtruth.spec import JobSpec
+from tests.browser import chromium
 
 pytestmark = pytest.mark.slow
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 
 @pytest.fixture
 def page():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=QUIET)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1300, "height": 3300})
         page.set_default_timeout(60_000)
         yield page
-        browser.close()
 
 
 class Form:

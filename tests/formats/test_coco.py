@@ -127,7 +127,7 @@ annotation = {"id": 1, "image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
             r"images\[1\]: field file_name: 'a' is images\[0\]",
         ),
         ({"images": [{"id": 1, "file_name": "\ud800"}]}, r"images\[0\]: field file_name: no text"),
-        ({"images": [{"id": 3, "file_name": "../a"}]}, r"images\[0\]: field file_name: \.\./a: leads out of"),
+        ({"images": [{"id": 3, "file_name": "../a"}]}, r"images\[0\]: file_name: \.\./a: leads out of"),
         ({"images": [{"id": 1, "file_name": n} for n in "ab"]}, r"images\[1\]: field id: 1 is images\[0\] already"),
         ({"categories": []}, r"annotations\[0\]: field category_id: 18"),
         ({"categories": [{"id": 18}]}, r"categories\[0\]: field name: missing"),
@@ -147,11 +147,11 @@ annotation = {"id": 1, "image_id": 3, "category_id": 17, "bbox": [1, 2, 3, 4]}
         ({"annotations": [annotation | {"bbox": [1, 2, 3, math.nan]}]}, r"annotations\[0\]: field bbox: not \[left"),
         (
             {"annotations": [annotation | {"bbox": [90, 2, 30, 4]}]},
-            r"annotations\[0\]: field left: .* outside the picture",
+            r"annotations\[0\]: field bbox: left: .* outside the picture",
         ),
         (
             {"annotations": [annotation | {"bbox": [1, -9, 3, 4]}]},
-            r"annotations\[0\]: field top: .* outside the picture",
+            r"annotations\[0\]: field bbox: top: .* outside the picture",
         ),
         ({"annotations": [annotation | {"bbox": [1, 2, 10**400, 4]}]}, r"annotations\[0\]: field bbox: not \[left"),
         ({"annotations": [annotation | {"iscrowd": "no"}]}, r"annotations\[0\]: field iscrowd: cannot be 'no'"),
@@ -246,7 +246,9 @@ def test_pycocotools_scores_the_export_against_itself_as_perfect(tmp_path):
 
 starts, lengths = (st.floats(least, 40).map(lambda value: round(value, 3)) for least in (0.25, 1))
 picture = st.none() | st.lists(
-    st.tuples(st.integers(0, 1), starts, starts, lengths, lengths, st.sampled_from([0.25, 1])), max_size=4
+    st.tuples(st.integers(0, 1), starts, starts, lengths, lengths, st.sampled_from([0.25, 1])),
+    max_size=4,
+    unique_by=lambda box: box[:5],
 )
 
 
@@ -273,7 +275,7 @@ def test_every_box_and_every_empty_picture_comes_back(tmp_path, pictures, source
     assert {record["label-metadata"]["human-annotated"] for record in records} == {"no" if source == "auto" else "yes"}
     back["item"] = seen["item"].to_numpy()[back["item"] - 1]
     columns = ["item", *object_detection.COLUMNS, "confidence"]
-    pd.testing.assert_frame_equal(back[columns], labels[columns])
+    pd.testing.assert_frame_equal(back[columns].reset_index(drop=True), labels[columns])
     again = str(tmp_path / "again.json")
     coco.write(again, items, back.assign(source=source), object_detection, CLASSES)
     assert json.loads((tmp_path / "again.json").read_text()) == json.loads((tmp_path / "round.json").read_text())
@@ -299,7 +301,9 @@ def test_all_mistakes_are_counted(tmp_path):
 
 def test_boxes_between_0_and_1_are_no_pixels(tmp_path):
     shares = [{"image_id": 3, "category_id": 17, "bbox": [0.1 * n, 0.2, 0.3, 0.4]} for n in range(4)]
-    with pytest.raises(UserError, match=r"all 4 boxes lie between 0 and 1, .*: a box is given in pixels"):
+    with pytest.raises(
+        UserError, match=r"all 4 boxes lie between 0 and 1, .*say `boxes: {unit: relative}` in the job file"
+    ):
         read(coco_file(tmp_path, annotations=shares))
 
 

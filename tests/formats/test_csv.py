@@ -105,15 +105,13 @@ def test_what_is_wrong_is_named(table, kind, text, message):
 def test_a_box_outside_its_picture(table, tmp_path):
     Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg")
     path = table("source,class,left,top,width,height\na.jpg,cat,0,0,64,49\na.jpg,cat,60,0,10,10\n")
-    with pytest.raises(
-        UserError, match=r"line 3: field left: .* from 60 to 70, outside the picture, whose width is 64"
-    ):
+    with pytest.raises(UserError, match=r"line 3: left: .* from 60 to 70, outside the picture, whose width is 64"):
         read(path, BOXES)
 
 
 def test_a_labeled_picture_out_of_reach(table):
     path = table("source,class,left,top,width,height\na.jpg,,,,,\n../a.jpg,cat,60,0,10,10\n")
-    with pytest.raises(UserError, match=r"line 3: field source: \.\./a\.jpg: leads out of"):
+    with pytest.raises(UserError, match=r"line 3: source: \.\./a\.jpg: leads out of"):
         read(path, BOXES)
 
 
@@ -155,7 +153,9 @@ def test_classes_are_written(tmp_path):
 
 sides = st.floats(0.25, 40)
 sure = st.integers(0, 10_000).map(lambda n: n / 10_000)  # a manifest keeps four places
-picture = st.lists(st.tuples(st.integers(0, 1), sides, sides, sides, sides, sure), max_size=3)
+picture = st.lists(
+    st.tuples(st.integers(0, 1), sides, sides, sides, sides, sure), max_size=3, unique_by=lambda box: box[:5]
+)
 name = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=5)
 
 
@@ -174,6 +174,7 @@ def test_exported_boxes_are_read_back(tmp_path, pictures, source):
     records = read(path, BOXES)
     assert [record["source-ref"] for record in records] == items["source"].tolist()
     back = object_detection.decode(records, np.arange(1, len(records) + 1), "label", CLASSES, str)
+    back = back.drop(columns="as_is").reset_index(drop=True)
     pd.testing.assert_frame_equal(back, labels[back.columns])
 
 
@@ -189,4 +190,5 @@ def test_exported_classes_are_read_back(tmp_path, pictures):
     records = read(path, NAMES)
     back = image_classification.decode(records, np.arange(1, len(records) + 1), "label", CLASSES, str)
     assert [record["source-ref"] for record in records] == list(pictures)
+    back = back.drop(columns="as_is").reset_index(drop=True)
     pd.testing.assert_frame_equal(back, labels[back.columns])

@@ -59,7 +59,7 @@ def test_answers_become_class_ids():
 
 def test_the_name_says_the_class_whatever_its_number():
     labels = decode(record(9), record("0", class_name="cat", confidence=0))
-    assert labels.values.tolist() == [[1, 1, 0.95], [2, 0, 0]]
+    assert labels.values.tolist() == [[1, 1, 0.95, False], [2, 0, 0, True]]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from PIL import Image
 from roundtruth import boxes
 from roundtruth.errors import UserError
 from roundtruth.kinds import object_detection as od
+from roundtruth.manifest import stated_size
+from roundtruth.settings import Boxes
 
 SIDES = ["left", "top", "width", "height"]
 NOTHING = (-1, 0.0, 0.0, 0.0, 0.0)
@@ -48,7 +50,18 @@ def record(**changed) -> dict:
 
 def decode(*records, classes=("cat", "bird")) -> pd.DataFrame:
     items = np.arange(1, len(records) + 1)
-    return od.decode(records, items, "label", list(classes), lambda item: f"truth.manifest: line {item}")
+    return fitted(
+        records, od.decode(records, items, "label", list(classes), lambda item: f"truth.manifest: line {item}")
+    )
+
+
+def fitted(records, labels: pd.DataFrame, **given) -> pd.DataFrame:
+    """The labels of some records on pictures of the size that the records state."""
+    sizes = [stated_size(line["label"]) for line in records]
+    known = pd.DataFrame(sizes, columns=["width", "height"], index=range(1, len(records) + 1))
+    known = known.join(known.add_prefix("stated_")).assign(orientation=1)
+    place = "truth.manifest: line {}: field label: box {}"
+    return od.fit(labels, known, Boxes(**given), place.format).labels.drop(columns="as_is")
 
 
 # -- quality: the rule of the promise
@@ -305,6 +318,112 @@ def test_real_manifests_come_back_as_they_were(data, file, attribute):
         line[f"{attribute}-metadata"]["creation-date"] = first["creation-date"]
         mine = json.loads("{" + text + "}")
         assert mine == {key: line[key] for key in mine}
+
+
+# -- boxes that are written in another way
+
+
+def on_pictures(*pictures) -> pd.DataFrame:
+    """Pictures of (stated width, stated height, width, height, EXIF orientation), items 1, 2, ..."""
+    columns = ["stated_width", "stated_height", "width", "height", "orientation"]
+    return pd.DataFrame(pictures, columns=columns, index=range(1, len(pictures) + 1))
+
+
+def fit(rows, pictures, **given):
+    return od.fit(table(*rows), on_pictures(*pictures), Boxes(**given), "a.csv: item {}: box {}".format)
+
+
+LARGE = (640, 480, 640, 480, 1)
+
+
+@pytest.mark.parametrize(
+    ("box", "given", "pixels"),
+    [
+        ((0.5, 0.25, 0.1, 0.5), {"unit": "relative"}, (320, 120, 64, 240)),
+        ((50, 25, 10, 50), {"unit": "percent"}, (320, 120, 64, 240)),
+        ((320, 120, 384, 360), {"form": "corners"}, (320, 120, 64, 240)),
+        ((0.5, 0.25, 0.6, 0.75), {"unit": "relative", "form": "corners"}, (320, 120, 64, 240)),
+        ((0.25, 0.25, 0.5, 0.5), {"unit": "pixel"}, (0.25, 0.25, 0.5, 0.5)),
+    ],
+)
+def test_a_key_says_how_boxes_are_written(box, given, pixels):
+    found = fit([(1, 0, *box)], [LARGE], **given)
+    assert found.labels[SIDES].to_numpy()[0] == pytest.approx(pixels)
+    assert found.items.tolist() == ([] if box == pixels else [1])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "key"),
+    [
+        ([(0.5, 0.25, 0.1, 0.5)], "`boxes: {unit: relative}`"),
+        ([(0.5, 0.25, 0.9, 0.75)], "`boxes: {unit: relative}`"),
+        ([(50, 25, 10, 50), (10, 10, 80, 30), (20, 70, 30, 20)], "`boxes: {unit: percent}`"),
+        ([(320, 120, 384, 360), (10, 10, 630, 470)], "`boxes: {form: corners}`"),
+    ],
+)
+def test_what_seems_to_be_written_in_another_way_is_refused_with_the_key(boxes, key):
+    with pytest.raises(UserError) as error:
+        fit([(1, 0, *box) for box in boxes], [LARGE])
+    assert f"say {key} in the job file" in str(error.value)
+    assert str(error.value).startswith("a.csv: item 1: box 0: ")
+
+
+def test_a_few_small_boxes_in_a_corner_are_pixels():
+    boxes = [(1, 0, 10, 10, 50, 50), (1, 0, 20, 20, 60, 30)]
+    assert len(fit(boxes, [LARGE]).labels) == 2
+    near = [(1, 0, 5, 5, 60, 60)] * 3
+    assert len(fit(near, [(101, 101, 101, 101, 1)]).labels) == 1
+
+
+def test_an_area_that_disagrees_tells_corners():
+    rows = table((1, 0, 10, 20, 110, 70)).assign(area=100 * 50.0)
+    with pytest.raises(UserError, match=r"they have the area that the file states; say `boxes: {form: corners}`"):
+        od.fit(rows, on_pictures(LARGE), Boxes(), "{}{}".format)
+    assert len(od.fit(rows.assign(area=110 * 70.0), on_pictures(LARGE), Boxes(), "{}{}".format).labels) == 1
+
+
+def test_boxes_of_the_picture_before_it_was_scaled():
+    found = fit([(1, 0, 100, 40, 200, 80)], [(1280, 960, 640, 480, 1)], size="as-stated")
+    assert found.labels[SIDES].to_numpy().tolist() == [[50, 20, 100, 40]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_of_the_sensor_are_turned_as_pillow_turns_the_picture(orientation):
+    """A white box is drawn on the stored picture, and found again on the picture that Pillow turned upright."""
+    from PIL import ImageOps
+
+    stored = Image.new("L", (60, 40))
+    stored.paste(255, (6, 8, 6 + 10, 8 + 20))
+    stored.getexif()[0x0112] = orientation
+    upright = ImageOps.exif_transpose(stored)
+    left, top, right, bottom = upright.getbbox()
+    pictures = [(60, 40, *upright.size, orientation)]
+    found = fit([(1, 0, 6, 8, 10, 20)], pictures, size="as-stated")
+    expected = [left, top, right - left, bottom - top] if orientation > 4 else [6, 8, 10, 20]
+    assert found.labels[SIDES].to_numpy().tolist() == [expected]
+
+
+def test_a_box_that_sticks_out_a_little_is_cut_and_one_that_is_there_twice_is_taken_once():
+    rows = [(1, 0, -2, 0, 10, 10), (1, 0, 20, 20, 5, 5), (1, 0, 20, 20, 5, 5), (1, 1, 20, 20, 5, 5), (2, *NOTHING)]
+    found = fit(rows, [(64, 48, 64, 48, 1)] * 2)
+    assert found.labels[["item", "class_id", *SIDES]].to_numpy().tolist() == [
+        [1, 0, 0, 0, 8, 10],
+        [1, 0, 20, 20, 5, 5],
+        [1, 1, 20, 20, 5, 5],
+        [2, *NOTHING],
+    ]
+    assert found.items.tolist() == [1, 1]
+    assert found.notes == (
+        (1, "boxes that stuck out of their pictures by at most 2 pixels were cut"),
+        (1, "boxes that were there twice were taken once"),
+    )
+
+
+def test_boxes_outside_without_area_or_beside_nothing_are_counted_together():
+    rows = [(1, 0, 60, 0, 10, 10), (1, 0, 5, 5, 0, 3), (2, 0, 1, 1, 5, 5), (2, *NOTHING)]
+    with pytest.raises(UserError) as error:
+        fit(rows, [(64, 48, 64, 48, 1)] * 2)
+    assert "3 mistakes" in str(error.value)
 
 
 # -- people's CSVs

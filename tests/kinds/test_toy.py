@@ -18,7 +18,8 @@ NAME, TYPE, ITEM, THING = "rating", "groundtruth/rating", "picture", "rating"
 COLUMNS, CSV, ONE_PER_ITEM, BINARY, CURVE = {"rating": "float64"}, ["rating"], True, False, Losses()
 QUALITY, QUALITY_NAME, LEARNER = 0.9, "closeness", f"{__name__}:Brightness"
 
-confidence, objects, check, scaled = common.score, common.one_each, common.possible, common.unscaled
+confidence, objects, check = common.score, common.one_each, common.possible
+fit, scaled = common.unplaced, common.unscaled
 
 
 def consolidate(answers, classes, learn=None):
@@ -33,10 +34,11 @@ def quality(labels, reference):
 
 
 def decode(records, items, attribute, classes, where):
-    values, metadata = common.fields(records, items, attribute, TYPE, where)
+    values, metadata, faults = common.fields(records, items, attribute, TYPE, where)
     rating = np.array([common.number(value) for value in values])
-    common.refuse(~((rating >= 0) & (rating <= 1)), lambda row: f"{where(items[row])}: field {attribute}: {BAD}")
-    sure = common.confidences(metadata, items, attribute, where)
+    faults.add(~((rating >= 0) & (rating <= 1)), lambda row: f"{where(items[row])}: field {attribute}: {BAD}")
+    sure = common.confidences(metadata, items, attribute, where, faults)
+    faults.refuse()
     return pd.DataFrame({"item": items, "rating": rating, "confidence": sure})
 
 

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roundtruth import ledger, plans, steps
+from roundtruth import ledger, loop, plans, steps
 from roundtruth.begin import begin
 from roundtruth.errors import UserError
 from roundtruth.job import Job
 from roundtruth.plans import looks
 from roundtruth.summary import summarize
 from tests.jobs import facts, files, go, killed_at_every_write, output, run_job, same_picture, scripted, to_the_end
+from tests.test_recompute_certificate import script
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}
 EASIER = {"plan": "certified", "target": {"quality": 0.6}}  # the first model may be the last
@@ -226,3 +227,39 @@ def test_a_budget_is_a_hard_cap(budget, make, monkeypatch):
         paid += 0.26 * len(job.asks(r))
         assert paid <= budget + 1e-9
         paid += 0.08 * (job.auto(r)["item"].nunique() if job.has(r, "auto.parquet") else 0)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, "end"])
+def test_pictures_that_return_go_to_people_and_change_no_look(after, make, tmp_path, capsys):
+    """The same job twice: once 30 of its pictures never return, once they do after round `after`."""
+    make(400)
+    images, away = tmp_path / "images", tmp_path / "away"
+    away.mkdir()
+    names = [f"{number:04d}.png" for number in range(101, 131)]
+    for name in names:
+        (images / name).rename(away / name)
+    never = run_job(make(400, output="never", **EASY))
+    spec = make(400, output="job", **EASY)
+    job = begin(spec)
+    steps.select(job, 0)
+    while after != "end" and job.last_round() <= after:
+        loop.one_round(job.address, job.last_round())
+        job = Job(job.address)
+    if after == "end":
+        assert go(job.address)
+    for name in names:
+        (away / name).rename(images / name)
+    job = run_job(spec)
+    assert len(never.auto_labels()) > 0
+    assert job.auto_labels().equals(never.auto_labels())
+    for number in never.rounds_with("threshold.json"):
+        assert job.look(number) == never.look(number)
+    for number in never.rounds_with("predictions/done.json"):
+        assert job.predictions(number).equals(never.predictions(number))
+    people = job.human_labels().set_index("item").loc[range(101, 131)]
+    assert set(people["role"]) == {"rest"}
+    summary = summarize(job)
+    assert (summary["state"], summary["failed"]) == ("complete", 0)
+    assert summary["human"] == summarize(never)["human"] + 30
+    script.main(Path(job.address))
+    assert "WRONG" not in capsys.readouterr().out

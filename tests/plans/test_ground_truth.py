@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from roundtruth import plans, steps
+from roundtruth import loop, plans, steps
 from roundtruth.begin import begin
 from roundtruth.job import Job
 from roundtruth.plans import ground_truth
@@ -100,7 +100,7 @@ def test_when_every_picture_fails_nobody_is_asked(make, tmp_path):
     assert (summary["state"], summary["failed"], summary["rounds"]) == ("complete", 3, [])
     assert summary["cost"] == {"human": 0, "auto": 0, "total": 0, "all_human": 0, "saving": 0}
     assert {record["label-metadata"]["failure-reason"] for record in output(tmp_path / "job")} == {
-        "cannot be decoded: not a picture"
+        "cannot be decoded: not a picture that Pillow can read"
     }
 
 
@@ -207,3 +207,50 @@ def test_without_any_answer_nothing_is_learned_and_every_item_fails(make, tmp_pa
 )
 def test_rounds_to_come_by_hand(losses, expected):
     assert ground_truth.simulate_one(losses, 0.0, 600, 200, 200, 0.2) == expected
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 4, "end"])
+def test_pictures_that_return_are_labeled_like_the_others_from_the_next_round_on(after, make, tmp_path):
+    """100 items, of which 20 are away until round `after` has been answered; batches stay those of 80 items."""
+    make(100)
+    (tmp_path / "away").mkdir()
+    names = [f"{number:04d}.png" for number in range(11, 31)]
+    for name in names:
+        (tmp_path / "images" / name).rename(tmp_path / "away" / name)
+    spec = make(100, target={"quality": 0.8})
+    job = begin(spec)
+    steps.select(job, 0)
+    while not (job.pool().size == 0 if after == "end" else job.last_round() > after):
+        loop.one_round(job.address, job.last_round())
+        job = Job(job.address)
+    asked = job.asked()
+    for name in names:
+        (tmp_path / "away" / name).rename(tmp_path / "images" / name)
+    job = run_job(spec)
+    assert job.asked().iloc[: len(asked)].equals(asked)  # nothing that was written changes
+    back = job.mask(range(11, 31))
+    assert not back[asked["item"]].any()
+    assert not job.asked()["item"].duplicated().any()
+    assert [size for size, role in batches(job) if role in ("probe", "validation")] == [10, 6]
+    summary = summarize(job)
+    assert (summary["state"], summary["human"] + summary["auto"], summary["failed"]) == ("complete", 100, 0)
+    for number in job.rounds_with("predictions/done.json"):
+        predicted = job.predictions(number)["item"]
+        assert not predicted.duplicated().any()
+        assert back[predicted].any() == (number > job.returned()["round"].max())
+
+
+def test_pictures_that_return_after_the_model_labeled_all_others_are_asked_about(make, tmp_path):
+    make(60)
+    for number in (3, 4, 5):
+        (tmp_path / f"images/{number:04d}.png").rename(tmp_path / f"{number:04d}.png")
+    spec = make(60, target={"quality": 0.01})
+    job = run_job(spec)
+    assert job.has(job.last_round(), "predictions/done.json")
+    assert len(job.auto(job.last_round())) > 0
+    for number in (3, 4, 5):
+        (tmp_path / f"{number:04d}.png").rename(tmp_path / f"images/{number:04d}.png")
+    assert summarize(begin(spec))["state"] == "running"
+    job = run_job(spec)
+    assert job.batch(job.last_round())["item"].tolist() == [3, 4, 5]
+    assert summarize(job)["state"] == "complete"

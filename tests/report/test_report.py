@@ -1,6 +1,8 @@
 import base64
+import hashlib
 import io
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,16 +27,28 @@ class Page(HTMLParser):
     """What a browser would make of the page: its elements, attributes and text, and whether tags are balanced."""
 
     VOID = ("meta", "link", "img", "br")
+    CELLS = ("td", "th")
 
     def __init__(self, html: bytes):
         super().__init__()
-        self.elements, self.text, self.open, self.styles = [], "", [], ""
+        self.elements, self.text, self.open, self.styles, self.scripts = [], "", [], "", []
+        self.tables: list[list[list[str]]] = []  # their rows, as text
         self.feed(html.decode("utf-8"))
         self.close()
         assert self.open == []
+        ids = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        assert all(len(rows) == len({tuple(row) for row in rows}) for rows in self.tables)
+        assert not re.search(r"(?<![\d.,])1 (items|rounds|pictures|answers|workers|labels|boxes)\b", self.text)
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in self.CELLS:
+            self.tables[-1][-1].append("")
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -44,8 +58,12 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open[-1:] == ["style"]:
             self.styles += data
+        elif self.open[-1:] == ["script"]:
+            self.scripts.append(data)
         else:
             self.text += " " + " ".join(data.split())
+            if {*self.CELLS} & {*self.open}:
+                self.tables[-1][-1][-1] += data.strip()
 
     def having(self, tag: str) -> list[dict]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -84,23 +102,32 @@ def check_self_contained(page: Page):
     assert "url(" not in page.styles
     assert "@import" not in page.styles
     policy = [meta["content"] for meta in page.having("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
-    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    own = Path(report.__file__).with_name("viewer.js").read_text()
+    assert page.scripts in ([own], [])  # none where there is no picture to enlarge
+    allowed = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert policy == [f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"]
 
 
 def check_inert(page: Page):
     tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "iframe", "object", "embed", "form", "svg", "base", "b"}
+    assert len(page.having("script")) == len(page.scripts)
+    assert all(not attributes for attributes in page.having("script"))
+    assert not tags & {"iframe", "object", "embed", "form", "svg", "base", "b"}
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
 FIGURES = {"items-per-round", "cost-per-round", "money", "quality", "coverage", "calibration"}
-GALLERIES = {"most-confident-human", "most-confident-auto", "least-confident-auto"}
+GALLERIES = {"most-disagreed", "most-confident-human", "most-confident-auto", "least-confident-auto"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "figures"), [("object-detection", {"boxes-per-round"}), ("image-classification", set())]
+    ("kind", "figures", "pictures"),
+    [
+        ("object-detection", {"boxes-per-round"}, 8 + 8 * 5 + 24 + 12 + 12),
+        ("image-classification", set(), 8 + 24 + 12 + 12),
+    ],
 )
-def test_finished_job(copied, kind, figures):
+def test_finished_job(copied, kind, figures, pictures):
     job = copied(kind)
     page, found = written(job)
     pngs = {f"{name}.png" for name in FIGURES | GALLERIES | figures}
@@ -110,7 +137,9 @@ def test_finished_job(copied, kind, figures):
             picture.load()
             assert picture.format == "PNG"
             assert picture.getextrema() not in [(255, 255), ((255, 255),) * 3]
-    assert [decode(image["src"]).format for image in page.images()] == ["PNG"] * len(FIGURES | figures) + ["JPEG"] * 72
+    assert [decode(image["src"]).format for image in page.images()] == ["PNG"] * len(FIGURES | figures) + [
+        "JPEG"
+    ] * pictures
     assert all(image["alt"] for image in page.images())
     # 80 at $0.26 and 40 at $0.08, against 120 at $0.26
     assert "120 items labeled for $24.00. People labeled 80, the model 40." in page.text
@@ -188,7 +217,7 @@ def test_markup_in_names_is_text(kind, tmp_path, monkeypatch):
     check_self_contained(page)
     for place in (
         f"Dataset {tmp_path}/{EVIL}/",
-        f"Classes {EVIL[:39]}",
+        f"Classes {EVIL[:19]}…{EVIL[-20:]}",
         f"Learner scripted:{EVIL}",
         f"Skill   {EVIL} ",
     ):
@@ -199,19 +228,22 @@ def test_markup_in_names_is_text(kind, tmp_path, monkeypatch):
 
 def test_galleries_hold_the_extremes(finished):
     job = finished["image-classification"]
-    labels = job.outcome()
+    labels, answers = job.outcome(), pd.concat([job.answers(number) for number in range(1, 6)])
     page = some_of(job, galleries=True)
     sure = labels.set_index("item")["confidence"]
     people, model = sure[labels["source"].to_numpy() == "human"], sure[labels["source"].to_numpy() == "auto"]
-    expected = [*people.nlargest(24).index, *model.nlargest(24).index, *model.nsmallest(24).index]
+    merged = labels.set_index("item")["class_id"]
+    same = (answers["class_id"] == answers["item"].map(merged)).groupby(answers["item"]).mean().sort_index()
+    disagreed = same.sort_values(kind="stable").index[:8]
+    least = model.nsmallest(24).index
+    expected = [*disagreed, *least, *people.drop(disagreed).nlargest(12).index, *model.drop(least).nlargest(12).index]
     shown = [image["alt"] for image in page.images() if image["alt"].startswith("Item ")]
     assert [int(alt.split(",")[0][5:]) for alt in shown] == expected
-    for number in (0, 24):
-        of_first = labels.loc[labels["item"] == expected[number]].iloc[0]
-        assert shown[number] == (
-            f"Item {expected[number]}, images/{expected[number]:04d}.png: {of_first['class_id']}, "
-            f"confidence {100 * of_first['confidence']:.1f}\N{NO-BREAK SPACE}%"
-        )
+    of_first = labels.loc[labels["item"] == expected[8]].iloc[0]
+    assert shown[8] == (
+        f"Item {expected[8]}, images/{expected[8]:04d}.png: {of_first['class_id']}, "
+        f"confidence {100 * of_first['confidence']:.1f}\N{NO-BREAK SPACE}%"
+    )
 
 
 def test_unreadable_pictures_are_skipped(begun, tmp_path):
@@ -245,17 +277,17 @@ def test_workers_at_both_ends(copied):
     assert "w150 " not in page.text
 
 
-def test_failed_items_are_counted_and_the_first_listed(begun, tmp_path):
+def test_items_without_a_label_are_listed_by_reason(begun, tmp_path):
     digits(tmp_path, 80)
     there = [{"source-ref": f"images/{i:04d}.png"} for i in range(1, 81)]
     gone = [{"source-ref": f"gone/{EVIL}.png"}, *({"source-ref": f"gone/{i}.png"} for i in range(2, 71))]
     write_lines(tmp_path / "input.manifest", there + gone)
     page = some_of(begun("image-classification", 150))
     check_inert(page)
-    assert "70 items cost nothing; the first 50 are listed." in page.text
-    assert f"81 gone/{EVIL}.png no file" in page.text
-    assert "130 gone/50.png no file" in page.text
-    assert "gone/51.png" not in page.text
+    assert "70 items have no label and cost nothing." in page.text
+    named = " ".join(f"no. {80 + i} gone/{name}.png" for i, name in enumerate([EVIL, 2, 3, 4, 5], 1))
+    assert f"no file 70 {named} and 65 more items" in " ".join(page.text.split())
+    assert "gone/6.png" not in page.text
 
 
 def test_boxes_are_split_by_who_drew_them(finished):
@@ -288,6 +320,109 @@ def test_of_many_classes_the_first_are_listed(begun):
     classes = [f"species {i}" for i in range(1000)]
     page = some_of(begun("image-classification", 2, classes=classes, workforce={"backend": "files"}))
     assert "species 19 and 980 more" in page.text
+
+
+def test_before_anything_is_labeled_the_page_says_what_was_read_and_what_lies_ahead(begun):
+    page = some_of(begun("image-classification", 20, plan="certified", weights=None))
+    for said in (
+        "What lies ahead",
+        "Forecast About $5.20 in all",
+        "At most $5.20, if people label all 20 items.",
+        "The model starts from torchvision's ShuffleNetV2 x0.5",
+        "Labeled already None: no item came with a label.",
+        "What will appear here",
+        "Labels, round by round. Appears once people have answered a batch.",
+        "Where people disagreed. Appears once two people disagree about an item.",
+    ):
+        assert said in " ".join(page.text.split())
+
+
+def test_a_job_that_has_ended_looks_at_nothing_ahead(finished):
+    page = some_of(finished["object-detection"], charts=True, galleries=True)
+    assert "What lies ahead" not in page.text
+    assert "Not here" not in page.text
+    assert "Appears" not in page.text
+    assert "What was read" in page.text
+
+
+def test_charts_of_nothing_are_left_out_and_it_is_said_why(begun):
+    free = {"per_item": 0, "per_answer": 0, "per_auto_label": 0}
+    same = {"backend": "simulated", "truth": "truth.manifest", "noise": 0}
+    spec = begun("image-classification", 1, plan="certified", prices=free, workforce=same).spec
+    page, found = written(run_job(spec))
+    assert set(found) == {"index.html", "items-per-round.png", "quality.png", "most-confident-human.png"}
+    said = " ".join(page.text.split())
+    assert "Costs. Not here: nothing was paid." in said
+    assert "How good the model is. Not here: no model was checked on enough items." in said
+    assert "The model's labels. Not here: the model labeled no item." in said
+    assert "Where people disagreed. Not here: no two people disagreed about an item." in said
+
+
+def test_one_answer_an_item_cannot_disagree(make):
+    alone = {"backend": "simulated", "truth": "truth.manifest", "noise": 1, "answers_per_item": 1}
+    page = some_of(run_job(make(20, workforce=alone)), galleries=True)
+    assert "Where people disagreed. Not here: this job asked one person about each item." in " ".join(page.text.split())
+    assert not [attributes for _, attributes in page.elements if attributes.get("id") == "most-disagreed"]
+
+
+def test_workers_of_equal_skill_are_one_table(make):
+    alone = {"backend": "simulated", "truth": "truth.manifest", "noise": 0, "answers_per_item": 1}
+    page = some_of(run_job(make(60, workforce=alone)))
+    assert "All have the same skill so far; those with the most answers are listed." in page.text
+    assert "Highest skill" not in page.text
+
+
+def test_each_answer_stands_beside_the_merged_label(begun, tmp_path):
+    """Five people about each of ten items; on one of them two say something else, and one cannot tell."""
+    spec = begun("image-classification", 50, workforce={"backend": "files", "answers_per_item": 5}).spec
+    asked = run_job(spec).batch(1)["item"].tolist()
+    said = {(asked[3], "d"): ("4", ""), (asked[3], "e"): ("4", ""), (asked[6], "b"): ("9", "")}
+    rows = [[item, who, *said.get((item, who), ("7", ""))] for item in asked for who in "abcde"]
+    rows.append([asked[3], EVIL, "", EVIL])
+    (tmp_path / "job/people/answers").mkdir()
+    lines = [",".join('"' + str(value).replace('"', '""') + '"' for value in row) for row in rows]
+    (tmp_path / "job/people/answers/a.csv").write_text("\n".join(["item,worker,label,reason", *lines]) + "\n")
+    page = some_of(run_job(spec), galleries=True)
+    check_inert(page)
+    shown = " ".join(page.text.split())
+    start = shown.index("Where people disagreed most")
+    first = f"60.0 % agreement · no. {asked[3]} merged: 7 a 7 b 7 c 7 d 4 e 4 {EVIL[:19]}…{EVIL[-20:]} no label: {EVIL}"
+    second = f"80.0 % agreement · no. {asked[6]} merged: 7 a 7 b 9 c 7 d 7 e 7 "
+    assert start < shown.index(first) < shown.index(second)
+    assert shown.count("% agreement ·") == 2
+
+
+def test_what_was_passed_over_and_rejected_is_on_the_page(begun):
+    job = begun("image-classification", 20)
+    summary = summarize(job)
+    assert "Rejected" not in Page(report.page(job, summary, [], []).encode()).text
+    summary |= {"passed": ["3 boxes of crowds", f"2 files {EVIL}"], "rejected": 7}
+    page = Page(report.page(job, summary, [], []).encode())
+    check_inert(page)
+    assert "Passed over 3 boxes of crowds" in " ".join(page.text.split())
+    assert f"Passed over 2 files {EVIL}" in " ".join(page.text.split())
+    assert page.text.count("7 rows of people's answers could not be taken.") == 2  # at the top, and in its section
+
+
+def test_ways_that_come_to_the_same_are_one_row(make):
+    job = run_job(make(300, **EASY))
+    summary, seen = summarize(job), evidence.gather(job)
+    people = len(job.askable())
+    summary |= {"human": people, "auto": 0, "cost": summary["cost"] | {"total": round(people * 0.26, 2)}}
+    rows = {row["way"]: row for row in report.compared(job, summary, seen)}
+    assert "people" not in rows
+    assert rows["job"]["same"] == "the same: People alone"
+
+
+def test_the_page_stays_small_whatever_the_pictures(copied):
+    """Pictures of noise, which cannot be compressed."""
+    chance = np.random.default_rng(0)
+    job = copied("object-detection")
+    for path in Path(job.address).parent.glob("images/*"):
+        Image.fromarray(chance.integers(0, 256, (600, 600, 3), dtype="uint8")).save(path, compress_level=0)
+    _, found = written(job)
+    pictures = 8 * (40_000 + 5 * 12_000) + (24 + 12 + 12) * 40_000
+    assert len(found["index.html"]) < 4 / 3 * pictures + 700_000 < 5_000_000
 
 
 EASY = {"plan": "certified", "target": {"quality": 0.8}}

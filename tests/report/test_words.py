@@ -108,3 +108,53 @@ def test_more_spent_than_people_alone_is_no_saving():
     summary = {"state": "complete", "items": 10, "human": 5, "auto": 5, "input": 0, "failed": 0}
     summary["cost"] = {"total": 12.0, "all_human": 10.0, "saving": -0.2}
     assert words.explanation(summary).endswith(f"People alone would have cost $10.00: 20.0{NBSP}% lost.")
+
+
+def held(**changed) -> dict:
+    target = {"quality": 0.95, "confidence": 0.9, "certificate": "holdout", "holds": True}
+    return {"auto": 771, "input": 0, "target": target} | changed
+
+
+def test_the_promise_for_somebody_who_has_to_repeat_it():
+    said = dict(words.meaning(held(), "accuracy", True))
+    assert said["What is promised?"] == (
+        "On average, the model's labels agree with people's labels with an accuracy of at least 0.95: "
+        "at least 95 in 100 are the label that people would have given."
+    )
+    assert said["For which labels?"].startswith("The 771 labels that the model made, taken together. ")
+    assert f"90{NBSP}% sure" in said["How sure is it?"]
+    assert f"at most 10{NBSP}%." in said["How sure is it?"]
+    not_meant = said["What does it not mean?"]
+    assert all(what in not_meant for what in ("each single label", "each class", "people are right", "later"))
+
+
+def test_the_promise_about_boxes_and_about_few_labels():
+    said = dict(words.meaning(held(auto=1, input=3), "mean IoU", False))
+    assert said["What is promised?"].endswith(
+        "1 means that the two labels are the same and 0 that they have nothing in common."
+    )
+    assert said["For which labels?"].startswith("The one label that the model made. ")
+    assert "labels that came with the data are not, either" in said["For which labels?"]
+
+
+def test_where_nothing_is_promised_nothing_is_explained():
+    target = {"quality": 0.95, "confidence": 0.9, "certificate": "none", "holds": None}
+    assert words.meaning(held(target=target), "accuracy", True) == []
+
+
+def test_a_long_name_keeps_both_ends():
+    assert words.cut("abcdefghij", 10) == "abcdefghij"
+    assert words.cut("abcdefghijk", 10) == "abcd…ghijk"
+    assert len(words.cut("x" * 1000)) == 80
+
+
+def test_only_labels_that_came_with_the_data():
+    summary = {"state": "waiting", "items": 200, "human": 0, "auto": 0, "input": 20, "failed": 0}
+    summary["cost"] = {"total": 4.43, "all_human": 0.0, "saving": 0.0}
+    assert words.headline(summary) == "20 of 200 items came with a label; nothing else is labeled yet."
+    assert words.headline(summary | {"input": 0, "failed": 1}) == "199 items to label; nothing is labeled yet."
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "None"), (1, "1 item came"), (2, "2 items came")])
+def test_labeled_already(number, said):
+    assert words.labeled_already(number).startswith(said)

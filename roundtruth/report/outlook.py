@@ -1,0 +1,68 @@
+"""What a job read, and what lies ahead of it: rows (name, sentence) for the page."""
+
+from collections.abc import Iterator
+
+from roundtruth import answers, forecast, ledger, workforce
+from roundtruth.report import words
+
+
+def read(job, summary: dict) -> Iterator[tuple[str, str]]:
+    """What was read, and what of it is not used."""
+    broken = int(job.items(["failure"])["failure"].notna().sum())
+    yield "Items", f"{words.many(summary['items'], 'item')} in {job.spec.data}"
+    yield "Labeled already", words.labeled_already(summary["input"])
+    if broken:
+        yield "Pictures that cannot be read", words.broken(broken)
+    if summary.get("note"):
+        yield "Read as", summary["note"]
+    for line in summary["passed"]:
+        yield "Passed over", line
+    for line in summary.get("notes", []):
+        yield "Note", line
+    if summary.get("rejected"):
+        yield "Rejected answers", words.rejected(summary["rejected"])
+
+
+def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:
+    """What a job that has not ended waits for, what it will cost, and what its model starts from."""
+    if summary["state"] == "waiting":
+        yield "Waits for", waits_for(job)
+    history = forecast.history(job)
+    last = history.iloc[-1].to_dict() if len(history) else {"round": 0, **forecast.at(job, 0)}
+    yield "Forecast", words.foreseen(last, job.spec.budget)
+    yield "At most", most(job)
+    yield "The model starts from", backbone(job)
+
+
+def waits_for(job) -> str:
+    last = job.last_round()
+    done, asked = answers.answered(job, last), len(job.asks(last))
+    posted, where = answers.posted(job, last), getattr(workforce.get(job), "where", None)
+    place = f" {where(posted)}." if where and posted else ""
+    return f"People's answers to round {last}: {done} of {words.many(asked, 'item')} answered.{place}"
+
+
+def most(job) -> str:
+    """The most that the job can cost."""
+    spec, items = job.spec, len(job.askable())
+    people = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
+    if people >= spec.prices.per_auto_label:
+        alone = f"if people label {words.every(items, 'item')}"
+    else:
+        alone = f"if the model labels {words.every(items, 'item')}"
+    whole = items * max(people, spec.prices.per_auto_label)
+    if spec.budget is not None and spec.budget < whole:
+        return f"{words.money(spec.budget)}, the budget: then the job stops, and keeps the labels it has. {words.EXTRA}"
+    return f"{words.money(whole)}, {alone}. {words.EXTRA}"
+
+
+def backbone(job) -> str:
+    """The weights that the model starts from, and what that means."""
+    path = "weights/origin.json"
+    if job.there(path):
+        found = job.read_json(path)
+        return words.backbone(found["origin"], found.get("pretrained"))
+    given = job.spec.weights
+    if given is None:
+        return words.WEIGHTS_OPEN
+    return words.backbone("nothing" if given == "none" else given, given != "none")
