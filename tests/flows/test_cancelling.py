@@ -63,7 +63,8 @@ def test_a_run_that_is_cancelled_ends_so_and_leaves_a_job_that_goes_on(cancelled
     state = labeling_job(spec, return_state=True)
     assert (state.name, state.type.value) == ("Cancelled", "CANCELLED")
     assert state.message == "cancelled in Prefect's page; run the job again to go on with it"
-    assert ends(spec.name) == {spec.name: "Cancelled", "round 1": "Completed", "round 2": "Cancelled"}
+    name = spec.name
+    assert ends(name) == {name: "Cancelled", f"{name} round 1": "Completed", f"{name} round 2": "Cancelled"}
     assert "Traceback" not in caplog.text
     with hold(spec, "nobody holds it"):
         pass

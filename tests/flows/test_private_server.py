@@ -29,12 +29,14 @@ def server(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     def made(code: str) -> PrefectServer:
         monkeypatch.setattr(private_server, "SERVER", code)
         return PrefectServer()
 
-    yield made
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        yield made
     assert list(tmp_path.iterdir()) == []
 
 
