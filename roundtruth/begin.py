@@ -2,6 +2,7 @@
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from roundtruth.spec import JobSpec
 from roundtruth.storage import Lease, Store, names_in, one_name, open_store, read_given, resolve_all
 
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+DIGEST = re.compile(r"[0-9a-f]{16}")  # names what is kept about a dataset's pictures
 
 
 class Dataset(NamedTuple):
@@ -52,12 +54,17 @@ def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
 def refuse_other_folder(output: str) -> None:
     """Refuse a folder that holds something and no job. Hidden files do not count, and what an earlier try left."""
     with naming("output"):
-        found = names_in(output)
-    names = {name for name in found if not name.startswith(".")} - {"lease.json", "checked", "Thumbs.db"}
+        names = seen(output)
+        if "pictures" in names and all(map(DIGEST.fullmatch, seen(f"{output}/pictures"))):
+            names.remove("pictures")
     if names and "job.json" not in names:
         raise UserError(
             f"output: {output} holds other files ({min(names)}) and no job; give the job a folder of its own"
         )
+
+
+def seen(folder: str) -> set[str]:
+    return {name for name in names_in(folder) if not name.startswith(".")} - {"lease.json", "Thumbs.db"}
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
