@@ -51,7 +51,8 @@ def note_seconds(job: Job, round: int, step: str, start: float) -> None:
     """Keep what a step took in the name of an empty file: the listing that opens a job then brings all of them."""
     took = time.monotonic() - start
     job.write_once(job.path(round, f"seconds/{step}-{took:.3f}"), b"")
-    LOG.info("round %d: %s, %.1f s", round, step, took)
+    if round:  # before the first nobody was asked, and a mistake may still come
+        LOG.info("round %d: %s, %.1f s", round, step, took)
 
 
 @once("posted.json")

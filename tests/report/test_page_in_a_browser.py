@@ -99,7 +99,7 @@ def test_keyboard_alone(copied, opened):
         assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('#viewer')")
     page.keyboard.press("Escape")
     assert not is_open(page)
-    assert page.evaluate("document.activeElement.querySelector('img').src") == pictures[1]
+    page.wait_for_function("src => document.activeElement.querySelector('img')?.src === src", arg=pictures[1])
 
 
 def test_touch(copied, opened):
