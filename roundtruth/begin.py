@@ -3,6 +3,7 @@
 import hashlib
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_sto
 
 CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+DIGEST = re.compile(r"[0-9a-f]{16}")  # names what is kept about a dataset's pictures
 
 
 class Dataset(NamedTuple):
@@ -55,12 +57,17 @@ def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
 def refuse_other_folder(output: str) -> None:
     """Refuse a folder that holds something and no job. Hidden files do not count, and what an earlier try left."""
     with naming("output"):
-        found = names_in(output)
-    names = {name for name in found if not name.startswith(".")} - {LEASE, CHECKED, "Thumbs.db"}
+        names = seen(output)
+        if CHECKED in names and all(map(DIGEST.fullmatch, seen(f"{output}/{CHECKED}"))):
+            names.remove(CHECKED)
     if names and "job.json" not in names:
         raise UserError(
             f"output: {output} holds other files ({min(names)}) and no job; give the job a folder of its own"
         )
+
+
+def seen(folder: str) -> set[str]:
+    return {name for name in names_in(folder) if not name.startswith(".")} - {LEASE, "Thumbs.db"}
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
