@@ -24,7 +24,7 @@ def number(text: str) -> float:
 
 def no_use(title: str, kind: Kind) -> str:
     """What is to be said about label files of a format, named `title`, where labels are no boxes."""
-    return f"label files of boxes ({title}), which a job of {kind.NAME} does not use"
+    return f"label file[|s] of boxes ({title}), which a job of {kind.NAME} does not use"
 
 
 class LabelFiles:

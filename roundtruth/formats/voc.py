@@ -61,7 +61,7 @@ def read_folder(
     found = Annotations(path, pictures, listing.ending_in(names, LABELS))
     labels = found.boxes.labels(classes)
     lists = [name for name in names if "/ImageSets/" in f"/{name}"]
-    of_parts = listing.counted((len(lists), "lists of parts of the dataset (ImageSets): all pictures are read"))
+    of_parts = listing.nonzero((len(lists), "list[|s] of parts of the dataset (ImageSets): all pictures are read"))
     rest = set(names) - set(found.boxes.files) - set(lists)
     passed = (*passed, *found.passed(), *masks, *of_parts, *listing.others(sorted(rest)))
     note = f"Pascal VOC: {len(found.stated)} of {len(pictures)} pictures have an XML file"
@@ -216,10 +216,10 @@ class Annotations:
         return table.rename_axis("item").sort_index().reset_index()
 
     def passed(self) -> listing.Passed:
-        return listing.counted(
-            (self.without_picture, "XML files of VOC without a picture"),
-            (self.other, "XML files that are not VOC's"),
-            (self.parts, "parts of objects (<part>)"),
+        return listing.nonzero(
+            (self.without_picture, "XML file[|s] of VOC without a picture"),
+            (self.other, "XML file[|s] that [is|are] not VOC's"),
+            (self.parts, "part[|s] of objects (<part>)"),
         )
 
 
