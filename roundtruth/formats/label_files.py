@@ -67,6 +67,10 @@ class LabelFiles:
         file, line = self.boxes[row][-2:]
         return f"{self.url(file)}: line {line}"
 
+    def label_at(self, item: int, row: int) -> str:
+        """As `Shard.label_at`; row: the index of a label."""
+        return self.where(row)
+
     def labels(self, classes: list[str]) -> pd.DataFrame:
         """(item, class_id, left, top, width, height, confidence, source) of the boxes, sorted by item; the index is the
         row of `boxes`. Raises UserError for all mistakes in the files, and for classes that are not the job's."""

@@ -66,7 +66,7 @@ def read_folder(
     passed = (*passed, *found.passed(), *masks, *of_parts, *listing.others(sorted(rest)))
     note = f"Pascal VOC: {len(found.stated)} of {len(pictures)} pictures have an XML file"
     return records.shards(
-        pictures, found.sizes(), labels, kind, found.item_at, found.label_at, passed, note, Boxes(form="size")
+        pictures, found.sizes(), labels, kind, found.item_at, found.boxes.label_at, passed, note, Boxes(form="size")
     )
 
 
@@ -183,9 +183,6 @@ class Annotations:
         if item in self.file_of:
             return f"{self.boxes.url(self.file_of[item])}: line 1"
         return f"{self.path}: {self.pictures[item - 1]}"
-
-    def label_at(self, item: int, row: int) -> str:
-        return self.boxes.where(row)
 
     def read(self, file: int, data: bytes) -> None:
         annotation = parse(data)

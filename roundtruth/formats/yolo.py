@@ -125,7 +125,7 @@ def shards(base: str, dataset: Dataset, kind: Kind, classes: list[str], passed: 
     sizes = records.no_sizes(labels["item"].unique().tolist())
     note = f"YOLO: {count} of {len(files)} pictures have a label file"
     item_at, passed = records.in_folder(base, sources), (*passed, *found.passed())
-    return records.shards(sources, sizes, labels, kind, item_at, found.label_at, passed, note, SHARES)
+    return records.shards(sources, sizes, labels, kind, item_at, found.boxes.label_at, passed, note, SHARES)
 
 
 def unused(dataset: Dataset, files: Sequence[str]) -> listing.Passed:
@@ -154,9 +154,6 @@ class Lines:
         for file, data in self.boxes.read():
             with self.boxes.collecting(file):
                 self.read(file, text_of(data).splitlines())
-
-    def label_at(self, item: int, row: int) -> str:
-        return self.boxes.where(row)
 
     def read(self, file: int, lines: list[str]) -> None:
         found = [(line, words) for line, words in enumerate(map(str.split, lines), start=1) if words]
