@@ -135,7 +135,14 @@ def test_what_is_passed_over_is_counted(tmp_path):
         )
     )
     assert shard.items["source"].tolist() == ["JPEGImages/1.jpg"]
-    assert lines_of(shard.passed) == []
+    assert lines_of(shard.passed) == [
+        "1 XML file of VOC without a picture",
+        "1 XML file that is not VOC's",
+        "1 part of objects (<part>)",
+        "2 masks, which stand beside pictures of the same names and which no kind of label uses",
+        "1 list of parts of the dataset (ImageSets): all pictures are read",
+        "1 file that is no picture (.txt)",
+    ]
 
 
 def test_names_that_contradict_each_other_are_refused(tmp_path):
