@@ -227,12 +227,23 @@ class JobSpec(Strict):
             raise UserError(explain(error, lines, path)) from None
 
 
+LARGEST = 1_000_000  # bytes of a job file: reading a megabyte of YAML takes ten seconds
+
+
 def job_text(path: Path) -> str:
     try:
         with opened(path) as file:
-            return file.read().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise UserError(f"{path}: over {LARGEST // 10**6} MB, so this is no job file; the items belong in the data")
+        return data.decode("utf-8-sig")
+    except OSError as error:
         raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}: line {line}: the job file cannot be read: not UTF-8 ({error.reason}); save it as UTF-8"
+        ) from None
 
 
 def reason(error: Exception) -> str:
@@ -255,8 +266,9 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
 def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
     """The YAML text as plain values, and the line of every key."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        given = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        given = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}: line {line}: not YAML: {error.problem}") from None
