@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, plans
+from roundtruth import delivery, finding, formats, kinds, learners, plans, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
@@ -73,6 +73,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         job = amend(spec)
     else:
         dataset = read_dataset(spec, store, progress)
+        check_workforce(spec)
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
@@ -142,6 +143,8 @@ def amend(spec: JobSpec) -> Job:
         )
     if "learner" in changed:
         check_model(spec)
+    if "workforce" in changed:
+        check_workforce(spec)
     if not changed:
         return job
     job.amend({key: now[key] for key in changed})
@@ -240,6 +243,13 @@ def fingerprint(spec: JobSpec) -> str:
         else:
             content = read_given(spec.data)
     return hashlib.sha256(content).hexdigest()
+
+
+def check_workforce(spec: JobSpec) -> None:
+    """Refuse people whose files cannot be used before anybody is asked, and paid."""
+    check = getattr(workforce.module(spec.workforce.backend), "check", None)
+    if check:
+        check(spec)
 
 
 def check_model(spec: JobSpec) -> None:
@@ -397,7 +407,9 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    hint, there = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`", "are not there"
+    key = "pictures" if spec.pictures else "data"
+    say_where = "correct the key" if spec.pictures else "name their folder in the job file: `pictures: FOLDER`"
+    hint, there = f"put the pictures there, or {say_where}", "are not there"
     if (found["failure"].iloc[gone] == DENIED).all():
         hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
     elif all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
@@ -405,7 +417,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     raise UserError(
-        f"data: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
+        f"{key}: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
         f"They were looked for in {folder}{around}; {hint}"
     )
 

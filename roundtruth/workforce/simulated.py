@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from roundtruth import csv_table, manifest
+from roundtruth import csv_table, kinds, manifest
 from roundtruth.chance import uniforms
 from roundtruth.errors import UserError, refuse_all
 from roundtruth.kinds.common import attributes
@@ -48,6 +48,15 @@ class Settings(Strict):
         if (self.truth is None) == (self.answers is None):
             raise ValueError("give either truth (a manifest) or answers (a CSV)")
         return self
+
+
+def check(spec) -> None:
+    """Refuse a truth or a recording that cannot be read, before the job begins. `spec` is the job's."""
+    people, kind = spec.workforce, kinds.get(spec.kind)
+    if people.truth is not None:
+        label_attribute(list(manifest.read(people.truth)), kind.TYPE, people.truth, spec)
+    else:
+        recorded_rows(people.answers, kind)
 
 
 class Backend:
@@ -215,11 +224,7 @@ def recorded(job) -> pd.DataFrame:
     Answers to what is no item of the job are left out. Of a worker's several answers to one item the last counts.
     """
     kind, url = job.kind, job.spec.workforce.answers
-    try:
-        data = read_given(url)
-    except FileNotFoundError:
-        raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
-    frame = csv_table.read(data, url, ["item", "worker", *kind.CSV], ["source"])
+    frame = recorded_rows(url, kind)
     items = job.items(["item", "source"])
     lines = pd.Series(items["item"].to_numpy(), index=items["item"].astype(str))
     number = frame["item"].map(pd.Series(items["item"].to_numpy(), index=items["source"]))
@@ -237,3 +242,11 @@ def recorded(job) -> pd.DataFrame:
     if kind.ONE_PER_ITEM:
         answers = answers.drop_duplicates(["item", "worker"], keep="last")
     return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True)
+
+
+def recorded_rows(url: str, kind: kinds.Kind) -> pd.DataFrame:
+    try:
+        data = read_given(url)
+    except FileNotFoundError:
+        raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
+    return csv_table.read(data, url, ["item", "worker", *kind.CSV], ["source"])
