@@ -1,12 +1,33 @@
 """What people said: asked for once, collected once a sweep, each answer kept once."""
 
+import hashlib
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from roundtruth import workforce
+from roundtruth.errors import UserError
 from roundtruth.tables import as_answers
+
+FOUND, REJECTED = "people/found.json", "people/rejected.csv"
+
+
+# What a sweep has to tell beside answers: how many rows people must mend, the first of them, a digest of all; and what
+# was put right or passed over
+NOTHING = {"rejected": 0, "first": [], "digest": "", "notes": []}
+SHOWN = 10  # rejected rows that are told in full
+LONGEST = 300  # characters of one
+
+
+class News(NamedTuple):
+    """What a sweep found."""
+
+    answers: pd.DataFrame  # those that the job folder does not have yet, each with its round as `batch`
+    exhausted: bool  # nothing more will ever come for what was asked so far
+    found: dict  # what people/found.json is to hold, see NOTHING
+    rejected: bytes  # what people/rejected.csv is to hold
 
 
 def ask(job, round: int) -> None:
@@ -29,21 +50,38 @@ def posted(job, round: int) -> dict | None:
 
 
 def collect(job) -> bool:
-    """Add the answers that are new, to any round; whether no more will ever come."""
-    new, exhausted = news(job)
-    for round, answers in new.groupby("batch"):
+    """Add the answers that are new, to any round, and tell what is wrong; whether no more will ever come."""
+    came = news(job)
+    for round, answers in came.answers.groupby("batch"):
         number = len(job.listed(job.path(round, "answers/"))) + 1
         count = len(pair(answers).drop_duplicates().difference(pair(job.answers(round))))
         name = f"answers/{number:04d}-{count}.parquet"
         job.write_table(job.path(round, name), answers.reset_index(drop=True))
-    return exhausted
+    if came.found != found(job):
+        job.replace(REJECTED, came.rejected)
+        job.replace_json(FOUND, came.found)
+    return came.exhausted
 
 
 def came(job) -> bool:
     """Whether it pays to go on with a job that waits for people. Only looks, so it may be asked at any time."""
-    new, exhausted = news(job)
-    last = job.last_round()
-    return exhausted or len(new) > 0 or answered(job, last) == len(job.asks(last))
+    come, last = news(job), job.last_round()
+    return come.exhausted or is_new(job, come) or answered(job, last) == len(job.asks(last))
+
+
+def is_new(job, come: News) -> bool:
+    """Whether the job folder does not have yet what a sweep found."""
+    return len(come.answers) > 0 or come.found != found(job)
+
+
+def found(job) -> dict:
+    """What the last sweep had to tell, see NOTHING."""
+    try:
+        if job.there(FOUND):
+            return NOTHING | job.read_json(FOUND)
+    except UserError:
+        pass  # it is damaged, and the next sweep writes it again
+    return NOTHING
 
 
 def answered(job, round: int) -> int:
@@ -60,16 +98,34 @@ def close(job, round: int, how: str) -> None:
     job.write_json(job.path(round, "closed.json"), closed)
 
 
-def news(job) -> tuple[pd.DataFrame, bool]:
-    """The answers that the job folder does not have yet, each with its round as `batch`; whether no more will come."""
+def news(job) -> News:
+    """What people said that the job folder does not have yet. Only looks."""
     handles = {round: posted(job, round) for round in job.rounds_with("posted.json")}
     handles = {round: handle for round, handle in handles.items() if handle}
-    brought, exhausted = workforce.get(job).collect(handles)
-    brought = newest(as_answers(brought, job.kind))
-    brought["batch"] = job.first_asked()[brought["item"].to_numpy()]  # an item is asked about in one round only
-    parts = [new_answers(job, round, brought[brought["batch"] == round]) for round in handles]
+    brought = workforce.get(job).collect(handles)
+    answers = newest(as_answers(brought.answers, job.kind))
+    answers["batch"] = job.first_asked()[answers["item"].to_numpy()]  # an item is asked about in one round only
+    parts = [new_answers(job, round, answers[answers["batch"] == round]) for round in handles]
     parts = [part for part in parts if len(part)]
-    return pd.concat(parts, ignore_index=True) if parts else brought[:0], exhausted
+    told, table = finding(brought, len(pair(answers[answers["batch"] == 0]).drop_duplicates()))
+    if brought.notes is None:
+        told, table = found(job), b""
+    return News(pd.concat(parts, ignore_index=True) if parts else answers[:0], brought.exhausted, told, table)
+
+
+def finding(brought: workforce.Collected, not_asked: int) -> tuple[dict, bytes]:
+    """What is told of a sweep, and the rows that people must mend as a CSV. not_asked: answers that nobody wanted."""
+    notes = list(brought.notes or [])
+    if not_asked:
+        be = "answer is about an item that was" if not_asked == 1 else "answers are about items that were"
+        notes.append(f"{not_asked} {be} not asked about, and not paid")
+    rejected = brought.rejected
+    if rejected is None or rejected.empty:
+        return NOTHING | {"notes": notes}, b"file,line,reason\n"
+    table = rejected.to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+    first = [f"{row.file}: line {row.line}: {row.reason}"[:LONGEST] for row in rejected.head(SHOWN).itertuples()]
+    digest = hashlib.sha256(table).hexdigest()[:16]
+    return {"rejected": len(rejected), "first": first, "digest": digest, "notes": notes}, table
 
 
 def newest(answers: pd.DataFrame) -> pd.DataFrame:

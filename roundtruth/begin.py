@@ -433,7 +433,7 @@ def refuse_same_files(
     several = known.index[known.duplicated(keep=False)]
     if several.empty:
         return
-    sources = sources[several]
+    sources = sources.loc[several]
     real = pd.Series([os.path.realpath(url) for url in resolve_all(sources, folder)], several)
     later, first = several[real.duplicated()], real.drop_duplicates().reset_index().set_index(0)["index"]
 

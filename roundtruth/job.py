@@ -10,6 +10,8 @@
     input/0001.parquet        the labels that items came with, in the same shards
     returned/0001.parquet     pictures that could not be read when the job began and could later, and after which round
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
+    people/                   where the backend `files` asks; found.json: what the last sweep has to tell of the answers
+          /rejected.csv       the rows of answers that people must mend
     rounds/001/asked.parquet  the items that people are asked about, and what for; those of earlier rounds, too
               /posted.json    the backend's handle; posted-0002.json where people were asked again
               /answers/0001-570.parquet  what one collection brought: 570 answers that are not in earlier ones
@@ -22,9 +24,9 @@
               /seconds/train-12.3     an empty file: the step and the seconds it took
     output/output.manifest, report/
 
-Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/ and the lease. Opening
-a job lists the folder once; each file is read once, and only the columns that are asked for. Files with other names,
-which an editor, a file manager or a copy program left, are passed over.
+Every file is written once, by `roundtruth.steps` and `roundtruth.begin`, except output/, report/, found.json,
+rejected.csv and the lease. Opening a job lists the folder once; each file is read once, and only the columns that are
+asked for. Files with other names, which an editor, a file manager or a copy program left, are passed over.
 """
 
 import json
@@ -157,6 +159,14 @@ class Job:
     def write_once(self, path: str, data: bytes) -> None:
         self.store.write_once(path, data)
         self._files.add(path)
+
+    def replace(self, path: str, data: bytes) -> None:
+        self.store.replace(path, data)
+        self._files.add(path)
+
+    def replace_json(self, path: str, value: dict) -> None:
+        self.replace(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        self._json[path] = value
 
     # -- what was asked for
 

@@ -60,7 +60,7 @@ def nothing_to_do(job: Job, summary: dict) -> bool:
         return False
     if summary["state"] == "waiting":
         return not answers.came(job)
-    return job.there("output/output.manifest") and not len(answers.news(job)[0])
+    return job.there("output/output.manifest") and not answers.is_new(job, answers.news(job))
 
 
 def reported(job: Job, summary: dict) -> bool:

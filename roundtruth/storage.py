@@ -94,6 +94,10 @@ class Store:
         """All files below the folder `prefix`, sorted, without the lease."""
         raise NotImplementedError
 
+    def times(self, folder: str) -> dict[str, float]:
+        """The files below `folder`, which ends in a slash, and when each was written, in seconds since 1970."""
+        raise NotImplementedError
+
     def write_once(self, path: str, data: bytes) -> bool:
         """True: the file was written, or has exactly these bytes already. False: it has other bytes and keeps them."""
         raise NotImplementedError
@@ -185,6 +189,13 @@ class LocalStore(Store):
         with _mistakes(self.address):
             paths = [path.removeprefix(self.address + "/") for path in _files(self._path(prefix))]
         return sorted(path for path in paths if path != LEASE)
+
+    def times(self, folder: str) -> dict[str, float]:
+        found = {}
+        for path in self.list(folder):
+            with suppress(FileNotFoundError):  # it was removed just now
+                found[path] = _written(self._path(path))
+        return found
 
     def write_once(self, path: str, data: bytes) -> bool:
         target = self._path(path)
@@ -280,6 +291,13 @@ def _refuse_special(path: Path) -> None:
     for is_one, what in SPECIAL:
         if is_one(mode):
             raise NotAFile(errno.EISDIR, f"is {what}, not a file", str(path))
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return path.lstat().st_mtime  # a link to nothing
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -382,6 +400,10 @@ class S3Store(Store):
         keys = _keys(self.bucket, folder + "/" if folder else "")
         skip = len(self.prefix) + 1 if self.prefix else 0
         return [key[skip:] for key in keys if key[skip:] != LEASE]
+
+    def times(self, folder: str) -> dict[str, float]:
+        found = _objects(self.bucket, self._key(folder))
+        return {one["Key"].removeprefix(self._key("")): one["LastModified"].timestamp() for one in found}
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:
@@ -593,13 +615,18 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _keys(bucket: str, prefix: str) -> list[str]:
-    keys, more, url = [], {}, f"s3://{bucket}/{prefix}"
+    return sorted(entry["Key"] for entry in _objects(bucket, prefix))
+
+
+def _objects(bucket: str, prefix: str) -> list[dict]:
+    """What S3 lists below a prefix, a dict for each object."""
+    objects, more, url = [], {}, f"s3://{bucket}/{prefix}"
     with _mistakes(url), _s3_errors(url, LIST):
         while True:
             page = _s3().call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-            keys += [entry["Key"] for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
+            objects += [entry for entry in page.get("Contents", ()) if not entry["Key"].endswith("/")]
             if not page.get("IsTruncated"):
-                return sorted(keys)
+                return objects
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from roundtruth import ending, ledger, plans
+from roundtruth import answers, ending, ledger, plans
 
 
 def summarize(job) -> dict:
@@ -10,7 +10,7 @@ def summarize(job) -> dict:
     spec, table, state = job.spec, ledger.rounds(job), plans.state(job)
     costs = ledger.bill(table["human"], table["answers"], table["auto"], spec.prices)
     human, auto = int(table["human"].sum()), int(table["auto"].sum())
-    items = job.items(["labeled", "failure"])
+    items, found = job.items(["labeled", "failure"]), answers.found(job)
     return {
         "name": spec.name,
         "kind": spec.kind,
@@ -23,6 +23,9 @@ def summarize(job) -> dict:
         "passed": [*job.begun["passed"], *job.strays],
         "notes": notes(job, items),
         "answers": int(table["answers"].sum()),
+        "rejected": found["rejected"],
+        "first_rejected": found["first"],
+        "about_answers": found["notes"],
         "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
         "target": {
             "quality": spec.target.quality,

@@ -76,6 +76,8 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
         out.print(f"Passed over: {line}.")
     for line in summary["notes"]:
         out.print(f"{line}.")
+    for line in words.about_answers(summary):
+        out.print(line)
     if amazon:
         paid = amazon_costs()[1]
         out.print(

@@ -27,4 +27,5 @@ def headline(summary: dict) -> str:
         f"{summary['human']} items labeled by people, {summary['auto']} by the model, of {summary['items']}: "
         f"{cost['total']:.2f} instead of {cost['all_human']:.2f}, "
         f"{100 * cost['saving']:.1f} % saved ({summary['state']})"
+        + (f"; rows of answers that people must mend: {summary['rejected']}" if summary["rejected"] else "")
     )

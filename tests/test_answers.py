@@ -27,16 +27,21 @@ def sweep(make, monkeypatch):
         monkeypatch.setattr(Brings, "said", Collected(said, False), raising=False)
         monkeypatch.setattr(workforce, "get", Brings)
         came = answers.came(Job(spec.output))
-        before = len(Job(spec.output).listed("rounds/001/answers/"))
+        before = kept(Job(spec.output))
         answers.collect(Job(spec.output))
         job = Job(spec.output)
-        assert (len(job.listed("rounds/001/answers/")) > before) == came
-        kept = job.answers(1)
-        assert set(kept["batch"]) <= {1}
-        return kept.sort_values(["item", "worker"])[["item", "worker", "class_id"]].to_numpy().tolist()
+        assert (kept(job) != before) == came
+        assert not answers.came(job)
+        table = job.answers(1)
+        assert set(table["batch"]) <= {1}
+        return table.sort_values(["item", "worker"])[["item", "worker", "class_id"]].to_numpy().tolist()
 
     swept.job, swept.items = spec.output, Job(spec.output).asks(1)["item"].tolist()
     return swept
+
+
+def kept(job) -> tuple:
+    return job.listed("rounds/001/answers/"), answers.found(job)
 
 
 class Brings:
@@ -77,6 +82,9 @@ def test_only_what_is_new_or_everything_again_comes_to_the_same(sweep):
 def test_answers_about_items_that_nobody_was_asked_about_are_left_out(sweep):
     other = next(item for item in range(1, 31) if item not in sweep.items)
     assert sweep((other, "ann", 4, 1)) == []
+    summary = summarize(Job(sweep.job))
+    assert (summary["answers"], summary["cost"]["total"]) == (0, 0)
+    assert summary["about_answers"] == ["1 answer is about an item that was not asked about, and not paid"]
 
 
 def test_after_the_close_a_new_workers_answer_is_kept_and_a_correction_is_not(sweep):

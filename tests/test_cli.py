@@ -331,10 +331,9 @@ def test_with_a_server_of_its_own(job, tmp_path):
     env["TORCHINDUCTOR_CACHE_DIR"] = f"{tmp_path}/torch"  # torch leaves this one
     for expected in (3, 2, 0):
         if expected == 2:
-            (tmp_path / "job/people/answers").mkdir()
-            (tmp_path / "job/people/answers/0.csv").write_text("item,worker,label\n1,ann,wolf\n")
+            job(20, workforce={"backend": "simulated", "answers": "none.csv", "answers_per_item": 1})
         if expected == 0:
-            (tmp_path / "job/people/answers/0.csv").unlink()
+            job(20, workforce=FILES)
             answer(tmp_path, range(1, 21))
         process = subprocess.Popen(
             command("run", path, "--json"),

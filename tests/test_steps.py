@@ -1,4 +1,6 @@
 import json
+import os
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +120,12 @@ def people(make, tmp_path):
     folder = tmp_path / "job/people/answers"
     folder.mkdir()
 
+    written = count(1_700_000_000)  # a file system's clock is coarse
+
     def say(name: str, *rows) -> None:
         lines = ["item,worker,label", *(",".join(map(str, row)) for row in rows)]
         (folder / name).write_text("\n".join(lines) + "\n")
+        os.utime(folder / name, (next(written),) * 2)
 
     return spec, Job(spec.output).batch(1)["item"].tolist(), say
 
@@ -151,12 +156,12 @@ def test_a_correction_before_the_close_replaces(people):
     steps.wait(Job(spec.output), 1)
     answers = Job(spec.output).answers(1)
     assert answers["class_id"].tolist() == [2, 2]
-    say("a.csv", *everybody(items[:1], 5))  # the earlier file is changed: the later one still counts
+    say("a.csv", *everybody(items[:1], 5))  # the first file is written anew: now it has the newest word
     steps.wait(Job(spec.output), 1)
-    assert Job(spec.output).answers(1)["class_id"].tolist() == [2, 2]
+    assert Job(spec.output).answers(1)["class_id"].tolist() == [5, 5]
     say("c.csv", *everybody(items[1:]))
     job = run_job(spec)
-    assert job.labels(1).set_index("item")["class_id"].to_dict() == {items[0]: 2} | dict.fromkeys(items[1:], 1)
+    assert job.labels(1).set_index("item")["class_id"].to_dict() == {items[0]: 5} | dict.fromkeys(items[1:], 1)
     assert summarize(job)["answers"] == 2 * len(items)
 
 

@@ -151,6 +151,21 @@ def test_listing_names_files_below_a_folder_and_nothing_else(store):
     assert not store.exists("rounds/001"), "a folder is no file"
 
 
+def test_when_files_were_written(store, tmp_path):
+    before = int(time.time())  # S3 gives whole seconds
+    for path in ("a/one", "a/b/two", "c"):
+        store.replace(path, b"")
+    found = store.times("a/")
+    assert set(found) == {"a/one", "a/b/two"}
+    assert all(before - 1 <= written <= time.time() + 1 for written in found.values())
+    assert store.times("none/") == {}
+    if isinstance(store, storage.LocalStore):
+        os.utime(tmp_path / "job/a/one", (5, 7.5))
+        (tmp_path / "job/a/link").symlink_to(tmp_path / "nothing")
+        assert store.times("a/")["a/one"] == 7.5
+        assert "a/link" in store.times("a/")
+
+
 def test_a_listing_of_many_pages_is_whole(s3, monkeypatch):
     store = open_store(s3.url)
     for i in range(8):

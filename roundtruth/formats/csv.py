@@ -15,6 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import Shard
 from roundtruth.formats.records import SOURCES, no_sizes, shards
 from roundtruth.kinds import Kind
+from roundtruth.kinds.common import RowMistakes
 from roundtruth.storage import read_given, write_url
 
 NAME = "csv"
@@ -26,20 +27,26 @@ ABOUT = ["item", "confidence", "label_source"]  # what an export adds; item is t
 
 def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
     """The rows of one source are its things. A row without a label is an item to be labeled, unless its label_source
-    says that somebody saw it: then there is nothing on it. Raises UserError naming line and field.
+    says that somebody saw it: then there is nothing on it. Raises UserError naming lines and fields.
     """
-    frame = table(path, kind)
+    sheet = table(path, kind)
+    mistakes, frame = sheet.mistakes, with_columns(sheet.cells, [*kind.CSV, *ABOUT[1:]])
+    mistakes.add(frame["source"] == "", "source", "empty; every row names a picture")
     codes, sources = pd.factorize(frame["source"])
     frame["item"] = codes + 1
+    mine = frame[~frame.index.isin(mistakes.rows())]
+    labels = labels_of(mine, kind, classes, mistakes)
 
     def where(line) -> str:
         return f"{path}: line {line}"
 
-    labels = labels_of(frame, kind, classes, where)
+    mistakes.refuse(where)
     sizes = no_sizes(sorted(set(labels["item"])))
     lines = frame.index[~frame.duplicated("item").to_numpy()]
+    ignored = len(sheet.ignored)
+    passed = ((ignored, f"columns ({', '.join(sheet.ignored)})"),) if ignored else ()
     return shards(
-        list(sources), sizes, labels, kind, lambda item: where(lines[item - 1]), lambda item, line: where(line)
+        list(sources), sizes, labels, kind, lambda item: where(lines[item - 1]), lambda item, line: where(line), passed
     )
 
 
@@ -53,52 +60,47 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
         file.write(frame.to_csv(index=False, lineterminator="\n").encode())
 
 
-def labels_of(frame: pd.DataFrame, kind: Kind, classes: list[str], where) -> pd.DataFrame:
+def labels_of(frame: pd.DataFrame, kind: Kind, classes: list[str], mistakes: RowMistakes) -> pd.DataFrame:
     """(item, the kind's columns, confidence, source) of the rows with a label; the index is their lines."""
     said = (frame[kind.CSV] != "").any(axis=1)
     seen = said if kind.ONE_PER_ITEM else said | (frame["label_source"] != "")
-    refuse_twice(frame, (frame[kind.CSV[0]] != "") & (not kind.ONE_PER_ITEM), where)
+    add_twice(frame, (frame[kind.CSV[0]] != "") & (not kind.ONE_PER_ITEM), mistakes)
     mine = frame[seen]
-    parsed = kind.read_answers(mine[["item", *kind.CSV]].assign(worker=""), classes, where)
+    parsed = kind.read_answers(mine[["item", *kind.CSV]].assign(worker=""), classes, mistakes)
     confidence = pd.to_numeric(mine["confidence"].replace("", "1"), errors="coerce")
     for bad, field, what in (
         (~confidence.between(0, 1), "confidence", "is no number from 0 to 1"),
         (~mine["label_source"].isin([*SOURCES, ""]), "label_source", f"is none of {', '.join(SOURCES)}"),
     ):
-        csv_table.refuse(
-            bad, where, lambda line, field=field, what=what: f"field {field}: {mine[field][line]!r} {what}"
-        )
+        mistakes.add(bad, field, lambda line, field=field, what=what: f"{mine[field][line][:60]!r} {what}")
     source = mine["label_source"].replace("", "input")
     return pd.concat([mine["item"], parsed], axis=1).assign(confidence=confidence.astype(float), source=source)
 
 
-def table(path: str, kind: Kind) -> pd.DataFrame:
-    """The file's cells, with empty ones for the columns that it does not have; the index is the line a row ends on."""
+def table(path: str, kind: Kind) -> csv_table.Sheet:
     try:
         data = read_given(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    frame = csv_table.read(data, path, ["source"], [*kind.CSV, *ABOUT])
-    missing = [name for name in kind.CSV if name not in frame]
-    if missing and len(missing) < len(kind.CSV):
-        raise UserError(
-            f"{path}: line 1: field {missing[0]}: the column is missing; "
-            f"the columns are source and, for items with labels, {', '.join(kind.CSV)}"
-        )
-    if frame.empty:
+    numbers = [*csv_table.numbers_of(kind), "confidence"]
+    sheet = csv_table.read(data, path, csv_table.Columns(["source"], kind.CSV, ABOUT, numbers))
+    if sheet.cells.empty:
         raise UserError(f"{path}: empty; below the header there is a row an item")
-    frame = frame.assign(**{name: "" for name in [*missing, *ABOUT[1:]] if name not in frame})
-    csv_table.refuse(frame["source"] == "", lambda line: f"{path}: line {line}", lambda line: "field source: empty")
-    return frame
+    return sheet
 
 
-def refuse_twice(frame: pd.DataFrame, thing: pd.Series, where) -> None:
+def with_columns(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The cells, with empty ones in the columns that are not there."""
+    return frame.assign(**{name: "" for name in names if name not in frame})
+
+
+def add_twice(frame: pd.DataFrame, thing: pd.Series, mistakes: RowMistakes) -> None:
     """Only rows that are a thing each may share a source."""
     order = frame.groupby("item").cumcount()
     alone = (~thing).groupby(frame["item"]).cummax()
-
-    def what(line: int) -> str:
-        source = frame["source"][line]
-        return f"field source: {source} is on line {(frame['source'] == source).idxmax()} already; take one out"
-
-    csv_table.refuse((order > 0) & alone, where, what)
+    first = frame.drop_duplicates("item").reset_index(names="line").set_index("item")["line"]
+    mistakes.add(
+        (order > 0) & alone,
+        "source",
+        lambda line: f"{frame['source'][line][:200]} is on line {first[frame['item'][line]]} already; take one out",
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.curves import Curve
-from roundtruth.kinds.common import Fitted, Where
+from roundtruth.kinds.common import Fitted, RowMistakes, Where
 from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ class Kind(Protocol):
 
     All tables have a column `item`, the item's number in the dataset, beside the columns described here. `classes` are
     the job's; a kind that has no classes ignores them. A label stands in two fields of a manifest line, as in Ground
-    Truth's: `attribute` has the label itself, and `attribute`-metadata has the rest. A mistake in what a person wrote
-    is a UserError of one line, which begins with its place: `where(item)` or `where(index)` names it.
+    Truth's: `attribute` has the label itself, and `attribute`-metadata has the rest. A mistake in a manifest is a
+    UserError of one line, which begins with its place: `where(item)` names it. Mistakes in the rows of a table are
+    collected in `mistakes`.
     """
 
     NAME: str
@@ -104,10 +105,10 @@ class Kind(Protocol):
         """
         ...
 
-    def read_answers(self, frame: pd.DataFrame, classes: list[str], where: Where) -> pd.DataFrame:
+    def read_answers(self, frame: pd.DataFrame, classes: list[str], mistakes: RowMistakes) -> pd.DataFrame:
         """COLUMNS from the CSV columns of `frame`, text without space around it; same index.
 
-        `where(index)` is the place of a row that an error names.
+        What cannot be read is added to `mistakes`, all of it; what such a row becomes does not matter.
         """
         ...
 
@@ -115,11 +116,12 @@ class Kind(Protocol):
         """The inverse of `read_answers`: the CSV columns, as text; same index."""
         ...
 
-    def check(self, labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> None:
-        """Raises UserError for a label that is not possible on its item, such as a box outside the picture.
+    def check(self, labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> pd.DataFrame:
+        """The labels, put right where no guess is needed, such as a box that sticks out of the picture a little.
 
-        `labels` has COLUMNS and, where they are people's answers, worker; `items` has width and height in pixels (0
-        where unknown). `where(index)` is the place of a row of `labels`.
+        A label that is not possible on its item, such as a box outside the picture, is added to `mistakes`. `labels`
+        has COLUMNS and, where they are people's answers, worker; `items` has width and height in pixels (0 where
+        unknown).
         """
         ...
 

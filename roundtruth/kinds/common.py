@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from roundtruth.errors import refuse_all
+from roundtruth.errors import LONGEST, refuse_all
 from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
@@ -46,6 +46,60 @@ class Faults:
     def refuse(self) -> None:
         """Raises UserError, which counts the bad rows, where there are any."""
         refuse(~self.good, lambda row: self.say[self.sort[row]](row))
+
+
+class RowMistakes:
+    """What is wrong with the rows of a table, collected so that all of it is told at once. A row is known by its label
+    in the table's index. A field of a row has one mistake, the one that was found first."""
+
+    def __init__(self):
+        self.found: list[tuple[pd.Index, str, Callable[[Any], str]]] = []
+
+    def add(self, bad: pd.Series, field: str, what: str | Callable[[Any], str]) -> None:
+        """`bad` has a bool for each row; `what`, or `what(row)`, says what is wrong with the field of such a row."""
+        rows = bad.index[bad.to_numpy(bool)]
+        if len(rows):
+            self.found.append((rows, field, what if callable(what) else lambda row: what))
+
+    def rows(self) -> np.ndarray:
+        """The rows with a mistake, sorted."""
+        return np.unique(np.concatenate([rows for rows, _, _ in self.found])) if self.found else np.array([], int)
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def reasons(self) -> pd.Series:
+        """What is wrong with each such row, in words; index: row, sorted."""
+        reasons: dict = {}
+        for row, field, what in zip(*(self._all()[name].tolist() for name in ("row", "field", "what"))):
+            said = f"{self._named(field, '')}{what(row)}"[:LONGEST]
+            reasons[row] = f"{reasons[row]}; {said}" if row in reasons else said
+        return pd.Series(reasons, dtype="str")
+
+    def refuse(self, where: Where) -> None:
+        """Raises UserError where there are any mistakes; `where(row)` is the place of a row."""
+        table = self._all()
+
+        def say(at: int) -> str:
+            row, field, what = table.iloc[at]
+            return f"{where(row)}: {self._named(field, 'field ')}{what(row)}"
+
+        refuse_all(range(len(table)), say)
+
+    def _named(self, field: str, before: str) -> str:
+        return f"{before}{field}: " if field else ""
+
+    def _all(self) -> pd.DataFrame:
+        """(row, field, what), sorted by row."""
+        parts = [pd.DataFrame({"row": rows, "field": field, "what": what}) for rows, field, what in self.found]
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["row", "field", "what"])
+        return table.drop_duplicates(["row", "field"]).sort_values("row", kind="stable")
+
+
+def changed(kind, labels: pd.DataFrame, right: pd.DataFrame) -> int:
+    """How many labels `Kind.check` changed."""
+    columns = list(kind.COLUMNS)
+    return int((labels[columns] != right[columns]).any(axis=1).sum())
 
 
 # -- reading Ground Truth's two fields of a manifest line
@@ -151,8 +205,9 @@ def in_both(labels: pd.DataFrame, reference: pd.DataFrame, column: str) -> tuple
     return one.reindex(items), other.reindex(items)
 
 
-def possible(labels: pd.DataFrame, items: pd.DataFrame, where: Where) -> None:
+def possible(labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> pd.DataFrame:
     """`Kind.check` where every label that can be read is possible on every item."""
+    return labels
 
 
 class Fitted(NamedTuple):

@@ -80,14 +80,10 @@ def encode(
     return common.json_labels(labels, numbers, {"class-name": names}, attribute, TYPE, job_name, created)
 
 
-def read_answers(frame: pd.DataFrame, classes: list[str], where: common.Where) -> pd.DataFrame:
-    class_id = common.class_ids(frame["label"], classes)
-
-    def say(row: int) -> str:
-        return f"{where(frame.index[row])}: field label: {common.unknown_class(frame['label'].iloc[row], classes)}"
-
-    common.refuse(class_id < 0, say)
-    return pd.DataFrame({"class_id": class_id}, index=frame.index)
+def read_answers(frame: pd.DataFrame, classes: list[str], mistakes: common.RowMistakes) -> pd.DataFrame:
+    class_id = pd.Series(common.class_ids(frame["label"], classes), index=frame.index)
+    mistakes.add(class_id < 0, "label", lambda row: common.unknown_class(frame["label"][row], classes))
+    return class_id.to_frame("class_id")
 
 
 def write_answers(labels: pd.DataFrame, classes: list[str]) -> pd.DataFrame:

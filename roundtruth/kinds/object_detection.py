@@ -31,6 +31,8 @@ QUALITY_NAME = "mean IoU"
 CURVE = Losses()
 LEARNER = "roundtruth.learners.detector:Detector"
 
+ROUNDING = 2.0  # pixels by which a box in a table may stick out of its picture
+
 
 def consolidate(
     answers: pd.DataFrame, classes: list[str], learn: np.ndarray | None = None
@@ -194,24 +196,20 @@ def encode(
     )
 
 
-def read_answers(frame: pd.DataFrame, classes: list[str], where: common.Where) -> pd.DataFrame:
+def read_answers(frame: pd.DataFrame, classes: list[str], mistakes: common.RowMistakes) -> pd.DataFrame:
     """An empty class, nothing to draw, is class_id -1."""
-
-    def refuse(bad: pd.Series, field: str, what: Callable[[pd.Series], str]) -> None:
-        if bad.any():
-            row = bad.idxmax()
-            raise UserError(f"{where(row)}: field {field}: {what(frame.loc[row])}")
-
-    empty = frame["class"] == ""
+    empty, boxed = frame["class"] == "", (frame[SIDES] != "").any(axis=1)
     class_id = pd.Series(common.class_ids(frame["class"], classes), index=frame.index)
-    refuse((class_id < 0) & ~empty, "class", lambda row: common.unknown_class(row["class"], classes))
-    sides = frame[SIDES].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
+    mistakes.add((class_id < 0) & ~empty, "class", lambda row: common.unknown_class(frame["class"][row], classes))
+    mistakes.add(empty & boxed, "class", "empty, though the row has a box; name its class")
+    sides = frame[SIDES].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan).astype(float)
     for side in SIDES:
-        refuse(empty & (frame[side] != ""), "class", lambda row: "empty, though the row has a box; name its class")
-        refuse(~empty & sides[side].isna(), side, lambda row, side=side: f"{row[side]!r} is not a number")
+        mistakes.add(
+            ~empty & sides[side].isna(), side, lambda row, side=side: f"{frame[side][row][:60]!r} is not a number"
+        )
     for side in ("width", "height"):
-        refuse(~empty & ~(sides[side] > 0), side, lambda row: "the box has no area")
-    return pd.concat([class_id.rename("class_id"), sides.astype(float).fillna(0.0)], axis=1)
+        mistakes.add(~empty & (sides[side] <= 0), side, "the box has no area")
+    return pd.concat([class_id.rename("class_id"), sides.fillna(0.0)], axis=1)
 
 
 def write_answers(labels: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
@@ -223,33 +221,46 @@ def write_answers(labels: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(text, index=labels.index, dtype="str")
 
 
-def check(labels: pd.DataFrame, items: pd.DataFrame, where: common.Where) -> None:
-    """Refuses a box that stands out of its picture by more than a pixel of rounding or has nothing of it, nothing
-    together with more, and boxes that are not in pixels."""
+def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistakes) -> pd.DataFrame:
+    """A box may stick out of its picture by ROUNDING and is cut there. A box that sticks out further or has nothing of
+    the picture is a mistake, and so are nothing together with more, and boxes that are not in pixels."""
     drawn, size = labels["class_id"] >= 0, items.set_index("item")
-    common.refuse(drawn & ~has_area(labels), lambda at: f"{where(labels.index[at])}: field width: the box has no area")
-    refuse_other_units(labels[drawn], size, where)
+    mistakes.add(drawn & ~has_area(labels), "width", "the box has no area")
+    limits = size.reindex(labels.loc[drawn, "item"])[["width", "height"]].to_numpy(float)
+    unit = other_unit(labels.loc[drawn, SIDES].to_numpy(float), limits)
+    mistakes.add(drawn & bool(unit), "width", f"{unit[1]}; multiply them: a box is given in pixels" if unit else "")
     for start, length in (("left", "width"), ("top", "height")):
         limit = labels["item"].map(size[length])
         end = labels[start] + labels[length]
-        beside = (labels[start] < -1) | (end > limit + 1) | (end <= 0) | (labels[start] >= limit)
+        beside = (labels[start] < -ROUNDING) | (end > limit + ROUNDING) | (end <= 0) | (labels[start] >= limit)
 
-        def say(at: int, start=start, length=length, end=end, limit=limit) -> str:
+        def say(row, start=start, length=length, end=end, limit=limit) -> str:
             return (
-                f"{where(labels.index[at])}: field {start}: the box reaches from {labels[start].iloc[at]:g} to "
-                f"{end.iloc[at]:g}, outside the picture, whose {length} is {limit.iloc[at]:g}"
+                f"the box reaches from {labels[start][row]:g} to {end[row]:g}, outside the picture, "
+                f"whose {length} is {limit[row]:g}"
             )
 
-        common.refuse(drawn & (limit > 0) & beside, say)
-    who = [column for column in ("item", "worker") if column in labels]
-    again = labels.groupby(who)["class_id"].transform("size") > 1
-    nothing = labels.groupby(who)["class_id"].transform("min") == -1
-    if (again & nothing).any():
-        row = labels.index[(again & nothing).to_numpy()][-1]
-        said = f"{labels['worker'][row]} says" if "worker" in labels else "an empty class says"
-        raise UserError(
-            f"{where(row)}: class: {said} that there is nothing to draw, and more about the same item; take one out"
-        )
+        mistakes.add(drawn & (limit > 0) & beside, start, say)
+    again = labels.groupby(["item", "worker"])["class_id"].transform("size") > 1
+
+    def more(row) -> str:
+        return f"{labels['worker'][row]} says that there is nothing to draw, and more about the same item; take one out"
+
+    mistakes.add(again & ~drawn, "class", more)
+    return cut(labels, size)
+
+
+def cut(labels: pd.DataFrame, size: pd.DataFrame) -> pd.DataFrame:
+    """The labels without what lies outside their pictures. size: (width, height), 0 where unknown; index: item."""
+    labels = labels.copy()
+    for start, length in (("left", "width"), ("top", "height")):
+        limit, end = labels["item"].map(size[length]), labels[start] + labels[length]
+        out = (labels["class_id"] >= 0) & (limit > 0) & ((labels[start] < 0) | (end > limit))
+        if not out.any():
+            continue
+        labels.loc[out, start] = labels.loc[out, start].clip(lower=0)
+        labels.loc[out, length] = np.minimum(end, limit)[out] - labels.loc[out, start]
+    return labels
 
 
 def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
@@ -266,14 +277,6 @@ def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
     predictions.loc[gone, ["class_id", *SIDES]] = [-1, 0.0, 0.0, 0.0, 0.0]
     again = gone & (left | predictions["item"].where(gone).duplicated())
     return predictions[~again].reset_index(drop=True)
-
-
-def refuse_other_units(drawn: pd.DataFrame, size: pd.DataFrame, where: common.Where) -> None:
-    """Refuses boxes of people that seem to be shares of width and height, or per cent of them."""
-    pictures = size.reindex(drawn["item"])[["width", "height"]].to_numpy(float)
-    unit = other_unit(drawn[SIDES].to_numpy(float), pictures)
-    if unit:
-        raise UserError(f"{where(drawn.index[0])}: field width: {unit[1]}; multiply them: a box is given in pixels")
 
 
 # -- the boxes of a dataset, on the pictures as they are seen

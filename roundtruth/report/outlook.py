@@ -19,8 +19,11 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
         yield "Passed over", line
     for line in summary.get("notes", []):
         yield "Note", line
-    if summary.get("rejected"):
-        yield "Rejected answers", words.rejected(summary["rejected"])
+    if summary["rejected"]:
+        said, *first = words.rejected(summary)
+        yield "Rejected answers", " ".join([said, "; ".join(first)])
+    for line in summary["about_answers"]:
+        yield "Answers", line
 
 
 def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:

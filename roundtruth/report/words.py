@@ -82,14 +82,6 @@ def broken(number: int) -> str:
     return f"{many(number, 'picture')}. Nobody is asked about them, and they cost nothing."
 
 
-def rejected(number: int) -> str:
-    """Rows of people's answers that could not be taken."""
-    return (
-        f"{many(number, 'row')} of people's answers could not be taken. The file people/rejected.csv in the job folder "
-        "lists the file, the line and the reason. Mend the rows, and run the job again."
-    )
-
-
 def foreseen(forecast: dict, budget: float | None) -> str:
     """A forecast of the final cost, from a row of `roundtruth.forecast.history`."""
     low, high = money(forecast["low"]), money(forecast["high"])
@@ -115,6 +107,26 @@ def backbone(origin: str, pretrained: bool | None) -> str:
     said = origin.replace("from scratch", "nothing", 1)
     said = f"{said[0].upper()}{said[1:]}"
     return f"{said}. The model learns from this job's labels alone, so it usually needs more of them."
+
+
+def about_answers(summary: dict) -> list[str]:
+    """What a person should know about people's answers, a line each."""
+    return [*rejected(summary), *(f"{line}." for line in summary["about_answers"])]
+
+
+def rejected(summary: dict) -> list[str]:
+    """What people must mend in their answers, a line each: how many rows, and the first of them."""
+    number, first = summary["rejected"], summary["first_rejected"]
+    if not number:
+        return []
+    rows = "1 row of people's answers is" if number == 1 else f"{count(number)} rows of people's answers are"
+    which = "it" if number == 1 else "them"
+    these = f" The first {len(first)}:" if number > len(first) else ""
+    return [
+        f"{rows} rejected. people/rejected.csv in the job folder lists {which}. Mend {which} in your file, and put the "
+        f"file there again.{these}",
+        *first,
+    ]
 
 
 STATES = {

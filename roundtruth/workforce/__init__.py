@@ -9,6 +9,7 @@ A module has
     check(spec)  optional: refuses a job whose files of this backend cannot be used, before it begins
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
@@ -25,6 +26,8 @@ class Collected(NamedTuple):
 
     answers: pd.DataFrame  # (item, worker, the kind's columns, submitted_at, seconds, reason), see `roundtruth.tables`
     exhausted: bool  # nothing more will ever come for what was asked so far
+    rejected: pd.DataFrame | None = None  # (file, line, reason, the row's cells): what people must mend
+    notes: Sequence[str] | None = ()  # what was put right or passed over, a line each; None: the same as before
 
 
 class Workforce(Protocol):
@@ -52,6 +55,8 @@ class Workforce(Protocol):
         by the item. An answer says who gave it and when, and how many active seconds it took (NaN: unknown). It has a
         reason in place of a label where a person could not tell. If a worker answers an item again, the newest answer
         counts; all rows of one answer have the same time.
+
+        What people gave and cannot be used is no error: it is `rejected`, and counted until they mend it.
         """
         ...
 

@@ -19,7 +19,7 @@ from roundtruth.kinds.common import attributes
 from roundtruth.settings import Address, Boxes, Number, Strict, Whole
 from roundtruth.storage import read_given
 from roundtruth.tables import as_answers, no_answers
-from roundtruth.workforce import Collected, crowds
+from roundtruth.workforce import Collected, crowds, sheets
 
 DESCRIPTION = "simulated people"
 PATHS = ("truth", "answers")
@@ -56,7 +56,7 @@ def check(spec) -> None:
     if people.truth is not None:
         label_attribute(list(manifest.read(people.truth)), kind.TYPE, people.truth, spec)
     else:
-        recorded_rows(people.answers, kind)
+        recorded_sheet(people.answers, kind).mistakes.refuse(lambda line: f"{people.answers}: line {line}")
 
 
 class Backend:
@@ -78,7 +78,10 @@ class Backend:
         parts = [self._said(asked) for asked in opened.values()]
         answers = pd.concat(parts, ignore_index=True) if parts else no_answers(self.kind)
         there = answers["submitted_at"] <= pd.Timestamp(datetime.now(UTC))
-        return Collected(answers[there], bool(there.all()))
+        notes: list[str] | None = []
+        if self.spec.answers is not None:  # which is not read again once all batches are closed
+            notes = self._recording[1] if opened else None
+        return Collected(answers[there], bool(there.all()), notes=notes)
 
     def truth(self) -> pd.DataFrame | None:
         """The true labels (item, label columns, confidence), where people are simulated from them."""
@@ -128,9 +131,13 @@ class Backend:
         return truth(self.job)
 
     @cached_property
+    def _recording(self) -> tuple[pd.DataFrame, list[str]]:
+        return recorded(self.job)
+
+    @cached_property
     def _recorded(self) -> pd.DataFrame:
         """All recorded answers, and each worker's turn to answer an item: 0, 1, ..., by chance."""
-        answers = recorded(self.job)
+        answers, _ = self._recording
         alone = answers[["item", "worker"]].drop_duplicates()
         chance = uniforms(self.seed, "recorded", alone["worker"], self._source(alone["item"]))
         alone = alone.assign(turn=chance).sort_values(["item", "turn"])
@@ -218,35 +225,34 @@ def adjusted(record: dict, attribute: str) -> bool:
     return isinstance(about, dict) and "adjustment-status" in about
 
 
-def recorded(job) -> pd.DataFrame:
-    """The recorded answers (item, worker, label columns) in the CSV `workforce.answers`, for the job's items.
+def recorded(job) -> tuple[pd.DataFrame, list[str]]:
+    """The recorded answers (item, worker, label columns) in the CSV `workforce.answers`, for the job's items; and what
+    was put right or passed over, a line each.
 
     Answers to what is no item of the job are left out. Of a worker's several answers to one item the last counts.
+    Raises UserError, which counts all mistakes.
     """
     kind, url = job.kind, job.spec.workforce.answers
-    frame = recorded_rows(url, kind)
-    items = job.items(["item", "source"])
-    lines = pd.Series(items["item"].to_numpy(), index=items["item"].astype(str))
+    sheet = recorded_sheet(url, kind)
+    frame, items = sheet.whole(), job.items(["item", "source", "width", "height"])
     number = frame["item"].map(pd.Series(items["item"].to_numpy(), index=items["source"]))
-    number = number.fillna(frame["item"].map(lines))
-    if not number.notna().any():
+    number = number.fillna(pd.to_numeric(frame["item"], errors="coerce").where(lambda value: value.isin(items["item"])))
+    if not number.notna().any() and not len(sheet.mistakes):
         raise UserError(f"{url}: line 2: field item: no row is about an item of the data; give its source or its line")
-    frame = frame.assign(item=number)[number.notna()].astype({"item": np.int64})
-
-    def where(line: int) -> str:
-        return f"{url}: line {line}"
-
-    csv_table.refuse(frame["worker"] == "", where, lambda line: "field worker: empty; name who answered")
-    labels = kind.read_answers(frame[["item", "worker", *kind.CSV]], job.spec.classes, where)
-    answers = pd.concat([frame[["item", "worker"]], labels], axis=1)
+    mine = frame.assign(item=number)[number.notna()]
+    found = sheets.read(mine, kind, job.spec.classes, items, sheet.mistakes)
+    sheet.mistakes.refuse(lambda line: f"{url}: line {line}")
+    answers = found.table.drop(columns="reason").astype(kind.COLUMNS)
     if kind.ONE_PER_ITEM:
         answers = answers.drop_duplicates(["item", "worker"], keep="last")
-    return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True)
+    notes, other = sheets.told([url], [sheet], [found]), int(number.isna().sum())
+    notes += [f"{sheets.counted(other, 'recorded row')} about no item of the data, left out"] if other else []
+    return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True), notes
 
 
-def recorded_rows(url: str, kind: kinds.Kind) -> pd.DataFrame:
+def recorded_sheet(url: str, kind: kinds.Kind) -> csv_table.Sheet:
     try:
         data = read_given(url)
     except FileNotFoundError:
         raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
-    return csv_table.read(data, url, ["item", "worker", *kind.CSV], ["source"])
+    return csv_table.read(data, url, sheets.columns_of(kind, ["item", "worker"], ["source"]))

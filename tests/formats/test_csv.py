@@ -68,15 +68,11 @@ def test_cells_may_be_quoted_padded_and_from_a_spreadsheet(table):
 @pytest.mark.parametrize(
     ("kind", "text", "message"),
     [
-        (NAMES, "", "line 1: field source: the column is missing"),
+        (NAMES, "", "line 1: empty"),
         (NAMES, "source,label\n", "empty"),
-        (NAMES, "file,label\na,cat\n", "line 1: field file: an unknown column|line 1: field source"),
-        (NAMES, "source,lable\na,cat\n", "line 1: field lable: an unknown column"),
-        (
-            NAMES,
-            "source,class\na,cat\n",
-            "line 1: field class: an unknown column; the columns are source, and optionally label",
-        ),
+        (NAMES, "file,label\na,cat\n", "line 1: field source: the column is missing; the columns are source; for"),
+        (NAMES, "source,lable\na,cat\n", "line 1: field lable: do you mean label"),
+        (NAMES, "source,class\na,cat\n", "line 1: field class: do you mean label"),
         (NAMES, "source,label,label\na,cat,cat\n", "line 1: field label: the column is there twice"),
         (NAMES, "source,label\na,cat\nb\n", "line 3: 1 cells"),
         (NAMES, "source,label\na,cat\n,dog\n", "line 3: field source: empty"),
@@ -115,10 +111,44 @@ def test_a_labeled_picture_out_of_reach(table):
         read(path, BOXES)
 
 
-def test_what_is_not_utf8(tmp_path):
-    (tmp_path / "a.csv").write_bytes(b"source\na\n\xff\n")
+def test_what_is_no_text(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"source\n\xc3\xa9\n\xff\n")
     with pytest.raises(UserError, match="line 3: not UTF-8"):
         read(str(tmp_path / "a.csv"), NAMES)
+    (tmp_path / "a.csv").write_bytes(b"source\na\n\0\n")
+    with pytest.raises(UserError, match="line 3: no text"):
+        read(str(tmp_path / "a.csv"), NAMES)
+
+
+def test_a_spreadsheets_csv(tmp_path):
+    text = "sep=;\r\nSource;Class;Left;Top;Width;Height;\r\ncaf\xe9.jpg;cat;1,5;2;3,25;4;\r\n;;;;;;\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1252"))
+    (record,) = read(str(tmp_path / "a.csv"), BOXES)
+    assert record["source-ref"] == "caf\xe9.jpg"
+    assert record["label"]["annotations"] == [{"class_id": 0, "left": 1.5, "top": 2, "width": 3.25, "height": 4}]
+
+
+def test_mistakes_of_all_sorts_are_counted_in_one_message(table):
+    rows = [
+        "a.jpg,cow,1,1,5,5",
+        "a.jpg,cat,1,1,x,0",
+        ",cat,1,1,1,1",
+        "a.jpg,cat",
+    ]
+    path = table("source,class,left,top,width,height\n" + "".join(f"{row}\n" for row in rows))
+    with pytest.raises(UserError) as error:
+        read(path, BOXES)
+    said = str(error.value)
+    assert said.startswith(f"{path}: 5 mistakes: line 2: field class: 'cow'")
+    for line, what in ((3, "width: 'x'"), (3, "height: the box"), (4, "source: empty")):
+        assert f"line {line}: field {what}" in said
+    assert "line 5: 2 cells, where the header has 6" in said
+
+
+def test_columns_that_are_not_read_are_said(table):
+    path = table("source,when,class,left,top,width,height\na.jpg,today,cat,1,2,3,4\n")
+    (shard,) = csv.read(path, object_detection, CLASSES, "label")
+    assert shard.passed == ((1, "columns (when)"),)
 
 
 # --- Export ---

@@ -7,6 +7,7 @@ from PIL import Image
 
 from roundtruth.errors import UserError
 from roundtruth.kinds import image_classification as ic
+from roundtruth.kinds.common import RowMistakes
 
 CLASSES = ["cat", "dog"]
 
@@ -113,10 +114,13 @@ def test_labels_are_written_in_the_order_of_the_items():
 
 def test_people_answer_with_the_names_of_classes():
     frame = pd.DataFrame({"label": ["dog", "cat"]}, dtype="str", index=[4, 7])
-    labels = ic.read_answers(frame, CLASSES, lambda index: f"a.csv: line {index}")
+    mistakes = RowMistakes()
+    labels = ic.read_answers(frame, CLASSES, mistakes)
     assert labels["class_id"].to_dict() == {4: 1, 7: 0}
+    assert len(mistakes) == 0
+    ic.read_answers(frame.assign(label=["dog", "Cat"]), CLASSES, mistakes)
     with pytest.raises(UserError, match=r"a\.csv: line 7: field label: 'Cat' is not one of the job's classes"):
-        ic.read_answers(frame.assign(label=["dog", "Cat"]), CLASSES, lambda index: f"a.csv: line {index}")
+        mistakes.refuse(lambda index: f"a.csv: line {index}")
     pd.testing.assert_frame_equal(ic.write_answers(labels, CLASSES), frame)
 
 

@@ -48,9 +48,9 @@ def encode(labels, items, attribute, classes, job_name, created):
     return common.json_labels(labels, values, {}, attribute, TYPE, job_name, created)
 
 
-def read_answers(frame, classes, where):
+def read_answers(frame, classes, mistakes):
     rating = pd.to_numeric(frame["rating"], errors="coerce").astype(float)
-    common.refuse(~rating.between(0, 1), lambda row: f"{where(frame.index[row])}: field rating: {BAD}")
+    mistakes.add(~rating.between(0, 1), "rating", BAD)
     return rating.to_frame()
 
 

@@ -397,11 +397,12 @@ def test_what_was_passed_over_and_rejected_is_on_the_page(begun):
     summary = summarize(job)
     assert "Rejected" not in Page(report.page(job, summary, [], []).encode()).text
     summary |= {"passed": ["3 boxes of crowds", f"2 files {EVIL}"], "rejected": 7}
+    summary["first_rejected"] = [f"{EVIL}.csv: line 2: no worker"]
     page = Page(report.page(job, summary, [], []).encode())
     check_inert(page)
     assert "Passed over 3 boxes of crowds" in " ".join(page.text.split())
     assert f"Passed over 2 files {EVIL}" in " ".join(page.text.split())
-    assert page.text.count("7 rows of people's answers could not be taken.") == 2  # at the top, and in its section
+    assert page.text.count("7 rows of people's answers are rejected.") == 2  # at the top, and in its section
 
 
 def test_ways_that_come_to_the_same_are_one_row(make):

@@ -158,3 +158,14 @@ def test_only_labels_that_came_with_the_data():
 @pytest.mark.parametrize(("number", "said"), [(0, "None"), (1, "1 item came"), (2, "2 items came")])
 def test_labeled_already(number, said):
     assert words.labeled_already(number).startswith(said)
+
+
+def test_what_people_must_mend_comes_first():
+    summary = {"rejected": 0, "first_rejected": [], "about_answers": ["1 column not read: note"]}
+    assert words.about_answers(summary) == ["1 column not read: note."]
+    one, *rest = words.about_answers(summary | {"rejected": 1, "first_rejected": ["a.csv: line 2: worker: empty"]})
+    assert one.startswith("1 row of people's answers is rejected. people/rejected.csv in the job folder lists it.")
+    assert rest == ["a.csv: line 2: worker: empty", "1 column not read: note."]
+    many = words.about_answers(summary | {"rejected": 1200, "first_rejected": ["a.csv: line 2: worker: empty"] * 10})
+    assert many[0].startswith("1,200 rows of people's answers are rejected.")
+    assert many[0].endswith("The first 10:")
