@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from roundtruth import cli
+from roundtruth.job import Job
 from tests.jobs import digits, write_job
 
 NAMES = [f"images/{number:04d}.png" for number in range(1, 5)]
@@ -289,6 +290,57 @@ def test_a_folder_without_the_right_to_list_it(folder, run, monkeypatch):
     assert begun(folder) == []
 
 
+# -- people's answers
+
+SAID = "item,worker,label\n" + "".join(f"{item},{{0}},{item}\n" for item in range(1, 5))
+REJECTED = {
+    empty: "line 1: empty",
+    binary: "line 1: not UTF-8 text",
+    truncated: "line 5: 2 cells, where the header has 3",
+    a_pipe: "cannot be read: is a pipe, not a file",
+    a_device: "cannot be read: is a device, not a file",
+}
+
+
+@pytest.fixture
+def asked(folder, run) -> Path:
+    """A job that waits for two people; Bob has answered. The file of the other's answers, which is not there."""
+    write_job(folder, workforce={"backend": "files", "answers_per_item": 2})
+    assert run(folder)[0] == 3
+    answers = folder / "job/people/answers"
+    answers.mkdir()
+    (answers / "bob.csv").write_text(SAID.format("bob"))
+    return answers / "ann.csv"
+
+
+def collected(folder: Path, run) -> tuple[int, list[str]]:
+    """How many answers came, and what is rejected."""
+    code, said = run(folder)
+    assert code == 3
+    summary = json.loads(said)
+    assert len(summary["first_rejected"]) == summary["rejected"]
+    return summary["answers"], summary["first_rejected"]
+
+
+def test_a_file_of_answers_that_cannot_be_read_is_told_and_keeps_nobody_out(asked, folder, run, monkeypatch):
+    first = Job(str(folder / "job")).batch(1)["item"].tolist()
+    for state, words in REJECTED.items():
+        asked.write_text(SAID.format("ann"))
+        state(asked)
+        came, rejected = collected(folder, run)
+        assert came >= len(first)
+        assert len(rejected) == 1
+        assert rejected[0].startswith("ann.csv: line ")
+        assert words in rejected[0]
+        absent(asked)
+    asked.write_text(SAID.format("ann"))
+    with monkeypatch.context() as patch:
+        locked(asked, patch)
+        assert collected(folder, run)[1] == ["ann.csv: line 1: cannot be read: Permission denied"]
+    a_folder(asked)
+    assert collected(folder, run)[1] == []
+
+
 # -- a million lines
 
 MILLION = range(1, 1_000_001)
@@ -338,9 +390,20 @@ def test_a_million_lines_are_refused(name, words, folder, run):
 )
 def test_a_million_lines_about_other_pictures_are_no_matter(name, line, folder, run):
     file, changed = FILES[name]
-    write_job(folder, **changed)
+    write_job(folder, **changed, plan="certified")  # it asks about all four at once
     head, _, rest = (folder / file).read_text().partition("\n")
     (folder / file).write_text(f"{head}\n{rest.rstrip()}\n" + "".join(map(line.format, MILLION)))
     code, said = run(folder)
     assert code == 0
     assert json.loads(said)["human"] + json.loads(said)["auto"] == 4
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_about_other_items_are_rejected(asked, folder, run):
+    """Each is counted, and none keeps the good ones out."""
+    asked.write_text(SAID.format("ann") + "".join(f"{item},ann,1\n" for item in range(5, 100_005)))
+    code, said = run(folder)
+    summary = json.loads(said)
+    assert (summary["rejected"], len(summary["first_rejected"])) == (100_000, 10)
+    assert code == 0
+    assert summary["human"] + summary["auto"] == 4
