@@ -10,11 +10,10 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
-from roundtruth.boxes import SIDES
-from roundtruth.errors import UserError
+from roundtruth.errors import SHOWN, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import Address, Boxes, Number, Strict, Whole
+from roundtruth.settings import Address, Boxes, Number, Strict, Whole, named_kinds
 from roundtruth.storage import one_name, opened
 
 
@@ -27,7 +26,7 @@ class Target(Strict):
         "of the kind.",
     )
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
-        0.95, description="How sure the promise about quality is to be."
+        0.95, description="How sure the promise about quality must be: 0.95 is wrong in at most 1 of 20 jobs."
     )
     certificate: Literal["holdout", "none"] | None = Field(
         None,
@@ -43,12 +42,19 @@ class Target(Strict):
         return confidence
 
 
+MOST = 1e9  # of any currency; sums over millions of items then stay exact to the cent
+
+
 class Prices(Strict):
     """Money, in any one currency."""
 
-    per_item: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item people label, besides answers.")
-    per_answer: Annotated[Number, Field(ge=0)] = Field(0.036, description="For each answer of one person.")
-    per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
+    per_item: Annotated[Number, Field(ge=0, le=MOST)] = Field(
+        0.08, description="For each item that people label, besides its answers."
+    )
+    per_answer: Annotated[Number, Field(ge=0, le=MOST)] = Field(0.036, description="For each answer of one person.")
+    per_auto_label: Annotated[Number, Field(ge=0, le=MOST)] = Field(
+        0.08, description="For each item that the model labels."
+    )
 
 
 def part_of(found: list) -> PydanticCustomError:
@@ -76,7 +82,8 @@ class AnyWorkforce:
         """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
         schemas = []
         for name in workforce.BACKENDS:
-            part = handler.resolve_ref_schema(handler(workforce.module(name).Settings.__pydantic_core_schema__))
+            settings = handler(workforce.module(name).Settings.__pydantic_core_schema__)
+            part = named_kinds(handler.resolve_ref_schema(settings))
             schemas.append(part | {"title": name.replace("-", " ").capitalize()})
         return {"anyOf": schemas}
 
@@ -123,23 +130,34 @@ class JobSpec(Strict):
     """A labeling job."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(
-        description="The job's name.", coerce_numbers_to_str=True
+        description="What the job is called, in lists and on its page.", coerce_numbers_to_str=True
     )
     kind: Annotated[str, AfterValidator(known(kinds.KINDS, "kind"))] = Field(
-        description="What a label is.", json_schema_extra=listed(kinds.KINDS)
+        description="What a label is: one class for the whole picture, or boxes around things.",
+        json_schema_extra=listed(kinds.KINDS),
     )
-    data: Address = Field(description="What to label, on disk or s3://..., in one of the formats that are read.")
+    data: Address = Field(
+        description="What to label: a folder of pictures, with labels of VOC or YOLO or without, or a manifest, COCO "
+        "file, CSV or data.yaml that lists them; on disk or s3://..."
+    )
     classes: Annotated[list[Annotated[str, Field(coerce_numbers_to_str=True)]], Field(min_length=1)] = Field(
-        description="The classes, in the order of their ids."
+        description="The names of the classes. The first has the number 0."
     )
-    output: Address = Field(description="The job folder, on disk or s3://bucket/prefix.")
+    output: Address = Field(
+        description="The folder in which everything about the job is kept, on disk or s3://bucket/prefix."
+    )
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        "label", description="The label attribute's name in the manifest."
+        "label", description="The name under which labels stand in the manifest, those that are read and those written."
     )
     pictures: Address | None = Field(
         None,
         description="The folder that the names of pictures in the data file are relative to, on disk or s3://...; "
         "without it the file's own folder, and then the usual ones around it.",
+    )
+    labels: Literal["voc", "yolo", "folders", "none"] | None = Field(
+        None,
+        description="Which labels in a folder count, where `data` is one: `voc` or `yolo` files, the names of the "
+        "`folders` as classes, or `none`. Without it VOC's or YOLO's count in a job about boxes.",
     )
     boxes: Boxes | None = Field(None, description="How the data's boxes are written, where it is not the usual way.")
     plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
@@ -151,14 +169,22 @@ class JobSpec(Strict):
     target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
     workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
-    budget: Annotated[Number, Field(gt=0)] | None = Field(None, description="The most the job may cost; a hard cap.")
-    learner: str = Field("default", description="`default`, or package.module:Name of your own.")
-    pool: str | None = Field(None, description="The work pool that trains and infers; without it, in process.")
+    budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(
+        None, description="The most that the job may cost. Without it there is no limit."
+    )
+    learner: str = Field("default", description="The model that learns: `default`, or package.module:Name of your own.")
+    pool: str | None = Field(
+        None,
+        description="The work pool whose workers train and predict, for example `gpu`; without it the run does.",
+    )
     weights: Address | Literal["none"] | None = Field(
         None,
-        description="A pretrained backbone's state dict, or `none`; without the key torchvision's own where to be had.",
+        description="A file with a pretrained network to start from (a state dict), or `none`; without it "
+        "torchvision's own, if it can be downloaded.",
     )
-    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(0, description="What is random follows from it.")
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(
+        0, description="Everything that is random follows from this number: the same seed gives the same job."
+    )
 
     @field_validator("classes")
     @classmethod
@@ -190,9 +216,18 @@ class JobSpec(Strict):
         return attribute
 
     @model_validator(mode="after")
+    def labels_of_the_kind(self):
+        kind = kinds.get(self.kind)
+        fits = kinds.is_class(kind) if self.labels == "folders" else kinds.has_boxes(kind)
+        if self.labels not in (None, "none") and not fits:
+            what = "a class for each picture" if self.labels == "folders" else "boxes"
+            raise mistaken(("labels",), f"{self.labels} gives {what}, no labels of {self.kind}; take it out")
+        return self
+
+    @model_validator(mode="after")
     def complete(self):
         plan, kind = plans.get(self.plan), kinds.get(self.kind)
-        if self.boxes and not set(SIDES) <= set(kind.COLUMNS):
+        if self.boxes and not kinds.has_boxes(kind):
             raise mistaken(("boxes",), f"labels of the kind {self.kind} are no boxes; take the key out")
         target = self.target.model_copy(
             update={
@@ -212,6 +247,15 @@ class JobSpec(Strict):
             raise mistaken(("target", "quality"), str(error)) from None
         object.__setattr__(self, "target", target)
         return self
+
+    @classmethod
+    def from_values(cls, given: Any) -> "JobSpec":
+        """The spec of the form's values. Raises UserError, which names the fields."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            places = [(one, one["loc"][:-1] if one["type"] == "missing" else one["loc"]) for one in mistakes(error)]
+            raise UserError("; ".join(in_words(one, place) for one, place in places[:SHOWN])) from None
 
     @classmethod
     def from_file(cls, path: str | Path) -> "JobSpec":
@@ -322,15 +366,20 @@ def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
     for part in first["loc"]:
         if (*at, part) in lines:
             at = (*at, part)
-    field = (*at, first["loc"][-1]) if first["type"] == "missing" else at
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    return f"{path}: line {lines[at]}: {in_words(first, at)}"
+
+
+def in_words(mistake: dict, at: tuple) -> str:
+    """The field of a mistake, and what to do. at: the field, as far as it is there."""
+    field = (*at, mistake["loc"][-1]) if mistake["type"] == "missing" else at
+    message = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "extra_forbidden":
         message = f"there is no such key{hint(at)}"
-    elif first["type"] == "missing":
+    elif mistake["type"] == "missing":
         message = "this key is missing; add it"
-    elif first["type"] != "value_error":
-        message = f"{message}, not {str(first['input'])[:60]!r}"
-    return f"{path}: line {lines[at]}: {'.'.join(str(part) for part in field) or 'job'}: {message}"
+    elif mistake["type"] != "value_error":
+        message = f"{message}, not {str(mistake['input'])[:60]!r}"
+    return f"{'.'.join(str(part) for part in field) or 'job'}: {message}"
 
 
 def mistakes(error: ValidationError) -> list[dict]:

@@ -282,6 +282,7 @@ def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
 # -- the boxes of a dataset, on the pictures as they are seen
 
 ROUNDING = 2  # pixels by which a box may stick out of its picture; it is cut there
+NOISE = 0.01  # pixels by which a box sticks out where shares of a picture were written with six digits
 CHANCE = 1e-4  # that boxes in pixels all lie within the first 100 of them, below which they are taken for per cent
 
 
@@ -327,7 +328,8 @@ def in_pixels(
             (result[:, 2:] <= 0).any(axis=1), lambda row: f"{place(row)}: right or bottom is not beyond left or top"
         )
     if given.unit in ("relative", "percent"):
-        faults.add((size <= 0).any(axis=1), lambda row: f"{place(row)}: the size of the picture is not known")
+        unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
+        faults.add((size <= 0).any(axis=1), lambda row: f"{place(row)}: {unknown}")
         return result * np.tile(size, 2) / (100 if given.unit == "percent" else 1)
     other = None if given.unit else other_unit(result, size)
     if other:
@@ -441,13 +443,13 @@ def _tidied(
     """The boxes cut at the sides of their pictures, each once."""
     limit = np.where(size > 0, size, np.inf)
     start, end = np.maximum(sides[:, :2], 0), np.minimum(sides[:, :2] + sides[:, 2:], limit)
-    out = ((sides[:, :2] < 0) | (sides[:, :2] + sides[:, 2:] > limit)).any(axis=1)
-    sides = np.where(out[:, None], np.hstack([start, end - start]), sides)
+    out = np.maximum(-sides[:, :2], sides[:, :2] + sides[:, 2:] - limit).max(axis=1)
+    sides = np.where((out > 0)[:, None], np.hstack([start, end - start]), sides)
     fitted = drawn.assign(**dict(zip(SIDES, sides.T)))
     again = fitted.duplicated(["item", *COLUMNS]).to_numpy()
     changed = (sides != written).any(axis=1) | again
     notes = (
-        (int(out.sum()), f"boxes that stuck out of their pictures by at most {ROUNDING} pixels were cut"),
+        (int((out > NOISE).sum()), f"boxes that stuck out of their pictures by at most {ROUNDING} pixels were cut"),
         (int(again.sum()), "boxes that were there twice were taken once"),
     )
     empty = labels[labels["class_id"] < 0]

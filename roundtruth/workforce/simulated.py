@@ -37,7 +37,7 @@ class Settings(Strict):
     attribute: str | None = Field(
         None, description="The truth's label attribute; without it the job's, or the only one there is."
     )
-    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(5, description="How many people answer each item.")
+    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(5, description="How many people answer each item.")
     noise: Annotated[Number, Field(ge=0, le=3)] = Field(
         1.0, description="0 answers with the truth, 1 errs as a real crowd does."
     )
