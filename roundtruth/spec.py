@@ -13,7 +13,7 @@ from roundtruth import kinds, plans, workforce
 from roundtruth.errors import SHOWN, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import Address, Boxes, Number, Strict, Whole, named_kinds
+from roundtruth.settings import LARGEST_YAML, Address, Boxes, Number, Strict, Whole, named_kinds
 from roundtruth.storage import one_name, opened
 
 
@@ -271,15 +271,14 @@ class JobSpec(Strict):
             raise UserError(explain(error, lines, path)) from None
 
 
-LARGEST = 1_000_000  # bytes of a job file: reading a megabyte of YAML takes ten seconds
-
-
 def job_text(path: Path) -> str:
     try:
         with opened(path) as file:
-            data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise UserError(f"{path}: over {LARGEST // 10**6} MB, so this is no job file; the items belong in the data")
+            data = file.read(LARGEST_YAML + 1)
+        if len(data) > LARGEST_YAML:
+            raise UserError(
+                f"{path}: over {LARGEST_YAML // 10**6} MB, so this is no job file; the items belong in the data"
+            )
         return data.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None

@@ -26,6 +26,7 @@ FILES = {
     "json lines": ("input.json", {"data": "input.json"}),
     "COCO": ("coco.json", {"data": "coco.json"}),
     "CSV": ("input.csv", {"data": "input.csv"}),
+    "YOLO": ("data.yaml", {"data": "data.yaml"}),
     "truth": ("truth.manifest", {}),
     "answers": ("answers.csv", REPLAYED),
     "weights": ("net.pth", {"weights": "net.pth"}),
@@ -108,6 +109,13 @@ STATES = {
         truncated: "line 1: not JSON (Expecting value at column 183)",
     },
     "CSV": NOT_FILES | {a_folder: "no pictures in this folder", empty: "line 1: ", binary: "line 1: not UTF-8 text"},
+    "YOLO": NOT_FILES
+    | {
+        a_folder: "no pictures in this folder",
+        empty: "line 1: no YOLO dataset: it has keys such as names and train",
+        binary: "line 1: not YAML: unacceptable character",
+        truncated: "line 3: not YAML: found unexpected end of stream",
+    },
     "truth": NOT_FILES
     | {
         empty: "empty; a manifest has one line for each item",
@@ -133,6 +141,7 @@ def good(tmp_path_factory) -> Path:
     images = [{"id": number, "file_name": name} for number, name in enumerate(NAMES, 1)]
     (folder / "coco.json").write_text(json.dumps({"annotations": [], "images": images}))
     (folder / "input.csv").write_text("\n".join(["source", *NAMES]))
+    (folder / "data.yaml").write_text("train: images\nval: images\nnames: [one, 'two']\n")
     (folder / "lists").mkdir()
     (folder / "lists/input.csv").write_text("\n".join(["source", *NAMES]))
     (folder / "answers.csv").write_text(
@@ -350,6 +359,7 @@ LINES = {
     "COCO": '{{"id": {0}, "file_name": "images/0001.png"}},\n',
     "CSV": "images/x{}.png\n",
     "weights": "line {}\n",
+    "YOLO": "- name {}\n",
 }
 
 
@@ -365,6 +375,7 @@ def a_million_lines(name: str) -> str:
     [
         ("job", "over 1 MB, so this is no job file"),
         ("weights", "is not a file of tensors"),
+        ("YOLO", "over 1 MB, so this is no data.yaml"),
         pytest.param("manifest", "999999 mistakes: line 2, line 3, line 4", marks=pytest.mark.slow),
         pytest.param("COCO", "999999 mistakes: images[1], images[2], images[3]", marks=pytest.mark.slow),
         pytest.param("CSV", "1000000 of 1000000 pictures are not there, the first: images/x1", marks=pytest.mark.slow),

@@ -120,7 +120,7 @@ NOTHING: dict = {}  # stands for an entry that is no object
 
 
 def _field(path: str, where: str, entry: dict, name: str, types: tuple):
-    found = entry.get(name)
+    found = common.whole(entry.get(name))
     if type(found) not in types or found == "":
         what = "missing" if found is None else f"cannot be {repr(found)[:60]}"
         raise UserError(f"{path}: {where}: field {name}: {what}")
