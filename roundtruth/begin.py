@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, plans, plural
+from roundtruth import delivery, finding, formats, kinds, learners, plans, plural, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.formats.listing import PICTURES
 from roundtruth.job import FORMAT, Job, Progress, portable
@@ -81,6 +81,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         job = amend(spec)
     else:
         dataset = read_dataset(spec, store, progress)
+        check_workforce(spec)
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
@@ -151,6 +152,8 @@ def amend(spec: JobSpec) -> Job:
         )
     if "learner" in changed:
         check_model(spec)
+    if "workforce" in changed:
+        check_workforce(spec)
     if not changed:
         return job
     job.amend({key: now[key] for key in changed})
@@ -248,6 +251,13 @@ def fingerprint(spec: JobSpec) -> str:
     with naming("data"):
         content = formats.content(spec.data, kinds.get(spec.kind), spec.labels, own)
     return hashlib.sha256(content).hexdigest()
+
+
+def check_workforce(spec: JobSpec) -> None:
+    """Refuse people whose files cannot be used before anybody is asked, and paid."""
+    check = getattr(workforce.module(spec.workforce.backend), "check", None)
+    if check:
+        check(spec)
 
 
 def check_model(spec: JobSpec) -> None:
@@ -405,8 +415,9 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    there = "[is|are] not there"
-    hint = "put the pictures there, or name their folder in the job file: `pictures: FOLDER`"
+    given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
+    correct = "correct the key" if spec.pictures else "name their folder in the job file: `pictures: FOLDER`"
+    hint, there = f"put the pictures there, or {correct}", "[is|are] not there"
     if (found["failure"].iloc[gone] == DENIED).all():
         hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
     elif all(" " in source and not source.lower().endswith(PICTURES) for source in first):
@@ -414,7 +425,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     raise UserError(
-        f"data: {spec.data}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')} "
+        f"{given}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')} "
         f"{plural.chosen(len(gone), there)}, the first: {names}. "
         f"They were looked for in {folder}{around}; {hint}"
     )

@@ -31,6 +31,7 @@ Number = Annotated[float, Field(strict=True)]  # neither `yes` nor "1" is a numb
 Whole = Annotated[int, Field(strict=True)]
 
 
+LARGEST_YAML = 1_000_000  # bytes of a YAML file, a job file or YOLO's data.yaml: a megabyte takes ten seconds to read
 LONGEST = 255  # bytes of the name of a file, on every common file system
 
 

@@ -13,7 +13,7 @@ from roundtruth import kinds, plans, workforce
 from roundtruth.errors import SHOWN, Mistakes, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import Address, Boxes, Number, Strict, Whole, named_kinds
+from roundtruth.settings import LARGEST_YAML, Address, Boxes, Number, Strict, Whole, named_kinds
 from roundtruth.storage import one_name, opened
 
 
@@ -294,9 +294,19 @@ class JobSpec(Strict):
 def job_text(path: Path) -> str:
     try:
         with opened(path) as file:
-            return file.read().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+            data = file.read(LARGEST_YAML + 1)
+        if len(data) > LARGEST_YAML:
+            raise UserError(
+                f"{path}: over {LARGEST_YAML // 10**6} MB, so this is no job file; the items belong in the data"
+            )
+        return data.decode("utf-8-sig")
+    except OSError as error:
         raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}: line {line}: the job file cannot be read: not UTF-8 ({error.reason}); save it as UTF-8"
+        ) from None
 
 
 def reason(error: Exception) -> str:
@@ -319,8 +329,9 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
 def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
     """The YAML text as plain values, and the line of every key."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        given = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        given = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}: line {line}: not YAML: {error.problem}") from None

@@ -306,8 +306,14 @@ def _written(path: Path) -> float:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    for where, _, names in os.walk(folder):
+    for where, _, names in os.walk(folder, onerror=_unlisted):
         yield from (f"{where}/{name}" for name in names if not name.startswith(TEMPORARY))
+
+
+def _unlisted(error: OSError) -> None:
+    """What is in a folder that cannot be listed would be passed over in silence."""
+    if not isinstance(error, FileNotFoundError) and Path(error.filename).name != "lost+found":
+        raise error
 
 
 @contextmanager
@@ -861,7 +867,10 @@ def list_url(url: str) -> list[str]:
     folder = Path(url)
     if not folder.is_dir():
         raise FileNotFoundError(f"{url}: no such folder")
-    return sorted(_files(folder))
+    try:
+        return sorted(_files(folder))
+    except PermissionError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; give the right to read it, or move it out") from error
 
 
 def names_in(folder: str) -> list[str]:

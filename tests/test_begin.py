@@ -546,6 +546,13 @@ def test_a_project_that_was_copied_goes_on_in_its_new_place(make, tmp_path):
     assert not tmp_path.exists()
 
 
+def test_people_whose_file_cannot_be_read_are_no_amendment(make, tmp_path):
+    job = begin(make(4))
+    with pytest.raises(UserError, match=r"none\.manifest: no such file"):
+        begin(make(4, workforce={"backend": "simulated", "truth": "none.manifest"}))
+    assert job.listed("amendments/") == []
+
+
 def test_data_in_another_place_is_an_amendment_where_it_is_the_same(make, tmp_path):
     begin(make(5))
     (tmp_path / "elsewhere").mkdir()

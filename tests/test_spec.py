@@ -174,7 +174,9 @@ def test_a_job_file_that_cannot_be_read(tmp_path):
     assert "No such file" in told(tmp_path / "none.yaml")
     assert "directory" in told(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("name: Vögel".encode("latin-1"))
-    assert "cannot be read" in told(tmp_path / "latin.yaml")
+    assert "line 1: the job file cannot be read: not UTF-8" in told(tmp_path / "latin.yaml")
+    (tmp_path / "items.yaml").write_bytes(b"# a comment\n" * 100_000)
+    assert told(tmp_path / "items.yaml").startswith("over 1 MB, so this is no job file")
 
 
 def test_yaml_too_deep_to_read(write):

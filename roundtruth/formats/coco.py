@@ -89,9 +89,13 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
 
 def _load(path: str) -> dict:
     try:
-        value = json.loads(read_given(path))
+        data = read_given(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    if not data.strip():
+        raise UserError(f"{path}: empty; there is nothing to label")
+    try:
+        value = json.loads(data)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from None
     except (ValueError, RecursionError) as error:
@@ -117,7 +121,7 @@ NOTHING: dict = {}  # stands for an entry that is no object
 
 
 def _field(path: str, where: str, entry: dict, name: str, types: tuple):
-    found = entry.get(name)
+    found = common.whole(entry.get(name))
     if type(found) not in types or found == "":
         what = "missing" if found is None else f"cannot be {repr(found)[:60]}"
         raise UserError(f"{path}: {where}: field {name}: {what}")

@@ -15,6 +15,7 @@ import yaml
 
 from roundtruth.errors import UserError, refuse_all
 from roundtruth.formats import listing
+from roundtruth.settings import LARGEST_YAML
 from roundtruth.storage import read_given
 
 SHEETS = (".yaml", ".yml")
@@ -244,6 +245,8 @@ def sheet(url: str, data: bytes) -> dict[str, tuple[int, object]]:
 
     Names are taken as they are written: YAML would make numbers of 010 and true of yes.
     """
+    if len(data) > LARGEST_YAML:
+        raise UserError(f"{url}: over {LARGEST_YAML // 10**6} MB, so this is no data.yaml; pictures belong in a list")
     try:
         node = yaml.compose(data, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

@@ -145,6 +145,11 @@ def number(value) -> float:
     return float(value) if type(value) in (int, float) and abs(value) < 1e300 else math.nan
 
 
+def whole(value):
+    """1 for 1.0, which programs write that keep numbers in tables; anything else as it is."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
 def confidences(
     metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where, faults: Faults
 ) -> np.ndarray:

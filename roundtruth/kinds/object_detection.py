@@ -149,7 +149,7 @@ def _read(item: int, label, metadata: dict, attribute: str, where: common.Where)
             item,
             number,
             repr(box.get("class_id")),
-            names.get(str(box.get("class_id"))),
+            names.get(str(common.whole(box.get("class_id")))),
             *(common.number(box.get(side)) for side in SIDES),
             common.number(thing.get("confidence", 1.0)),
             None,
