@@ -331,14 +331,25 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        given = loader.construct_document(node) if node else None
+        if not isinstance(node, yaml.MappingNode):
+            raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
+        lines = lines_of(node, path)
+        given = loader.construct_document(node)  # last, since it puts what `<<` merges into the node
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}: line {line}: not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 13th month of a date
         raise UserError(f"{path}: line 1: not YAML: {reason(error)}") from None
-    if not isinstance(given, dict):
+    if not isinstance(given, dict):  # !!set and the like
         raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
+    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
+        if key.value in ("name", "classes"):
+            given[key.value] = as_written(value, given[key.value])
+    return given, lines
+
+
+def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
+    """The line of every key and of every member of a list. Raises UserError for a key that is there twice."""
     lines: dict[tuple, int] = {(): 1}
     been, twice = set(), Mistakes(str(path))
 
@@ -349,6 +360,8 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):  # it is refused later
+                    continue
                 here = (*at, key.value)
                 if key.value in seen:
                     twice.add(f"line {key.start_mark.line + 1}", f"{key.value} is there twice; keep one")
@@ -362,10 +375,7 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
     walk(node, ())
     twice.refuse()
-    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
-        if key.value in ("name", "classes"):
-            given[key.value] = as_written(value, given[key.value])
-    return given, lines
+    return lines
 
 
 def as_written(node, value):

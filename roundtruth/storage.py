@@ -36,7 +36,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roundtruth.errors import Held, S3Fault, UserError
+from roundtruth.errors import Held, S3Fault, UserError, refuse_all
 
 LEASE = "lease.json"
 LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease has expired
@@ -968,11 +968,15 @@ def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lam
     usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)
     usual &= sources.str.len() <= LONGEST_SOURCE
     urls = sources.where(~(usual & relative), f"{base.rstrip('/')}/" + sources)
+    mistakes: list[str] = []
     for index in sources.index[~usual]:
         try:
             urls[index] = resolve(sources[index], base)
         except UserError as mistake:
-            raise UserError(f"{where(index)}{mistake}") from None
+            mistakes.append(f"{where(index)}{mistake}")
+    if len(mistakes) == 1:
+        raise UserError(mistakes[0])
+    refuse_all(range(len(mistakes)), mistakes.__getitem__)
     return urls.tolist()
 
 

@@ -179,6 +179,12 @@ def test_a_job_file_that_cannot_be_read(tmp_path):
     assert told(tmp_path / "items.yaml").startswith("over 1 MB, so this is no job file")
 
 
+def test_what_is_merged_may_be_said_again(write):
+    text = GOOD + "<<: {seed: 4, budget: 5}\nseed: 6\n"
+    spec = JobSpec.from_file(write(text))
+    assert (spec.seed, spec.budget) == (6, 5)
+
+
 def test_yaml_too_deep_to_read(write):
     assert told(write("a: " + "[" * 5000)).startswith("line ")
 

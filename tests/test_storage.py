@@ -715,7 +715,8 @@ SOURCES = st.one_of(
 def test_many_sources_are_resolved_as_one_is(sources):
     table, wrong = pd.Series(sources, dtype="str"), [place for place, source in enumerate(sources) if fails(source)]
     if wrong:
-        with pytest.raises(UserError, match=f"^{wrong[0]}: "):
+        counted = f"{len(wrong)} mistakes: " if len(wrong) > 1 else ""
+        with pytest.raises(UserError, match=f"^{counted}{wrong[0]}(?:, |: )"):
             resolve_all(table, "/data/", lambda index: f"{index}: ")
     else:
         assert resolve_all(table, "/data/") == [resolve(source, "/data/") for source in sources]

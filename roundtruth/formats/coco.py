@@ -15,7 +15,7 @@ from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard, listing
 from roundtruth.formats.records import SOURCES, giver, no_sizes, refuse_no_boxes, shards
 from roundtruth.kinds import Kind, common, has_boxes
-from roundtruth.manifest import is_text
+from roundtruth.manifest import is_text, unique
 from roundtruth.storage import read_given, write_url
 
 NAME = "coco"
@@ -95,7 +95,7 @@ def _load(path: str) -> dict:
     if not data.strip():
         raise UserError(f"{path}: empty; there is nothing to label")
     try:
-        value = json.loads(data)
+        value = json.loads(data, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from None
     except (ValueError, RecursionError) as error:

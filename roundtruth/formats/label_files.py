@@ -19,7 +19,7 @@ NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 def number(text: str) -> float:
     """A number that is written as text; NaN for anything else."""
     text = text.strip()
-    return float(text) if NUMBER.fullmatch(text) and abs(float(text)) < 1e300 else math.nan
+    return float(text) if NUMBER.fullmatch(text) and abs(float(text)) < common.LARGEST else math.nan
 
 
 def no_use(title: str, kind: Kind) -> str:

@@ -203,7 +203,8 @@ def read_answers(frame: pd.DataFrame, classes: list[str], mistakes: common.RowMi
     class_id = pd.Series(common.class_ids(frame["class"], classes), index=frame.index)
     mistakes.add((class_id < 0) & ~empty, "class", lambda row: common.unknown_class(frame["class"][row], classes))
     mistakes.add(empty & boxed, "class", "empty, though the row has a box; name its class")
-    sides = frame[SIDES].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan).astype(float)
+    sides = frame[SIDES].apply(pd.to_numeric, errors="coerce").astype(float)
+    sides = sides.where(sides.abs() < common.LARGEST)
     for side in SIDES:
         mistakes.add(
             ~empty & sides[side].isna(), side, lambda row, side=side: f"{frame[side][row][:60]!r} is not a number"
