@@ -9,6 +9,7 @@ import pandas as pd
 
 from roundtruth import workforce
 from roundtruth.errors import UserError
+from roundtruth.plural import counted
 from roundtruth.tables import as_answers
 
 FOUND, REJECTED = "people/found.json", "people/rejected.csv"
@@ -126,8 +127,8 @@ def finding(brought: workforce.Collected, not_asked: int) -> tuple[dict, bytes]:
     """What is told of a sweep, and the rows that people must mend as a CSV. not_asked: answers that nobody wanted."""
     notes = list(brought.notes or [])
     if not_asked:
-        be = "answer is about an item that was" if not_asked == 1 else "answers are about items that were"
-        notes.append(f"{not_asked} {be} not asked about, and not paid")
+        told = "answer[|s] [is about an item that was|are about items that were] not asked about, and not paid"
+        notes.append(counted(not_asked, told))
     rejected = brought.rejected
     if rejected is None or rejected.empty:
         return NOTHING | {"notes": notes}, b"file,line,reason\n"

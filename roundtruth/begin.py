@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, plans, workforce
+from roundtruth import delivery, finding, formats, kinds, learners, plans, plural, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.formats.listing import PICTURES
 from roundtruth.job import FORMAT, Job, Progress, portable
@@ -119,11 +119,11 @@ def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
 
 
 def counted(notes: Iterable[Iterable[tuple[int, str]]]) -> list[str]:
-    """A line for each thing that was found in a dataset: how often, and what it is."""
+    """A line for each thing that was found in a dataset: how often, and what it is (as `plural.counted` takes it)."""
     counts: dict[str, int] = {}
     for count, what in chain.from_iterable(notes):
         counts[what] = counts.get(what, 0) + count
-    return [f"{count} {what}" for what, count in counts.items()]
+    return [plural.counted(count, what) for what, count in counts.items()]
 
 
 def amend(spec: JobSpec) -> Job:
@@ -415,9 +415,9 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    key = "pictures" if spec.pictures else "data"
-    say_where = "correct the key" if spec.pictures else "name their folder in the job file: `pictures: FOLDER`"
-    hint, there = f"put the pictures there, or {say_where}", "are not there"
+    given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
+    correct = "correct the key" if spec.pictures else "name their folder in the job file: `pictures: FOLDER`"
+    hint, there = f"put the pictures there, or {correct}", "[is|are] not there"
     if (found["failure"].iloc[gone] == DENIED).all():
         hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
     elif all(" " in source and not source.lower().endswith(PICTURES) for source in first):
@@ -425,7 +425,8 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     raise UserError(
-        f"{key}: {spec.data}: {len(gone)} of {len(sources)} pictures {there}, the first: {names}. "
+        f"{given}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')} "
+        f"{plural.chosen(len(gone), there)}, the first: {names}. "
         f"They were looked for in {folder}{around}; {hint}"
     )
 
@@ -494,7 +495,7 @@ def written(spec: JobSpec, shard: formats.Shard) -> Boxes:
 
 def renumbered(labels: pd.DataFrame) -> list[tuple[int, str]]:
     count = int((~labels["as_is"]).sum())
-    return [(count, "labels had other class numbers than the job; the output has the job's")] if count else []
+    return [(count, "label[|s] had other class numbers than the job; the output has the job's")] if count else []
 
 
 def sizes_of(shard: formats.Shard, facts: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Why a job ended as it did, in words, and what would finish it."""
 
 from roundtruth import ledger, plans
+from roundtruth.plural import counted
 
 
 def to_finish(job, state: str) -> dict | None:
@@ -24,7 +25,8 @@ def why(job, state: str) -> str:
     """A sentence or two. Empty where the job goes on, or the model labeled what it could."""
     left = to_finish(job, state)
     if left:
-        said = f"The budget of {job.spec.budget:.2f} does not reach further: {left['items']} items have no label. "
+        said = f"The budget of {job.spec.budget:.2f} does not reach further: "
+        said += counted(left["items"], "item[|s] [has|have] no label. ")
         said += f"Labeling them costs {left['most']:.2f} more at most"
         if left["about"] is not None and left["about"] < left["most"]:
             said += f", about {left['about']:.2f} by what the model has shown"

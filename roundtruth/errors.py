@@ -59,8 +59,11 @@ class Mistakes:
 
     def refuse(self) -> None:
         """Raise UserError where there are mistakes. If they are in several files, it begins with their folder."""
-        if not self.count:
-            return
+        if self.count:
+            raise self.as_error()
+
+    def as_error(self) -> UserError:
+        """All mistakes, at least one, as one UserError."""
         files = {file for _, _, file in self.shown}
         folder = files.pop() if len(files) == 1 else common_folder(files)
         start = f"{folder}: " if folder else ""
@@ -70,11 +73,13 @@ class Mistakes:
             places.setdefault(what, []).append(place if file == folder else f"{inside}: {place}")
         if self.count == 1:
             what, (place,) = next(iter(places.items()))
-            raise UserError(f"{start}{place}: {what}", self)
-        room = (LONGEST - len(folder) - 100) // len(places)
-        shown = [f"{', '.join(some)}: {what}"[:room] for what, some in places.items()]
+            return UserError(f"{start}{place}: {what}", self)
+        shown = [f"{', '.join(some)}: {what}" for what, some in places.items()]
+        room = LONGEST - len(folder) - 100
+        if sum(map(len, shown)) + 2 * len(shown) > room:
+            shown = [text[: room // len(shown)] for text in shown]
         more = f"; and {self.count - SHOWN} more" if self.count > SHOWN else ""
-        raise UserError(f"{start}{self.count} mistakes: {'; '.join(shown)}{more}", self)
+        return UserError(f"{start}{self.count} mistakes: {'; '.join(shown)}{more}", self)
 
 
 def common_folder(files: Iterable[str]) -> str:

@@ -122,6 +122,6 @@ def renamed(sources: pd.Series, place: str) -> tuple[pd.Series, list[tuple[int, 
             continue
         found = names[exist(names, place)]
         if len(found):
-            notes.append((len(found), f"pictures were found under another name, {how}"))
+            notes.append((len(found), f"picture[|s] [was|were] found under another name, {how}"))
             paths = pd.concat([paths, found])
     return paths, notes

@@ -12,6 +12,7 @@ from PIL import Image
 
 from roundtruth.errors import UserError
 from roundtruth.pixels import LARGE, LARGEST, ORIENTATION, Ranges, decode, pages
+from roundtruth.plural import counted
 from roundtruth.storage import read_url
 
 THREADS = 8  # reading waits for the disk or S3, decoding releases Python's lock; each holds a picture of up to 400 MB
@@ -121,24 +122,25 @@ def ranges_of(found: pd.DataFrame) -> dict[str, tuple[float, float]]:
     return dict(zip(known.groups, zip(known["low"].min().tolist(), known["high"].max().tolist())))
 
 
+HAVE = "picture[|s] [has|have]"
+
+
 def notes_on(found: pd.DataFrame) -> list[str]:
     """What a person should know about how pictures are read, a line each with a count. found: as `check` returns it."""
     lines = []
     for bits, (low, high) in ranges_of(found).items():
         count = int((found["bits"] == bits).sum())
-        lines.append(f"{have(count)} {bits}; their values {low:.10g} to {high:.10g} are shown as 0 to 255")
+        lines.append(
+            f"{counted(count, f'{HAVE} {bits}; [its|their] values')} {low:.10g} to {high:.10g} are shown as 0 to 255"
+        )
     for column, what in (
         ("cut", "a file that is cut off at its end; what is missing is gray"),
         ("scaled", f"more than {LARGE // 10**6} million pixels; the model and the page see a smaller copy"),
         ("pages", "several pages or frames; only the first counts"),
     ):
         if count := int(found[column].sum()):
-            lines.append(f"{have(count)} {what}")
+            lines.append(f"{counted(count, HAVE)} {what}")
     return lines
-
-
-def have(count: int) -> str:
-    return "1 picture has" if count == 1 else f"{count} pictures have"
 
 
 def orientation(urls: Sequence[str]) -> np.ndarray:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
-from roundtruth.errors import SHOWN, UserError
+from roundtruth.errors import SHOWN, Mistakes, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
 from roundtruth.settings import LARGEST_YAML, Address, Boxes, Number, Strict, Whole, named_kinds
@@ -62,9 +62,9 @@ def part_of(found: list) -> PydanticCustomError:
     return PydanticCustomError("part", "{message}", {"message": found[0]["msg"], "errors": found})
 
 
-def mistaken(place: tuple[str, ...], message: str) -> PydanticCustomError:
-    """A mistake at one place."""
-    return part_of([{"type": "value_error", "loc": place, "msg": message, "input": None}])
+def mistaken(places: dict[str | int, str]) -> PydanticCustomError:
+    """What is wrong at each place in a part."""
+    return part_of([{"type": "value_error", "loc": (at,), "msg": said, "input": None} for at, said in places.items()])
 
 
 class AnyWorkforce:
@@ -166,7 +166,9 @@ class JobSpec(Strict):
         "Amazon's procedure and promises nothing.",
         json_schema_extra=listed(plans.PLANS),
     )
-    target: Target = Field(default_factory=Target, description="What the auto labels must be worth.")
+    target: Target = Field(
+        default_factory=Target, validate_default=True, description="What the auto labels must be worth."
+    )
     workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
     budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(
@@ -189,15 +191,20 @@ class JobSpec(Strict):
     @field_validator("classes")
     @classmethod
     def distinct(cls, classes: list[str]) -> list[str]:
-        if any(not name.strip() for name in classes):
-            raise ValueError("a class has no name")
-        if not all(map(is_text, classes)):
-            raise ValueError("a class is no text: it has half of a character (a lone surrogate)")
-        classes = [tidy(name) for name in classes]
-        twice = [name for i, name in enumerate(classes) if name in classes[:i]]
-        if twice:
-            raise ValueError(f"class {twice[0]} is there twice")
-        return classes
+        wrong: dict[str | int, str] = {}
+        names: set[str] = set()
+        for place, name in enumerate(classes):
+            if not name.strip():
+                wrong[place] = "the class has no name; give it one, or take it out"
+            elif not is_text(name):
+                wrong[place] = "the class is no text: it has half of a character (a lone surrogate); write it anew"
+            elif tidy(name) in names:
+                wrong[place] = f"class {tidy(name)} is there twice; take one out"
+            else:
+                names.add(tidy(name))
+        if wrong:
+            raise mistaken(wrong)
+        return [tidy(name) for name in classes]
 
     @field_validator("output")
     @classmethod
@@ -215,38 +222,51 @@ class JobSpec(Strict):
             raise ValueError("this name has a meaning of its own in a manifest; choose another")
         return attribute
 
-    @model_validator(mode="after")
-    def labels_of_the_kind(self):
-        kind = kinds.get(self.kind)
-        fits = kinds.is_class(kind) if self.labels == "folders" else kinds.has_boxes(kind)
-        if self.labels not in (None, "none") and not fits:
-            what = "a class for each picture" if self.labels == "folders" else "boxes"
-            raise mistaken(("labels",), f"{self.labels} gives {what}, no labels of {self.kind}; take it out")
-        return self
+    @field_validator("labels")
+    @classmethod
+    def of_the_kind(cls, labels: str | None, info: ValidationInfo) -> str | None:
+        if labels in (None, "none") or "kind" not in info.data:
+            return labels
+        kind = kinds.get(info.data["kind"])
+        if not (kinds.is_class(kind) if labels == "folders" else kinds.has_boxes(kind)):
+            what = "a class for each picture" if labels == "folders" else "boxes"
+            raise ValueError(f"{labels} gives {what}, no labels of {info.data['kind']}; take it out")
+        return labels
 
-    @model_validator(mode="after")
-    def complete(self):
-        plan, kind = plans.get(self.plan), kinds.get(self.kind)
-        if self.boxes and not kinds.has_boxes(kind):
-            raise mistaken(("boxes",), f"labels of the kind {self.kind} are no boxes; take the key out")
-        target = self.target.model_copy(
+    @field_validator("boxes")
+    @classmethod
+    def of_boxes(cls, boxes: Boxes | None, info: ValidationInfo) -> Boxes | None:
+        kind = info.data.get("kind")  # it is not there where it is a mistake itself
+        if boxes and kind and not kinds.has_boxes(kinds.get(kind)):
+            raise ValueError(f"labels of the kind {kind} are no boxes; take the key out")
+        return boxes
+
+    @field_validator("target")
+    @classmethod
+    def complete(cls, target: Target, info: ValidationInfo) -> Target:
+        """With the kind's quality and the plan's certificate where the job names none."""
+        if not {"kind", "plan"} <= set(info.data):
+            return target
+        plan, kind = plans.get(info.data["plan"]), kinds.get(info.data["kind"])
+        target = target.model_copy(
             update={
-                "quality": kind.QUALITY if self.target.quality is None else self.target.quality,
-                "certificate": self.target.certificate or plan.CERTIFICATE,
+                "quality": kind.QUALITY if target.quality is None else target.quality,
+                "certificate": target.certificate or plan.CERTIFICATE,
             }
         )
+        wrong: dict[str | int, str] = {}
         if target.certificate != plan.CERTIFICATE:
-            raise mistaken(
-                ("target", "certificate"),
-                f"the plan {self.plan} has the certificate {plan.CERTIFICATE}, not {target.certificate}; "
-                "take target.certificate out, or choose the other plan",
+            wrong["certificate"] = (
+                f"the plan {info.data['plan']} has the certificate {plan.CERTIFICATE}, not {target.certificate}; "
+                "take target.certificate out, or choose the other plan"
             )
         try:
             plan.check_target(target)
         except ValueError as error:
-            raise mistaken(("target", "quality"), str(error)) from None
-        object.__setattr__(self, "target", target)
-        return self
+            wrong["quality"] = str(error)
+        if wrong:
+            raise mistaken(wrong)
+        return target
 
     @classmethod
     def from_values(cls, given: Any) -> "JobSpec":
@@ -268,7 +288,7 @@ class JobSpec(Strict):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise UserError(explain(error, lines, path)) from None
+            raise explained(error, lines, path) from None
 
 
 def job_text(path: Path) -> str:
@@ -329,9 +349,9 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
 
 def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
-    """The line of every key and of every member of a list. Raises UserError for a key that is there twice."""
+    """The line of every key and of every member of a list. Raises UserError for keys that are there twice."""
     lines: dict[tuple, int] = {(): 1}
-    been = set()
+    been, twice = set(), Mistakes(str(path))
 
     def walk(node, at: tuple) -> None:
         if id(node) in been:  # an alias may stand for what it is in
@@ -344,7 +364,7 @@ def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
                     continue
                 here = (*at, key.value)
                 if key.value in seen:
-                    raise UserError(f"{path}: line {key.start_mark.line + 1}: {key.value} is there twice; keep one")
+                    twice.add(f"line {key.start_mark.line + 1}", f"{key.value} is there twice; keep one")
                 seen.add(key.value)
                 lines[here] = key.start_mark.line + 1
                 walk(value, here)
@@ -354,6 +374,7 @@ def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
                 walk(value, (*at, i))
 
     walk(node, ())
+    twice.refuse()
     return lines
 
 
@@ -368,14 +389,23 @@ def as_written(node, value):
     return node.value if isinstance(node, yaml.ScalarNode) else value
 
 
-def explain(error: ValidationError, lines: dict[tuple, int], path: Path) -> str:
-    """The first mistake as one line: file, line, field, what to do."""
-    first = min(mistakes(error), key=lambda e: e["type"] != "extra_forbidden")  # a misspelt key is also a missing one
-    at: tuple = ()
-    for part in first["loc"]:
-        if (*at, part) in lines:
-            at = (*at, part)
-    return f"{path}: line {lines[at]}: {in_words(first, at)}"
+def explained(error: ValidationError, lines: dict[tuple, int], path: Path) -> UserError:
+    """All mistakes as one: file, lines, fields, what to do."""
+    found, told = Mistakes(str(path)), {}
+    for one in mistakes(error):
+        at: tuple = ()
+        for part in one["loc"]:
+            if (*at, part) in lines:
+                at = (*at, part)
+        field = (*at, one["loc"][-1]) if one["type"] == "missing" else at
+        told.setdefault(field, (one, at))  # of a value that may be of several types, pydantic tells for each type
+    for one, at in list(told.values()):
+        meant = (*at[:-1], nearest(at)) if one["type"] == "extra_forbidden" else ()
+        if meant in told and told[meant][0]["type"] == "missing":
+            del told[meant]  # it is misspelt
+    for one, at in sorted(told.values(), key=lambda mistake: lines[mistake[1]]):
+        found.add(f"line {lines[at]}", in_words(one, at))
+    return found.as_error()
 
 
 def in_words(mistake: dict, at: tuple) -> str:
@@ -386,6 +416,8 @@ def in_words(mistake: dict, at: tuple) -> str:
         message = f"there is no such key{hint(at)}"
     elif mistake["type"] == "missing":
         message = "this key is missing; add it"
+    elif mistake["type"] == "model_type":
+        message = f"it holds other keys: {', '.join(keys_in()[at])}; write them below it, each with its value"
     elif mistake["type"] != "value_error":
         message = f"{message}, not {str(mistake['input'])[:60]!r}"
     return f"{'.'.join(str(part) for part in field) or 'job'}: {message}"
@@ -401,15 +433,27 @@ def mistakes(error: ValidationError) -> list[dict]:
 
 
 def hint(at: tuple) -> str:
-    """What the misspelt key at `at` was to be."""
-    keys = {path: [key for model in some for key in model.model_fields] for path, some in models().items()}
-    near = difflib.get_close_matches(str(at[-1]), keys.get(at[:-1], []), n=1)
+    """What to do about the misspelt key at `at`."""
+    keys, near = keys_in(), nearest(at)
+    if near == at[-1]:
+        return f" for this {at[0]}; take it out"
     if near:
-        return f"; do you mean {near[0]}?"
+        return f"; do you mean {near}?"
     elsewhere = [path for path in keys if at[-1] in keys[path]]
     if elsewhere:
         return f" here; it belongs {f'under {elsewhere[0][0]}' if elsewhere[0] else 'at the top'}"
     return "; take it out"
+
+
+def nearest(at: tuple) -> str | None:
+    """What the misspelt key at `at` was to be."""
+    near = difflib.get_close_matches(str(at[-1]), keys_in().get(at[:-1], []), n=1)
+    return near[0] if near else None
+
+
+def keys_in() -> dict[tuple, list[str]]:
+    """The keys of each part of a job file."""
+    return {path: [key for model in some for key in model.model_fields] for path, some in models().items()}
 
 
 def models() -> dict[tuple, list[type[Strict]]]:

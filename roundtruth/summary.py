@@ -3,6 +3,8 @@
 import pandas as pd
 
 from roundtruth import answers, ending, ledger, plans
+from roundtruth.kinds.common import alike
+from roundtruth.plural import counted
 
 
 def summarize(job) -> dict:
@@ -46,17 +48,26 @@ def summarize(job) -> dict:
 def notes(job, items: pd.DataFrame) -> list[str]:
     """What a person should know about the pictures, a line each. items: (labeled, failure)."""
     lines = list(job.begun.get("notes", []))  # jobs of earlier versions have none
+    lines += similar_classes(job.spec.classes)
     if returned := len(job.returned()):
-        lines.append(f"{pictures(returned)} could not be read when the job began, and can be now")
+        lines.append(counted(returned, "picture[|s] could not be read when the job began, and can be now"))
     missing = int((items["failure"].notna() & ~items["labeled"]).sum())
     if missing and not job.stopped:
-        be, it = ("is", "it") if missing == 1 else ("are", "them")
-        lines.append(f"{pictures(missing)} {be} missing or broken; each run looks for {it} again")
+        lines.append(counted(missing, "picture[|s] [is|are] missing or broken; each run looks for [it|them] again"))
     return lines
 
 
-def pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
+def similar_classes(classes: list[str]) -> list[str]:
+    """A warning where people may take two classes for one."""
+    groups = alike(classes)
+    if not groups:
+        return []
+    shown = ["/".join(name[:30] for name in names[:3]) for names in groups[:5]]
+    names = ", ".join(shown) + (", ..." if len(groups) > 5 else "")
+    return [
+        f"{sum(map(len, groups))} classes differ from another one only by case or accents ({names}); where they mean "
+        "the same, begin the job anew with one of them"
+    ]
 
 
 def rounds(job, table: pd.DataFrame, costs: pd.DataFrame) -> list[dict]:

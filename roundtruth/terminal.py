@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 
+from roundtruth.plural import counted
+
 
 def put(text: str) -> bool:
     """Print to standard output. False once its reader has left, as `head` does: what is printed then goes nowhere."""
@@ -130,8 +132,9 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
 def counts(summary: dict) -> str:
     """How many items are labeled, by whom, and what it cost."""
     cost, left = summary["cost"], "without a label" if summary["state"] == "stopped" else "failed"
-    said = f"{summary['items']} items: {summary['human']} labeled by people, {summary['auto']} by the model, "
-    said += f"{summary['input']} came labeled, {summary['failed']} {left}. Cost {cost['total']:.2f}"
+    said = f"{counted(summary['items'], 'item[|s]')}: {summary['human']} labeled by people, "
+    said += f"{summary['auto']} by the model, {summary['input']} came labeled, {summary['failed']} {left}. "
+    said += f"Cost {cost['total']:.2f}"
     if summary["human"] + summary["auto"]:
         said += f" instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved"
     return said + "."
@@ -153,7 +156,7 @@ def missing(waits: dict) -> str:
     """How many answers of the open batch are in, and how many are not."""
     since = waits["since"]
     asked = f"Asked {since[:10]} {since[11:16]} UTC: " if since else ""
-    return f"{asked}{count(waits['answers'], 'answer')} in, {waits['missing']} missing."
+    return f"{asked}{counted(waits['answers'], 'answer[|s]')} in, {waits['missing']} missing."
 
 
 def foreseen(job) -> list[str]:
@@ -167,15 +170,12 @@ def foreseen(job) -> list[str]:
     ]
 
 
-def count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def in_a_line(summary: dict) -> str:
     """How a job stands, in a line."""
     said = f"{summary['name']}: {summary['state']}, round {max(1, len(summary['rounds']))}"
     if waits := summary["waiting"]:
-        said += f", {waits['answered']} of {waits['asked']} items answered, {count(waits['missing'], 'answer')} missing"
+        said += f", {waits['answered']} of {waits['asked']} items answered"
+        said += f", {counted(waits['missing'], 'answer[|s]')} missing"
     who = f"{summary['human']} labeled by people, {summary['auto']} by the model"
     return f"{said}, {who}, of {summary['items']}, cost {summary['cost']['total']:.2f}"
 
@@ -236,8 +236,8 @@ def forecast_words(found: dict) -> str:
     spent = f"{found['spent']:.2f} is spent. " if found["spent"] else "Nothing is spent yet. "
     return (
         f"{spent}About {found['cost']:.2f} in all, in 8 of 10 such jobs between {found['low']:.2f} and "
-        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in {found['rounds']} "
-        f"rounds, {found['auto']} by the model. "
+        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in "
+        f"{counted(found['rounds'], 'round[|s]')}, {found['auto']} by the model. "
         f"People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
     )
 

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from roundtruth.plural import counted
 from roundtruth.summary import summarize
 
 BOXES = ["class_id", "left", "top", "width", "height"]
@@ -324,3 +325,8 @@ class Counted:
     def __exit__(self, *_):
         for verb, real in self.real.items():
             setattr(self.store, verb, real)
+
+
+def lines_of(notes) -> list[str]:
+    """What a user reads of a shard's `passed`, or of notes."""
+    return [counted(count, what) for count, what in notes]

@@ -137,7 +137,7 @@ def test_an_empty_folder_and_one_that_is_not_there(folder, told):
     ("changed", "expected"),
     [
         ({"clases": 1}, "line 10: clases: there is no such key; do you mean classes?"),
-        ({"workforce": {"backend": "files", "answers": 3}}, "workforce.answers: there is no such key"),
+        ({"workforce": {"backend": "files", "answers": 3}}, "workforce.answers: there is no such key for this"),
         ({"seed": "one"}, "line 10: seed: Input should be a valid integer"),
         ({"target": {"quality": 2}}, "target.quality: Input should be less than or equal to 1"),
         ({"budget": -1}, "budget: Input should be greater than 0"),

@@ -180,7 +180,7 @@ def test_labels_with_other_class_numbers_are_renumbered_and_keep_their_history(m
     assert [record["label"] for record in records] == [0, 1, 0]
     for line, record in zip(lines, records, strict=True):
         assert record == line | {"label": record["label"]}
-    assert job.begun["notes"] == ["1 labels had other class numbers than the job; the output has the job's"]
+    assert job.begun["notes"] == ["1 label had other class numbers than the job; the output has the job's"]
 
 
 def test_boxes_of_another_size_are_scaled_by_the_key_and_in_the_output(tmp_path):
@@ -256,6 +256,21 @@ def test_what_is_passed_over_is_counted_in_the_summary_the_terminal_and_the_page
     assert summary["passed"] == [line]
     print_summary(job, summary)
     assert f"Passed over: {line}." in " ".join(capsys.readouterr().out.split())
+    assert line in (tmp_path / "job/report/index.html").read_text()
+
+
+def test_classes_that_people_may_take_for_one_are_a_note(make, tmp_path, capsys):
+    spec = make(5, classes=[*"0123456789", "Cat", "dog", "cat", "été", "Ete", "ete"])
+    job = run_job(spec)
+    steps.write_report(job)
+    line = (
+        "5 classes differ from another one only by case or accents (Cat/cat, été/Ete/ete); where they mean the same, "
+        "begin the job anew with one of them"
+    )
+    summary = summarize(job)
+    assert summary["notes"] == [line]
+    print_summary(job, summary)
+    assert f"{line}." in " ".join(capsys.readouterr().out.split())
     assert line in (tmp_path / "job/report/index.html").read_text()
 
 

@@ -108,7 +108,7 @@ def test_names_that_other_programs_changed(source, path, how, tmp_path):
     job = begin(job_about(tmp_path, ["plain.png", source]))
     assert urls(job) == [f"{tmp_path}/plain.png", f"{tmp_path}/{path}"]
     assert job.items(["source"])["source"].tolist() == ["plain.png", source]
-    assert summarize(job)["notes"] == [f"1 pictures were found under another name, {how}"]
+    assert summarize(job)["notes"] == [f"1 picture was found under another name, {how}"]
 
 
 def test_a_file_with_the_very_name_is_taken(tmp_path):

@@ -66,7 +66,7 @@ def told(path) -> str:
         ("quality: 0.6", "quality: good", "line 7: target.quality: Input should be a valid number, not 'good'"),
         ("noise: 0", "noise: yes", "line 11: workforce.noise: Input should be a valid number, not 'True'"),
         ("name: birds", "name: birds\nseed: 1.5", "line 2: seed: Input should be a valid integer, not '1.5'"),
-        ("target:\n  quality: 0.6", "target: 0.6", "line 6: target: "),
+        ("target:\n  quality: 0.6", "target: 0.6", "line 6: target: it holds other keys: quality, confidence, "),
         ("name: birds", "name: {a: b}", "line 1: name: Input should be a valid string"),
         ("output: jobs/birds", "output: 3", "line 5: output: Input should be a valid string, not '3'"),
         # out of range
@@ -85,10 +85,10 @@ def told(path) -> str:
         ("name: birds", "name: birds\nbudget: 0", "line 2: budget: Input should be greater than 0"),
         ("name: birds", "name: birds\nbudget: .nan", "line 2: budget: "),
         ("classes: [bird]", "classes: []", "line 4: classes: "),
-        ("classes: [bird]", "classes: [a, b, a]", "line 4: classes: class a is there twice"),
-        ("classes: [bird]", "classes: ['a', ' ']", "line 4: classes: a class has no name"),
-        ("classes: [bird]", "classes: [b, 'b ']", "line 4: classes: class b is there twice"),
-        ("classes: [bird]", 'classes: ["\\ud800"]', "line 4: classes: a class is no text"),
+        ("classes: [bird]", "classes: [a, b, a]", "line 4: classes.2: class a is there twice; take one out"),
+        ("classes: [bird]", "classes: ['a', ' ']", "line 4: classes.1: the class has no name; give it one"),
+        ("classes: [bird]", "classes: [b, 'b ']", "line 4: classes.1: class b is there twice"),
+        ("classes: [bird]", 'classes: ["\\ud800"]', "line 4: classes.0: the class is no text"),
         ("output: jobs/birds", "output: /", "line 5: output: / holds much else; give the job a folder of its own"),
         ("output: jobs/birds", "output: ~", "line 5: output: Input should be a valid string"),
         ("output: jobs/birds", "output: ~/.", f"line 5: output: {Path.home()} holds much else"),
@@ -117,12 +117,42 @@ def told(path) -> str:
         ("name: birds", "name: !!python/name:os.system", "line 1: not YAML: "),
         ("name: birds", "? [a]\n: b", "line 1: not YAML: "),
         ("name: birds", "name: birds\n1: 2", "line "),
-        ("target:", "target: &a [*a]\nbudget:", "line "),
+        ("target:", "target: &a [*a]\nbudget:", "2 mistakes: line 6: target: it holds other keys"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_by_line_and_field(old, new, expected, write):
     assert GOOD.count(old) == 1
     assert told(write(GOOD.replace(old, new))).startswith(expected)
+
+
+def test_all_mistakes_are_counted_and_told_in_the_order_of_the_file(write, tmp_path, monkeypatch):
+    """Also those that depend on other keys, each once, and a misspelt key is not a missing one besides."""
+    bad = GOOD.replace("[bird]", "[bird, 'bird ', '']").replace("noise: 0", "noize: 0\n  delay: -1")
+    bad = bad.replace("output:", "outptu:").replace("{per_item: 0.08}", "{per_item: -1}")
+    bad = bad.replace("quality: 0.6", "quality: 1\n  certificate: none") + "weights: 7\nboxes: {unit: inch}\n"
+    monkeypatch.chdir(tmp_path)  # a long path would leave less room for the mistakes
+    assert told(write(bad).relative_to(tmp_path)) == (
+        "10 mistakes: line 4: classes.1: class bird is there twice; take one out; "
+        "line 4: classes.2: the class has no name; give it one, or take it out; "
+        "line 5: outptu: there is no such key; do you mean output?; "
+        "line 7: target.quality: no check of a part can prove a quality of 1; lower target.quality a little, or say "
+        "plan: ground-truth; "
+        "line 8: target.certificate: the plan certified has the certificate holdout, not none; take target.certificate "
+        "out, or choose the other plan; "
+        "line 12: workforce.noize: there is no such key; do you mean noise?; "
+        "line 13: workforce.delay: Input should be greater than or equal to 0, not '-1'; "
+        "line 14: prices.per_item: Input should be greater than or equal to 0, not '-1'; "
+        "line 15: weights: Input should be a valid string, not '7'; "
+        "line 16: boxes.unit: Input should be 'pixel', 'relative' or 'percent', not 'inch'"
+    )
+
+
+def test_each_key_that_is_there_twice_is_told(write):
+    twice = GOOD.replace("noise: 0", "noise: 0\n  noise: 1") + "name: a\n"
+    assert (
+        told(write(twice))
+        == "2 mistakes: line 12: noise is there twice; keep one; line 14: name is there twice; keep one"
+    )
 
 
 def test_the_good_one_is_good(write, tmp_path):

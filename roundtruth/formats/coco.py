@@ -47,7 +47,8 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
 
     if not boxes:
         labels = _one_class(labels, classes, path, kind)
-    passed = listing.counted((crowds, "annotations of crowds (iscrowd: 1), which are no box of one thing"))
+    told = "annotation[|s] of [a crowd|crowds] (iscrowd: 1), which [is|are] no box of one thing"
+    passed = listing.nonzero((crowds, told))
     return shards(sources, _sizes(images, labels), labels, kind, item_at, label_at, passed)
 
 

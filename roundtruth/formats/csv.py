@@ -44,7 +44,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     sizes = no_sizes(sorted(set(labels["item"])))
     lines = frame.index[~frame.duplicated("item").to_numpy()]
     ignored = len(sheet.ignored)
-    passed = ((ignored, f"columns ({', '.join(sheet.ignored)})"),) if ignored else ()
+    passed = ((ignored, f"column[|s] ({', '.join(sheet.ignored)})"),) if ignored else ()
     return shards(
         list(sources), sizes, labels, kind, lambda item: where(lines[item - 1]), lambda item, line: where(line), passed
     )

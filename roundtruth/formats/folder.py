@@ -37,7 +37,7 @@ def read(
     found = look(path, own)
     use = chosen(found, kind, labels)
     other = ((len(files), not_used(name, found, kind)) for name, files in found.files.items() if name != use)
-    passed = listing.counted(*other)
+    passed = listing.nonzero(*other)
     told = {file for name, files in found.files.items() if name != use for file in files}
     names = [name for name in found.names if name not in told]
     if use in FORMATS:
@@ -84,10 +84,12 @@ def not_used(name: str, found: Contents, kind: Kind) -> str:
     """What is to be said about label files that do not count."""
     if not has_boxes(kind):
         return no_use(FORMATS[name].TITLE, kind)
-    files = f"label files of boxes ({FORMATS[name].TITLE})"
+    files = f"label file[|s] of boxes ({FORMATS[name].TITLE})"
     if name == "yolo" and not found.named:
-        return f"{files} without the names of the classes; a classes.txt with a name on each line makes them usable"
-    return f"{files}; `labels: {name}` in the job file uses them"
+        return (
+            f"{files} without the names of the classes; a classes.txt with a name on each line makes [it|them] usable"
+        )
+    return f"{files}; `labels: {name}` in the job file uses [it|them]"
 
 
 # -- a folder for each class
@@ -108,10 +110,10 @@ def of_class_folders(
     labels = pd.DataFrame({"item": labeled + 1, "class_id": class_id[labeled]}).assign(confidence=1.0, source="input")
     sizes = records.no_sizes(labels["item"].tolist())
     other = [folder for folder, number in zip(folders, numbers) if number < 0 and folder]
-    told = f"folders that no class is named after ({listing.some(other)}): their pictures have no label"
+    told = f"folder[|s] that no class is named after ({listing.some(other)}): [its|their] pictures have no label"
     note = f"class folders: {len(labels)} of {len(pictures)} pictures are in one"
     where = records.in_folder(path, pictures)
-    passed = (*passed, *listing.counted((len(other), told)))
+    passed = (*passed, *listing.nonzero((len(other), told)))
     return records.shards(pictures, sizes, labels, kind, where, where, passed, note)
 
 
@@ -142,5 +144,5 @@ def hint(pictures: Sequence[str], kind: Kind, classes: list[str]) -> listing.Pas
     code, folders = pd.factorize(folders_of(pictures))
     named = np.array([(common.class_ids(folder.split("/"), classes) >= 0).any() for folder in folders])
     count = int(named[code].sum())
-    told = "pictures' folders, which have the names of classes; `labels: folders` in the job file uses them as labels"
-    return listing.counted((count, told))
+    told = "picture[|s] in folders with the names of classes; `labels: folders` in the job file uses these as labels"
+    return listing.nonzero((count, told))

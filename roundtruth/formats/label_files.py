@@ -24,7 +24,7 @@ def number(text: str) -> float:
 
 def no_use(title: str, kind: Kind) -> str:
     """What is to be said about label files of a format, named `title`, where labels are no boxes."""
-    return f"label files of boxes ({title}), which a job of {kind.NAME} does not use"
+    return f"label file[|s] of boxes ({title}), which a job of {kind.NAME} does not use"
 
 
 class LabelFiles:
@@ -66,6 +66,10 @@ class LabelFiles:
         """The place of a row of `boxes`, for a message."""
         file, line = self.boxes[row][-2:]
         return f"{self.url(file)}: line {line}"
+
+    def label_at(self, item: int, row: int) -> str:
+        """As `Shard.label_at`; row: the index of a label."""
+        return self.where(row)
 
     def labels(self, classes: list[str]) -> pd.DataFrame:
         """(item, class_id, left, top, width, height, confidence, source) of the boxes, sorted by item; the index is the

@@ -31,7 +31,7 @@ DATA = (".json", ".jsonl", ".manifest", ".csv")
 Passed = tuple[tuple[int, str], ...]  # as in `Shard.passed`
 
 
-def counted(*found: tuple[int, str]) -> Passed:
+def nonzero(*found: tuple[int, str]) -> Passed:
     """What is there: how often, and what it is, in words."""
     return tuple((count, what) for count, what in found if count)
 
@@ -94,8 +94,11 @@ def pictures(path: str, names: Sequence[str]) -> tuple[list[str], Passed]:
 def without_masks(found: list[str]) -> tuple[list[str], Passed]:
     """The pictures that are no masks, and what is to be said about those that are."""
     mask = masks(pd.Series(found, dtype="str"))
-    told = "masks, which stand beside pictures of the same names and which no kind of label uses"
-    return [name for name, no in zip(found, mask) if not no], counted((int(mask.sum()), told))
+    told = (
+        "mask[|s], which [stands beside a picture of the same name|stand beside pictures of the same names] "
+        "and which no kind of label uses"
+    )
+    return [name for name, no in zip(found, mask) if not no], nonzero((int(mask.sum()), told))
 
 
 def masks(names: pd.Series) -> np.ndarray:
@@ -129,9 +132,12 @@ def others(names: Iterable[str]) -> Passed:
     other = [name for name in names if not name.lower().endswith(KNOWN)]
     data = ending_in(other, DATA)
     endings = [PurePosixPath(name).suffix.lower() or name for name in other if not name.lower().endswith(DATA)]
-    return counted(
-        (len(data), f"files that may have labels ({some(data)}); `data: FILE` in the job file reads one of them"),
-        (len(endings), f"files that are no pictures ({some(endings)})"),
+    return nonzero(
+        (
+            len(data),
+            f"file[|s] that may have labels ({some(data)}); `data: FILE` in the job file reads [it|one of them]",
+        ),
+        (len(endings), f"file[|s] that [is no picture|are no pictures] ({some(endings)})"),
     )
 
 

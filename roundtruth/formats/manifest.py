@@ -19,7 +19,7 @@ NAME = "manifest"
 HELP = "an augmented manifest: JSON lines, one item a line"
 ENDINGS = (".manifest", ".jsonl", ".json")
 SOURCE = "source-ref"
-FAILED = "lines that an earlier job failed to label (a failure-reason, or null); they are labeled now"
+FAILED = "line[|s] that an earlier job failed to label (a failure-reason, or null); [it is|they are] labeled now"
 
 
 def holds(path: str) -> bool:
@@ -80,5 +80,6 @@ def others(records: list[dict], kind: Kind, attribute: str) -> tuple[tuple[int, 
             found.update([FAILED] if failed else [])
             for name in attributes(record, kind.TYPE):
                 if name != attribute and record.get(name) is not None:
-                    found[f"labels in the field {name[:60]}; `attribute: {name[:60]}` in the job file uses them"] += 1
+                    use = f"`attribute: {name[:60]}` in the job file uses [it|them]"
+                    found[f"label[|s] in the field {name[:60]}; {use}"] += 1
     return tuple((count, what) for what, count in found.items())

@@ -61,12 +61,12 @@ def read_folder(
     found = Annotations(path, pictures, listing.ending_in(names, LABELS))
     labels = found.boxes.labels(classes)
     lists = [name for name in names if "/ImageSets/" in f"/{name}"]
-    of_parts = listing.counted((len(lists), "lists of parts of the dataset (ImageSets): all pictures are read"))
+    of_parts = listing.nonzero((len(lists), "list[|s] of parts of the dataset (ImageSets): all pictures are read"))
     rest = set(names) - set(found.boxes.files) - set(lists)
     passed = (*passed, *found.passed(), *masks, *of_parts, *listing.others(sorted(rest)))
     note = f"Pascal VOC: {len(found.stated)} of {len(pictures)} pictures have an XML file"
     return records.shards(
-        pictures, found.sizes(), labels, kind, found.item_at, found.label_at, passed, note, Boxes(form="size")
+        pictures, found.sizes(), labels, kind, found.item_at, found.boxes.label_at, passed, note, Boxes(form="size")
     )
 
 
@@ -184,9 +184,6 @@ class Annotations:
             return f"{self.boxes.url(self.file_of[item])}: line 1"
         return f"{self.path}: {self.pictures[item - 1]}"
 
-    def label_at(self, item: int, row: int) -> str:
-        return self.boxes.where(row)
-
     def read(self, file: int, data: bytes) -> None:
         annotation = parse(data)
         if annotation.tag != "annotation":
@@ -216,10 +213,10 @@ class Annotations:
         return table.rename_axis("item").sort_index().reset_index()
 
     def passed(self) -> listing.Passed:
-        return listing.counted(
-            (self.without_picture, "XML files of VOC without a picture"),
-            (self.other, "XML files that are not VOC's"),
-            (self.parts, "parts of objects (<part>)"),
+        return listing.nonzero(
+            (self.without_picture, "XML file[|s] of VOC without a picture"),
+            (self.other, "XML file[|s] that [is|are] not VOC's"),
+            (self.parts, "part[|s] of objects (<part>)"),
         )
 
 

@@ -119,13 +119,13 @@ def shards(base: str, dataset: Dataset, kind: Kind, classes: list[str], passed: 
     passed = (*passed, *dataset.passed, *unused(dataset, files))
     count = sum(file != "" for file in files)
     if not has_boxes(kind):
-        return records.unlabeled(base, sources, kind, (*passed, *listing.counted((count, no_use(TITLE, kind)))))
+        return records.unlabeled(base, sources, kind, (*passed, *listing.nonzero((count, no_use(TITLE, kind)))))
     found = Lines(dataset, files)
     labels = found.boxes.labels(classes)
     sizes = records.no_sizes(labels["item"].unique().tolist())
     note = f"YOLO: {count} of {len(files)} pictures have a label file"
     item_at, passed = records.in_folder(base, sources), (*passed, *found.passed())
-    return records.shards(sources, sizes, labels, kind, item_at, found.label_at, passed, note, SHARES)
+    return records.shards(sources, sizes, labels, kind, item_at, found.boxes.label_at, passed, note, SHARES)
 
 
 def unused(dataset: Dataset, files: Sequence[str]) -> listing.Passed:
@@ -136,9 +136,9 @@ def unused(dataset: Dataset, files: Sequence[str]) -> listing.Passed:
     lost = {name for name in texts if posixpath.dirname(name) in folders or "/labels/" in f"/{name}"}
     pictures = listing.ending_in(rest, listing.PICTURES)
     named = [name for name in rest if name.rpartition("/")[2] in (*NAMES, OBJ_DATA)]
-    told = listing.counted(
-        (len(lost), "label files without a picture"),
-        (len(pictures), "pictures that are in no part of the dataset"),
+    told = listing.nonzero(
+        (len(lost), "label file[|s] without a picture"),
+        (len(pictures), "picture[|s] that [is|are] in no part of the dataset"),
     )
     return (*told, *listing.others(name for name in rest if name not in lost and name not in named))
 
@@ -154,9 +154,6 @@ class Lines:
         for file, data in self.boxes.read():
             with self.boxes.collecting(file):
                 self.read(file, text_of(data).splitlines())
-
-    def label_at(self, item: int, row: int) -> str:
-        return self.boxes.where(row)
 
     def read(self, file: int, lines: list[str]) -> None:
         found = [(line, words) for line, words in enumerate(map(str.split, lines), start=1) if words]
@@ -203,9 +200,9 @@ class Lines:
         return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], 1.0
 
     def passed(self) -> listing.Passed:
-        return listing.counted(
-            (self.outlines, "outlines of things, whose bounds are the boxes"),
-            (self.with_points, "sets of key points"),
+        return listing.nonzero(
+            (self.outlines, "outline[|s] of [a thing|things], whose bounds are the [box|boxes]"),
+            (self.with_points, "set[|s] of key points"),
         )
 
 

@@ -94,7 +94,7 @@ def of_parts(dataset: Dataset, parts: dict[str, tuple[list[str], list[str]]]) ->
     """The dataset with the pictures of its parts, each once, and their lists; `parts` has both for each key."""
     pictures = list(dict.fromkeys(picture for some, _ in parts.values() for picture in some))
     empty = [key for key, (some, _) in parts.items() if not some]
-    passed = listing.counted((len(empty), f"parts of the dataset without pictures ({', '.join(empty)})"))
+    passed = listing.nonzero((len(empty), f"part[|s] of the dataset without pictures ({', '.join(empty)})"))
     used = dataset.used | {file for _, lists in parts.values() for file in lists}
     return dataset._replace(pictures=pictures, used=used, passed=passed)
 

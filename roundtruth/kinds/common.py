@@ -182,6 +182,19 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
+def alike(classes: list[str]) -> list[list[str]]:
+    """The groups of class names that differ only by case or accents, in the order of the classes."""
+
+    def plain(name: str) -> str:
+        letters = unicodedata.normalize("NFD", name)  # marks above and below a letter have a class of 200 or more
+        return "".join(one for one in letters if unicodedata.combining(one) < 200).casefold()
+
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(plain(name), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
 def class_names(class_id: pd.Series, classes: list[str]) -> np.ndarray:
     """The name of each class_id; the empty text for -1."""
     return np.array([*classes, ""], object)[class_id]

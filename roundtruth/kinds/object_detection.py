@@ -13,6 +13,7 @@ from roundtruth.boxes import SIDES
 from roundtruth.curves import Losses
 from roundtruth.errors import UserError
 from roundtruth.kinds import common
+from roundtruth.plural import counted
 from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ QUALITY_NAME = "mean IoU"
 CURVE = Losses()
 LEARNER = "roundtruth.learners.detector:Detector"
 
-ROUNDING = 2.0  # pixels by which a box in a table may stick out of its picture
+ROUNDING = 2  # pixels by which a box may stick out of its picture; it is cut there
 
 
 def consolidate(
@@ -282,8 +283,8 @@ def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
 
 # -- the boxes of a dataset, on the pictures as they are seen
 
-ROUNDING = 2  # pixels by which a box may stick out of its picture; it is cut there
 NOISE = 0.01  # pixels by which a box sticks out where shares of a picture were written with six digits
+STUCK_OUT = f"box[|es] that stuck out of [its picture|their pictures] by at most {ROUNDING} pixels [was|were] cut"
 CHANCE = 1e-4  # that boxes in pixels all lie within the first 100 of them, below which they are taken for per cent
 
 
@@ -339,8 +340,8 @@ def in_pixels(
     why = None if given.form else why_corners(result, size, area)
     if why:
         raise UserError(
-            f"{place(0)}: the {len(sides)} boxes seem to be left, top, right and bottom, not left, top, width and "
-            f"height: {why}; say `boxes: {{form: corners}}` in the job file, or {{form: size}}"
+            f"{place(0)}: the {counted(len(sides), 'box[|es] [seems|seem]')} to be left, top, right and bottom, not "
+            f"left, top, width and height: {why}; say `boxes: {{form: corners}}` in the job file, or {{form: size}}"
         )
     return result
 
@@ -352,7 +353,7 @@ def other_unit(sides: np.ndarray, size: np.ndarray) -> tuple[str, str] | None:
         return None
     most, size = sides.max(), np.nan_to_num(size)
     ends, fractions = (sides[:, :2] + sides[:, 2:]).max(), (sides[:, 2:] % 1 > 0).any()
-    these = "the box lies" if len(sides) == 1 else f"all {len(sides)} boxes lie"
+    these = "the box lies" if len(sides) == 1 else f"all {len(sides):,} boxes lie"
     if most <= 1 and (ends <= 1 or fractions) and size.max() > 2:  # ends of corners may add up to 2
         return "relative", (
             f"{these} between 0 and 1, so the numbers seem to be shares of the picture's width and height"
@@ -450,8 +451,8 @@ def _tidied(
     again = fitted.duplicated(["item", *COLUMNS]).to_numpy()
     changed = (sides != written).any(axis=1) | again
     notes = (
-        (int((out > NOISE).sum()), f"boxes that stuck out of their pictures by at most {ROUNDING} pixels were cut"),
-        (int(again.sum()), "boxes that were there twice were taken once"),
+        (int((out > NOISE).sum()), STUCK_OUT),
+        (int(again.sum()), "box[|es] that [was|were] there twice [was|were] taken once"),
     )
     empty = labels[labels["class_id"] < 0]
     kept = pd.concat([fitted[~again], empty]).sort_values("item", kind="stable") if len(empty) else fitted[~again]

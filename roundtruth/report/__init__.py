@@ -12,6 +12,7 @@ import pandas as pd
 from roundtruth import forecast, kinds, ledger, plans
 from roundtruth.chance import uniforms
 from roundtruth.look import Look
+from roundtruth.plural import counted
 from roundtruth.report import disagreement, evidence, outlook, words
 from roundtruth.report.evidence import Evidence
 
@@ -87,8 +88,9 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("money", "percent", "share", "count", "many", "score", "duration", "cut"):
+    for name in ("money", "percent", "share", "count", "score", "duration", "cut"):
         environment.filters[name] = getattr(words, name)
+    environment.filters["counted"] = counted
     environment.filters["uri"] = uri
     kind, script = kinds.get(job.spec.kind), files("roundtruth.report").joinpath("viewer.js").read_text("utf-8")
     ended = summary["state"] in ("complete", "stopped")
@@ -275,13 +277,13 @@ def quality_chart(job, summary: dict, labels: pd.DataFrame) -> Chart | None:
     target = summary["target"]["quality"]
     parts = [
         f"{'people' if source == 'human' else 'model'}: {kind.QUALITY_NAME} {words.score(values.mean())}, "
-        f"{words.percent((values >= target).mean())} of {words.many(len(values), 'item')} at {target:g} or better"
+        f"{words.percent((values >= target).mean())} of {counted(len(values), 'item[|s]')} at {target:g} or better"
         for source, values in quality.items()
     ]
     if kind.BINARY:
         parts = [
             f"{'people' if source == 'human' else 'model'}: {words.percent(values.mean())} "
-            f"of {words.many(len(values), 'label')} right"
+            f"of {counted(len(values), 'label[|s]')} right"
             for source, values in quality.items()
         ]
         png = plots.share_right(quality, target)
@@ -316,7 +318,7 @@ def money_chart(job, summary: dict) -> Chart | None:
     items = labeled if summary["state"] == "complete" else len(job.askable())
     alone = items * ledger.human_price(prices, job.spec.workforce.answers_per_item)
     total = words.money(summary["cost"]["total"])
-    alt = f"Money spent against items labeled: {total} for {words.many(labeled, 'item')}; "
+    alt = f"Money spent against items labeled: {total} for {counted(labeled, 'item[|s]')}; "
     alt += f"people alone would cost {words.money(alone)} for {words.count(items)}."
     caption = "Money spent, item by item: steep where people label, flat where the model does."
     if len(history):
@@ -351,7 +353,7 @@ def coverage_chart(job, summary: dict, seen: Evidence) -> Chart | None:
         elif threshold is None:
             why = "nothing can be promised yet" if cut == "certified" else "no threshold reaches the target"
             said.append(f"there is no {cut} cut: {why}")
-    caption = f"The last model on {words.many(len(seen.checked), 'checked item')}, an estimate: {'; '.join(said)}. "
+    caption = f"The last model on {counted(len(seen.checked), 'checked item[|s]')}, an estimate: {'; '.join(said)}. "
     if "certified" in cuts:
         caption += "Right of the certified cut the mean may look good enough and not be. "
     caption += "The naive cut promises nothing." if "naive" in cuts else ""
@@ -373,7 +375,7 @@ def calibration_chart(job, seen: Evidence) -> Chart | None:
     if len(seen.checked) < 2:
         return None
     lines = [
-        f"{words.percent(row.confidence, 0)} confident, {name} {row.quality:.2f} ({words.many(row.items, 'item')})"
+        f"{words.percent(row.confidence, 0)} confident, {name} {row.quality:.2f} ({counted(row.items, 'item[|s]')})"
         for row in bins.itertuples()
     ]
     caption = (
@@ -518,7 +520,7 @@ def facts(spec, summary: dict) -> Iterator[tuple[str, str]]:
     yield "Plan", spec.plan
     sure = "" if target.certificate == "none" else f", confidence {100 * target.confidence:g}{words.SPACE}%"
     yield "Target", f"{name} of at least {target.quality:g}, certificate {target.certificate}{sure}"
-    yield "Workforce", f"{people}, {words.many(spec.workforce.answers_per_item, 'answer')} an item"
+    yield "Workforce", f"{people}, {counted(spec.workforce.answers_per_item, 'answer[|s]')} an item"
     yield (
         "Prices",
         f"{words.price(spec.prices.per_item)} an item and {words.price(spec.prices.per_answer)} an answer of people, "

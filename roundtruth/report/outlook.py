@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from roundtruth import answers, forecast, ledger, workforce
+from roundtruth.plural import counted
 from roundtruth.report import words
 
 
 def read(job, summary: dict) -> Iterator[tuple[str, str]]:
     """What was read, and what of it is not used."""
     broken = int(job.items(["failure"])["failure"].notna().sum())
-    yield "Items", f"{words.many(summary['items'], 'item')} in {job.spec.data}"
+    yield "Items", f"{counted(summary['items'], 'item[|s]')} in {job.spec.data}"
     yield "Labeled already", words.labeled_already(summary["input"])
     if broken:
         yield "Pictures that cannot be read", words.broken(broken)
@@ -42,7 +43,7 @@ def waits_for(job) -> str:
     done, asked = answers.answered(job, last), len(job.asks(last))
     posted, where = answers.posted(job, last), getattr(workforce.get(job), "where", None)
     place = f" {where(posted)}." if where and posted else ""
-    return f"People's answers to round {last}: {done} of {words.many(asked, 'item')} answered.{place}"
+    return f"People's answers to round {last}: {done} of {counted(asked, 'item[|s]')} answered.{place}"
 
 
 def most(job) -> str:

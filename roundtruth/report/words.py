@@ -3,6 +3,7 @@
 import math
 
 from roundtruth.look import Look
+from roundtruth.plural import counted
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -29,11 +30,6 @@ def share(part: float) -> str:
 
 def count(number: float) -> str:
     return f"{int(number):,}"
-
-
-def many(number: int, thing: str) -> str:
-    """`1 item`, `2 items`, `2 boxes`."""
-    return f"{count(number)} {thing if number == 1 else plural(thing)}"
 
 
 def plural(thing: str) -> str:
@@ -65,21 +61,20 @@ def cut(text: str, length: int = 80) -> str:
 
 def every(number: int, thing: str) -> str:
     """`the item`, `all 2 items`."""
-    return f"the {thing}" if number == 1 else f"all {many(number, thing)}"
+    return f"the {thing}" if number == 1 else f"all {counted(number, f'{thing}[|s]')}"
 
 
 def labeled_already(number: int) -> str:
     if not number:
         return "None: no item came with a label."
-    them = "it" if number == 1 else "them"
-    return f"{many(number, 'item')} came with a label. Nobody is asked about {them}, and the model learns from {them}."
+    return counted(
+        number, "item[|s] came with a label. Nobody is asked about [it|them], and the model learns from [it|them]."
+    )
 
 
 def broken(number: int) -> str:
     """Pictures that cannot be read."""
-    if number == 1:
-        return "1 picture. Nobody is asked about it, and it costs nothing."
-    return f"{many(number, 'picture')}. Nobody is asked about them, and they cost nothing."
+    return counted(number, "picture[|s]. Nobody is asked about [it|them], and [it costs|they cost] nothing.")
 
 
 def foreseen(forecast: dict, budget: float | None) -> str:
@@ -87,7 +82,7 @@ def foreseen(forecast: dict, budget: float | None) -> str:
     low, high = money(forecast["low"]), money(forecast["high"])
     said = f"About {money(forecast['cost'])} in all"
     said += f"; in 8 of 10 such jobs between {low} and {high}. " if low != high else ". "
-    people = many(int(forecast["human"]), "item")
+    people = counted(int(forecast["human"]), "item[|s]")
     if forecast["auto"]:
         said += f"People label about {people}, the model about {count(forecast['auto'])}."
     else:
@@ -119,14 +114,12 @@ def rejected(summary: dict) -> list[str]:
     number, first = summary["rejected"], summary["first_rejected"]
     if not number:
         return []
-    rows = "1 row of people's answers is" if number == 1 else f"{count(number)} rows of people's answers are"
-    which = "it" if number == 1 else "them"
+    told = (
+        "row[|s] of people's answers [is|are] rejected. people/rejected.csv in the job folder lists [it|them]. "
+        "Mend [it|them] in your file, and put the file there again."
+    )
     these = f" The first {len(first)}:" if number > len(first) else ""
-    return [
-        f"{rows} rejected. people/rejected.csv in the job folder lists {which}. Mend {which} in your file, and put the "
-        f"file there again.{these}",
-        *first,
-    ]
+    return [f"{counted(number, told)}{these}", *first]
 
 
 STATES = {
@@ -142,14 +135,14 @@ def headline(summary: dict) -> str:
     labeled = summary["human"] + summary["auto"] + summary["input"]
     total = money(summary["cost"]["total"])
     if summary["state"] == "complete":
-        return f"{many(labeled, 'item')} labeled for {total}."
+        return f"{counted(labeled, 'item[|s]')} labeled for {total}."
     if not labeled:
-        return f"{many(summary['items'] - summary['failed'], 'item')} to label; nothing is labeled yet."
+        return f"{counted(summary['items'] - summary['failed'], 'item[|s]')} to label; nothing is labeled yet."
     if labeled == summary["input"]:
-        came = f"{count(labeled)} of {many(summary['items'], 'item')} came with a label"
+        came = f"{count(labeled)} of {counted(summary['items'], 'item[|s]')} came with a label"
         return f"{came}; nothing else is labeled yet."
     so_far = "" if summary["state"] == "stopped" else " so far"
-    return f"{count(labeled)} of {many(summary['items'], 'item')} labeled{so_far}, for {total}."
+    return f"{count(labeled)} of {counted(summary['items'], 'item[|s]')} labeled{so_far}, for {total}."
 
 
 def explanation(summary: dict) -> str:
@@ -165,13 +158,13 @@ def explanation(summary: dict) -> str:
         said.append(f"People alone would have cost {alone}: {saved}.")
     left = summary["items"] - summary["human"] - summary["auto"] - summary["input"] - summary["failed"]
     if summary["state"] == "complete":
-        said += [f"{many(summary['failed'], 'item')} failed."] if summary["failed"] else []
+        said += [f"{counted(summary['failed'], 'item[|s]')} failed."] if summary["failed"] else []
     elif summary["state"] == "stopped" and not summary.get("to_finish"):
-        said.append(f"{many(left + summary['failed'], 'item')} without a label; nobody is asked any more.")
+        said.append(f"{counted(left + summary['failed'], 'item[|s]')} without a label; nobody is asked any more.")
     elif summary["state"] != "stopped":
         waits = summary["state"] == "waiting"
         following = "the job goes on when people have answered" if waits else "the job is under way"
-        rest = f"{many(left, 'item')} left; {following}." if said else f"{following}."
+        rest = f"{counted(left, 'item[|s]')} left; {following}." if said else f"{following}."
         said.append(rest[0].upper() + rest[1:])
     said += [summary["why"]] if summary.get("why") else []
     return " ".join(said)
@@ -199,7 +192,7 @@ def promise(summary: dict, quality_name: str, confidence: float, look: Look | No
     risk = f"{100 * (1 - confidence):.4g}{SPACE}%"
     ended = summary["state"] in ("complete", "stopped")
     if target["holds"]:
-        labels = f"{many(summary['auto'], 'label')} by the model {'matches' if summary['auto'] == 1 else 'match'}"
+        labels = counted(summary["auto"], "label[|s] by the model [matches|match]")
         wrong = f"the chance that this is wrong is at most {risk}"
         return "Promised", f"{labels} people's labels with {aim}; {wrong}."
     if look and look.threshold is None:
@@ -233,7 +226,7 @@ def meaning(summary: dict, quality_name: str, binary: bool) -> list[tuple[str, s
     else:
         what += ", where 1 means that the two labels are the same and 0 that they have nothing in common."
     one = summary["auto"] == 1
-    which = "The one label" if one else f"The {many(summary['auto'], 'label')}"
+    which = "The one label" if one else f"The {counted(summary['auto'], 'label[|s]')}"
     which += f" that the model made{'' if one else ', taken together'}. "
     which += "People's own labels are what these are compared with, so they are not part of the promise"
     which += "; labels that came with the data are not, either." if summary["input"] else "."
@@ -258,15 +251,14 @@ def nothing(look: Look, aim: str) -> str:
     if not look.checked:
         return "No item was checked, as the budget did not reach that far; so the model labeled none."
     said = (
-        f"After {many(look.checked, 'checked item')} {aim} could not be shown of any part of the model's labels, "
-        "so it labeled nothing."
+        f"After {counted(look.checked, 'checked item[|s]')} {aim} could not be shown of any part of the model's "
+        "labels, so it labeled nothing."
     )
     if look.needed is None:
         return said
     if math.isinf(look.needed):
         return f"{said} No number of checked items would have done: the model is not good enough for it."
-    more = "item" if look.needed == 1 else "items"
-    return f"{said} About {count(look.needed)} more checked {more} would have done, by what the others showed."
+    return f"{said} About {counted(look.needed, 'more checked item[|s]')} would have done, by what the others showed."
 
 
 def certificate(look: Look, quality_name: str, delta: float, labeled: bool) -> str:
@@ -278,7 +270,7 @@ def certificate(look: Look, quality_name: str, delta: float, labeled: bool) -> s
     said = (
         f"Rule \u201c{look.rule}\u201d, look ({t}, {k}) with δ{SPACE}={SPACE}{look.delta:.4g} "
         f"of the {delta:.4g} that all looks together may spend: each item that the model did not learn from was drawn "
-        f"by a coin of its own with probability {look.drawn:.4g}; {many(look.checked, 'item')} were drawn "
+        f"by a coin of its own with probability {look.drawn:.4g}; {counted(look.checked, 'item[|s]')} were drawn "
         "and labeled by people blind to the model"
     )
     evidence = ""

@@ -22,6 +22,7 @@ from roundtruth import csv_table
 from roundtruth.csv_table import Sheet
 from roundtruth.errors import LONGEST, UserError
 from roundtruth.kinds.common import RowMistakes
+from roundtruth.plural import counted
 from roundtruth.settings import Strict, Whole
 from roundtruth.tables import as_answers, no_answers
 from roundtruth.workforce import Collected, names, sheets
@@ -232,4 +233,4 @@ def not_read(others: list[str], tables: list[str]) -> list[str]:
     saved = {PurePosixPath(path).with_suffix("").as_posix().lower() for path in tables}
     left = [path for path in others if PurePosixPath(path).with_suffix("").as_posix().lower() not in saved]
     files = sheets.listed([shown(path.removeprefix(FOLDER)) for path in left])
-    return [f"{sheets.counted(len(left), 'file')} not read, as not CSV: {files}; save as CSV"] if left else []
+    return [f"{counted(len(left), 'file[|s]')} not read, as not CSV: {files}; save as CSV"] if left else []

@@ -9,6 +9,7 @@ import pandas as pd
 from roundtruth.csv_table import Columns, Sheet, numbers_of
 from roundtruth.kinds import Kind
 from roundtruth.kinds.common import RowMistakes, changed
+from roundtruth.plural import counted
 
 REASON = "reason"  # the column that says why there is no label
 SHOWN = 5  # names in a line
@@ -88,16 +89,12 @@ def told(files: list[str], found: list[Sheet], answers: list[Answers]) -> list[s
     ignored = list(dict.fromkeys(name for sheet in found for name in sheet.ignored))
     windows = [file for file, sheet in zip(files, found) if sheet.windows]
     said = [
-        (cut, f"{counted(cut, 'box', 'boxes')} out of the picture by at most 2 pixels, cut at its edge"),
-        (twice, f"{counted(twice, 'row')} twice in a file, counted once"),
-        (len(ignored), f"{counted(len(ignored), 'column')} not read: {listed(ignored)}"),
-        (len(windows), f"{counted(len(windows), 'file')} read as Windows-1252, as not UTF-8: {listed(windows)}"),
+        (cut, f"{counted(cut, 'box[|es]')} out of the picture by at most 2 pixels, cut at its edge"),
+        (twice, f"{counted(twice, 'row[|s]')} twice in a file, counted once"),
+        (len(ignored), f"{counted(len(ignored), 'column[|s]')} not read: {listed(ignored)}"),
+        (len(windows), f"{counted(len(windows), 'file[|s]')} read as Windows-1252, as not UTF-8: {listed(windows)}"),
     ]
     return [line for count, line in said if count]
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def listed(names: Iterable[str]) -> str:

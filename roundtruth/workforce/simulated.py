@@ -16,6 +16,7 @@ from roundtruth import csv_table, kinds, manifest
 from roundtruth.chance import uniforms
 from roundtruth.errors import UserError, refuse_all
 from roundtruth.kinds.common import attributes
+from roundtruth.plural import counted
 from roundtruth.settings import Address, Boxes, Number, Strict, Whole
 from roundtruth.storage import read_given
 from roundtruth.tables import as_answers, no_answers
@@ -246,7 +247,7 @@ def recorded(job) -> tuple[pd.DataFrame, list[str]]:
     if kind.ONE_PER_ITEM:
         answers = answers.drop_duplicates(["item", "worker"], keep="last")
     notes, other = sheets.told([url], [sheet], [found]), int(number.isna().sum())
-    notes += [f"{sheets.counted(other, 'recorded row')} about no item of the data, left out"] if other else []
+    notes += [f"{counted(other, 'recorded row[|s]')} about no item of the data, left out"] if other else []
     return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True), notes
 
 

@@ -148,7 +148,7 @@ def test_mistakes_of_all_sorts_are_counted_in_one_message(table):
 def test_columns_that_are_not_read_are_said(table):
     path = table("source,when,class,left,top,width,height\na.jpg,today,cat,1,2,3,4\n")
     (shard,) = csv.read(path, object_detection, CLASSES, "label")
-    assert shard.passed == ((1, "columns (when)"),)
+    assert shard.passed == ((1, "column[|s] (when)"),)
 
 
 # --- Export ---

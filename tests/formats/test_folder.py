@@ -12,7 +12,7 @@ from roundtruth.spec import JobSpec
 from roundtruth.storage import write_url
 from roundtruth.summary import summarize
 from roundtruth.terminal import print_summary
-from tests.jobs import read_dataset, read_records
+from tests.jobs import lines_of, read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -59,14 +59,14 @@ def spec(place, tmp_path, kind: str = "image-classification", **changed) -> JobS
 
 def test_folders_are_labels_only_if_the_job_says_so(place):
     put(place, ["cat/1.png", "cat/old/2.png", "train/dog/1.png", "cafe\u0301/1.png", "new/1.png", "1.png"])
-    told = "pictures' folders, which have the names of classes; `labels: folders` in the job file uses them as labels"
+    told = "4 pictures in folders with the names of classes; `labels: folders` in the job file uses these as labels"
     assert len(read(place).labels) == 0
-    assert read(place).passed == ((4, told),)
+    assert lines_of(read(place).passed) == [told]
     shard = read(place, labels="folders")
     assert classes_of(shard) == {
         "cat/1.png": "cat", "cat/old/2.png": "cat", "train/dog/1.png": "dog", "cafe\u0301/1.png": "caf\u00e9",
     }  # fmt: skip
-    assert shard.passed == ((1, "folders that no class is named after (new): their pictures have no label"),)
+    assert lines_of(shard.passed) == ["1 folder that no class is named after (new): its pictures have no label"]
     assert shard.note == "class folders: 4 of 6 pictures are in one"
     assert len(read(place, labels="none").labels) == 0
 
@@ -78,7 +78,7 @@ def test_folders_are_named_as_classes_are_written(tmp_path):
     assert {sources[item - 1]: number for item, number in zip(shard.labels["item"], shard.labels["class_id"])} == {
         "010/1.png": 0, "1.10/1.png": 1, "null/1.png": 2,
     }  # fmt: skip
-    assert shard.passed == ((1, "folders that no class is named after (10): their pictures have no label"),)
+    assert lines_of(shard.passed) == ["1 folder that no class is named after (10): its pictures have no label"]
 
 
 def test_the_records_are_those_of_the_labels(tmp_path):
@@ -129,7 +129,9 @@ def test_masks_of_pictures_are_no_pictures(tmp_path, pictures, masks):
     shard = read(tmp_path)
     assert sorted(shard.items["source"]) == sorted(pictures)
     told = "masks, which stand beside pictures of the same names and which no kind of label uses"
-    assert shard.passed == (((len(masks), told),) if masks else ())
+    if len(masks) == 1:
+        told = "mask, which stands beside a picture of the same name and which no kind of label uses"
+    assert lines_of(shard.passed) == ([f"{len(masks)} {told}"] if masks else [])
 
 
 # --- Label files beside pictures ---
@@ -139,32 +141,31 @@ def test_boxes_count_in_a_job_about_boxes_only(place):
     put(place, {"1.png": picture(), "2.png": picture(1), "1.xml": XML.format("cat", 8), "notes.md": "x"})
     shard = read(place, "object-detection")
     assert classes_of(shard) == {"1.png": "cat"}
-    assert shard.passed == ((1, "files that are no pictures (.md)"),)
-    told = "label files of boxes (VOC), which a job of image-classification does not use"
-    assert read(place).passed == ((1, told), (1, "files that are no pictures (.md)"))
-    told = "label files of boxes (VOC); `labels: voc` in the job file uses them"
+    assert lines_of(shard.passed) == ["1 file that is no picture (.md)"]
+    told = "1 label file of boxes (VOC), which a job of image-classification does not use"
+    assert lines_of(read(place).passed) == [told, "1 file that is no picture (.md)"]
+    told = "1 label file of boxes (VOC); `labels: voc` in the job file uses it"
     unlabeled = read(place, "object-detection", "none")
     assert len(unlabeled.labels) == 0
-    assert unlabeled.passed == ((1, told), (1, "files that are no pictures (.md)"))
+    assert lines_of(unlabeled.passed) == [told, "1 file that is no picture (.md)"]
 
 
 def test_yolo_needs_the_names_of_its_classes(tmp_path):
     put(tmp_path, {"1.png": picture(), "1.txt": "0 .5 .5 .5 .5\n"})
-    told = "label files of boxes (YOLO) without the names of the classes; a classes.txt with a name on each line"
-    assert read(tmp_path, "object-detection").passed == ((1, f"{told} makes them usable"),)
+    told = "1 label file of boxes (YOLO) without the names of the classes; a classes.txt with a name on each line"
+    assert lines_of(read(tmp_path, "object-detection").passed) == [f"{told} makes it usable"]
     with pytest.raises(UserError, match=r"no names of the classes for YOLO's numbers; add a classes\.txt"):
         read(tmp_path, "object-detection", "yolo")
     put(tmp_path, {"classes.txt": "dog\n"})
     assert classes_of(read(tmp_path, "object-detection")) == {"1.png": "dog"}
-    assert read(tmp_path).passed[0] == (
-        1,
-        "label files of boxes (YOLO), which a job of image-classification does not use",
+    assert lines_of(read(tmp_path).passed)[0] == (
+        "1 label file of boxes (YOLO), which a job of image-classification does not use"
     )
 
 
 def test_texts_about_pictures_are_no_labels(tmp_path):
     put(tmp_path, {"1.png": picture(), "1.txt": "a cat on a mat\n", "2.png": picture(1), "2.txt": ""})
-    assert read(tmp_path, "object-detection").passed == ((2, "files that are no pictures (.txt)"),)
+    assert lines_of(read(tmp_path, "object-detection").passed) == ["2 files that are no pictures (.txt)"]
 
 
 def test_other_xml_files_are_no_labels(tmp_path):
@@ -172,7 +173,7 @@ def test_other_xml_files_are_no_labels(tmp_path):
         tmp_path,
         {"images/1.png": picture(), "annotations.xml": "<annotations/>", "a.xml": "<", "1.png.aux.xml": "<P/>"},
     )
-    assert read(tmp_path, "object-detection").passed == ((3, "files that are no pictures (.xml)"),)
+    assert lines_of(read(tmp_path, "object-detection").passed) == ["3 files that are no pictures (.xml)"]
     with pytest.raises(UserError, match=f"^{tmp_path}: holds no labels of VOC, as labels: voc says it does"):
         read(tmp_path, "object-detection", "voc")
 
@@ -181,8 +182,10 @@ def test_files_that_may_have_labels_are_named(place):
     put(
         place, {"1.png": picture(), "_annotations.coco.json": "{}", "a.csv": "", "a.md": "", "b.md": "", "job.yaml": ""}
     )
-    told = "files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them"
-    assert read(place).passed == ((2, told), (2, "files that are no pictures (.md)"))
+    told = (
+        "2 files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them"
+    )
+    assert lines_of(read(place).passed) == [told, "2 files that are no pictures (.md)"]
 
 
 def test_labels_of_two_formats_need_the_key(tmp_path):
@@ -193,7 +196,7 @@ def test_labels_of_two_formats_need_the_key(tmp_path):
     assert classes_of(read(tmp_path, "object-detection", "voc")) == {"1.png": "cat"}
     shard = read(tmp_path, "object-detection", "yolo")
     assert classes_of(shard) == {"1.png": "dog"}
-    assert shard.passed == ((1, "label files of boxes (VOC); `labels: voc` in the job file uses them"),)
+    assert lines_of(shard.passed) == ["1 label file of boxes (VOC); `labels: voc` in the job file uses it"]
 
 
 # --- Jobs ---

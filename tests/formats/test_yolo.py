@@ -15,7 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import yolo
 from roundtruth.kinds import image_classification, object_detection
 from roundtruth.storage import list_url, read_url, write_url
-from tests.jobs import read_dataset, read_records
+from tests.jobs import lines_of, read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -119,13 +119,12 @@ def test_the_parts_in_their_order_each_picture_once(tmp_path):
     shard = read(tmp_path)
     assert shard.items["source"].tolist() == ["images/train/3.png", "images/val/2.png", "images/val/1.png"]
     assert rows(shard) == [("images/val/1.png", None, 0, 0, 0, 0)], "an empty file: there is nothing"
-    assert [what for _, what in shard.passed] == [
-        "parts of the dataset without pictures (test)",
-        "label files without a picture",
-        "pictures that are in no part of the dataset",
-        "files that are no pictures (.md)",
+    assert lines_of(shard.passed) == [
+        "1 part of the dataset without pictures (test)",
+        "2 label files without a picture",
+        "1 picture that is in no part of the dataset",
+        "1 file that is no picture (.md)",
     ]
-    assert [count for count, _ in shard.passed] == [1, 2, 1, 1]
 
 
 def test_the_records_are_those_of_the_labels(tmp_path):
@@ -141,11 +140,11 @@ def test_confidences_outlines_and_key_points(tmp_path):
     shard = read(tmp_path)
     assert rows(shard) == [("1.png", "cat", 90, 45, 20, 10), ("1.png", "dog", 20, 20, 40, 40)]
     assert shard.labels["confidence"].tolist() == [0.25, 1]
-    assert shard.passed == ((1, "outlines of things, whose bounds are the boxes"),)
+    assert lines_of(shard.passed) == ["1 outline of a thing, whose bounds are the box"]
     put(tmp_path, {"data.yaml": f"train: .\nkpt_shape: [1, 2]\n{SHEET}", "1.txt": "0 .3 .25 .2 .3 0.1 0.1\n"})
     shard = read(tmp_path)
     assert rows(shard) == [("1.png", *BOXES[0])]
-    assert shard.passed == ((1, "sets of key points"),)
+    assert lines_of(shard.passed) == ["1 set of key points"]
 
 
 def test_boxes_are_no_shares_of_a_picture_that_cannot_be_read(tmp_path):
@@ -278,7 +277,7 @@ def test_boxes_at_the_edge_do_not_stick_out(tmp_path):
     assert (left + width, dataset.mended) == (3000, ())
     put(tmp_path, {"1.txt": "0 0.834 0.5 0.333 1"})
     dataset = read_dataset(str(tmp_path), "object-detection", CLASSES)
-    assert dataset.mended == ((1, "boxes that stuck out of their pictures by at most 2 pixels were cut"),)
+    assert lines_of(dataset.mended) == ["1 box that stuck out of its picture by at most 2 pixels was cut"]
 
 
 def test_class_names_are_text_as_written(tmp_path):

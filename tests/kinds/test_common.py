@@ -101,3 +101,11 @@ def test_boxes_are_written_as_json_dumps_does(data, classes, attribute, name):
             },
         }
     assert list(written.items()) == [(item, dumps(line)[1:-1]) for item, line in expected.items()]
+
+
+def test_classes_that_differ_only_by_case_or_accents_are_alike():
+    names = ["Cat", "Résumé", "dog", "CAT", "resume", "STRASSE", "straße", "cat ", "Й", "и"]
+    found = [["Cat", "CAT"], ["Résumé", "resume"], ["STRASSE", "straße"], ["Й", "и"]]
+    assert common.alike(names) == found
+    # in other scripts a mark makes another letter: Japanese ka and ga, Hindi ki and ku, two Thai vowels
+    assert common.alike(["か", "が", "कि", "कु", "กิ", "กี", "a", "b"]) == []

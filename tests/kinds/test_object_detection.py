@@ -14,6 +14,7 @@ from roundtruth.kinds import common
 from roundtruth.kinds import object_detection as od
 from roundtruth.kinds.common import RowMistakes
 from roundtruth.manifest import stated_size
+from roundtruth.plural import counted
 from roundtruth.settings import Boxes
 
 SIDES = ["left", "top", "width", "height"]
@@ -426,10 +427,10 @@ def test_a_box_that_sticks_out_a_little_is_cut_and_one_that_is_there_twice_is_ta
         [2, *NOTHING],
     ]
     assert found.items.tolist() == [1, 1]
-    assert found.notes == (
-        (1, "boxes that stuck out of their pictures by at most 2 pixels were cut"),
-        (1, "boxes that were there twice were taken once"),
-    )
+    assert [counted(*note) for note in found.notes] == [
+        "1 box that stuck out of its picture by at most 2 pixels was cut",
+        "1 box that was there twice was taken once",
+    ]
 
 
 def test_boxes_outside_without_area_or_beside_nothing_are_counted_together():

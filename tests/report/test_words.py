@@ -16,7 +16,7 @@ def test_numbers_are_written_for_people():
     assert [words.price(p) for p in (0.08, 0.036, 1, 0)] == ["$0.08", "$0.036", "$1.00", "$0.00"]
     assert words.percent(0.2714) == f"27.1{NBSP}%"
     assert [words.share(p) for p in (0.5, 0.003, 0)] == [f"50{NBSP}%", f"0.3{NBSP}%", f"0{NBSP}%"]
-    assert [words.many(n, "box") for n in (0, 1, 1000)] == ["0 boxes", "1 box", "1,000 boxes"]
+    assert [words.every(n, "item") for n in (1, 1000)] == ["the item", "all 1,000 items"]
     assert [words.score(s) for s in (0.6, 0.8125, 1.0, None, float("nan"))] == ["0.600", "0.812", "1.000", "–", "–"]
     assert [words.duration(s) for s in (0, 1.23, 61.5, 7322)] == [
         "–",
