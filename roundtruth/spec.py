@@ -349,7 +349,7 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
 
 def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
-    """The line of every key and of every member of a list. Raises UserError for a key that is there twice."""
+    """The line of every key and of every member of a list. Raises UserError for keys that are there twice."""
     lines: dict[tuple, int] = {(): 1}
     been, twice = set(), Mistakes(str(path))
 

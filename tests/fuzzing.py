@@ -230,7 +230,7 @@ def drawn(job: Job) -> int:
     """The labels that came with the input, those that are there twice and those that were passed over."""
     labels = job.input_labels()
     there = len(labels) if job.kind.ONE_PER_ITEM else int((labels["class_id"] >= 0).sum())
-    return there + told(job, "boxes that were there twice")
+    return there + told(job, "there twice")
 
 
 # -- manifests
@@ -266,7 +266,7 @@ def manifest_case(chance: random.Random, folder: Path) -> Counter:
 
 def of_several(said: str) -> bool:
     """Whether a refusal is about several lines, each of which may be good alone."""
-    return "is on line" in said or "pictures are not there" in said
+    return "is on line" in said or "not there, the first" in said
 
 
 def record(kind: str, number: int, chance: random.Random) -> dict:
@@ -326,7 +326,7 @@ def coco_case(chance: random.Random, folder: Path) -> Counter:
         job = begun(folder, {"kind": kind, "data": f"{folder}/input.json"})
         read = json.loads(data)
         accounted("images", len(read["images"]), len(job.items(["item"])))
-        marks, crowds = len(read.get("annotations") or []), told(job, "annotations of crowds")
+        marks, crowds = len(read.get("annotations") or []), told(job, "of a crowd") + told(job, "of crowds")
         if one:  # several annotations of one image are one label
             labeled = {
                 mark["image_id"] for mark in read.get("annotations") or [] if mark.get("iscrowd") not in (1, "1")

@@ -208,7 +208,7 @@ def read(
     return ends
 
 
-NOT_FOUND = "1 of 1 pictures are not there, the first: "
+NOT_FOUND = "1 of 1 picture is not there, the first: "
 ROWS: dict[str, tuple[Make, Callable]] = {
     "B an exporter swaps width and height": (
         coco(BOX, stated=(48, 64)),
@@ -252,7 +252,7 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     ),
     "B a box drawn a pixel over the edge": (
         coco([-1, 10, 20, 39]),
-        read(labeled=1, boxes=[[0, 10, 19, 38]], told=("1 boxes that stuck out of their pictures",)),
+        read(labeled=1, boxes=[[0, 10, 19, 38]], told=("1 box that stuck out of its picture",)),
     ),
     "B a box of another picture": (
         coco([26, 51, 613, 308], size=(500, 332)),
@@ -282,15 +282,15 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     ),
     "C names as in a URL": (
         listed("images/Capture_d%27%C3%A9cran%201.png", "images/Capture_d'écran 1.png"),
-        read(told=("1 pictures were found under another name, without URL encoding",)),
+        read(told=("1 picture was found under another name, without URL encoding",)),
     ),
     "C accents as a Mac writes them": (
         listed(normalize("NFC", "images/Möwe.png"), normalize("NFD", "images/Möwe.png")),
-        read(told=("1 pictures were found under another name, with decomposed accents",)),
+        read(told=("1 picture was found under another name, with decomposed accents",)),
     ),
     "C backslashes and accents at once": (
         listed(normalize("NFD", "images\\Möwe.png"), normalize("NFC", "images/Möwe.png")),
-        read(told=("1 pictures were found under another name, with / instead of \\ and composed accents",)),
+        read(told=("1 picture was found under another name, with / instead of \\ and composed accents",)),
     ),
     "C paths of a labeling server": (
         listed("/data/local-files/?d=images/0.png", "images/0.png"),
@@ -321,23 +321,23 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     "D endings in capitals": (folder_of("a.PNG", "b.JPG", "c.Jpeg"), read(items=3)),
     "D crowds as run lengths": (
         coco(BOX, annotation={"iscrowd": 1, "segmentation": {"counts": [1, 2], "size": [48, 64]}}),
-        read(told=("1 annotations of crowds",)),
+        read(told=("1 annotation of a crowd",)),
     ),
     "D labels of YOLO without names": (
         folder_of("a.png", texts={"a.txt": "0 0.5 0.5 0.2 0.2\n"}, **DETECTION),
-        read(told=("1 label files of boxes (YOLO) without the names of the classes",)),
+        read(told=("1 label file of boxes (YOLO) without the names of the classes",)),
     ),
     "D boxes in a job about classes": (
         folder_of("a.png", texts={"a.txt": "0 0.5 0.5 0.2 0.2\n", "classes.txt": "cat\n"}),
-        read(told=("1 label files of boxes (YOLO), which a job of image", "1 files that are no pictures (.txt)")),
+        read(told=("1 label file of boxes (YOLO), which a job of image", "1 file that is no picture (.txt)")),
     ),
     "D pictures in a folder for each class": (
         folder_of("cat/1.png", "dog/2.png", "more/3.png"),
-        read(items=3, told=("2 pictures' folders, which have the names of classes; `labels: folders`",)),
+        read(items=3, told=("2 pictures in folders with the names of classes; `labels: folders`",)),
     ),
     "D a folder for each class, and the key that says so": (
         folder_of("cat/1.png", "dog/2.png", "more/3.png", labels="folders"),
-        read(items=3, labeled=2, labels=["cat", "dog"], told=("1 folders that no class is named after (more)",)),
+        read(items=3, labeled=2, labels=["cat", "dog"], told=("1 folder that no class is named after (more)",)),
     ),
     "D a label of another kind": (
         manifest(label("cat", type="groundtruth/text-classification")),
@@ -392,19 +392,19 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     ),
     "F a class that a table turned into a fraction": (
         manifest(label("dog") | {"label": 1.0}),
-        read(labeled=1, labels=["dog"], told=("1 labels had other class numbers than the job",)),
+        read(labeled=1, labels=["dog"], told=("1 label had other class numbers than the job",)),
     ),
     "F a box's class as a fraction": (
         manifest(drawn(*BOX, class_id=1.0), **DETECTION),
-        read(labeled=1, boxes=[BOX], labels=["dog"], told=("1 labels had other class numbers than the job",)),
+        read(labeled=1, boxes=[BOX], labels=["dog"], told=("1 label had other class numbers than the job",)),
     ),
     "G lines that failed": (
         manifest({}, {"label-metadata": {"failure-reason": "ClientError: expired", "type": "x"}}, label("cat")),
-        read(items=3, labeled=1, told=("1 lines that an earlier job failed to label",)),
+        read(items=3, labeled=1, told=("1 line that an earlier job failed to label",)),
     ),
     "G null for a label": (
         manifest({"label": None, "label-metadata": None}, label("cat")),
-        read(items=2, labeled=1, told=("1 lines that an earlier job failed to label",)),
+        read(items=2, labeled=1, told=("1 line that an earlier job failed to label",)),
     ),
     "G numbers of classes as text": (
         manifest(drawn(*BOX, class_id="0"), **DETECTION),
