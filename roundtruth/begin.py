@@ -415,20 +415,21 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     if len(gone) * 2 <= len(sources):
         return
     first = sources.iloc[gone[:3]].tolist()
-    given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
-    correct = "correct the key" if spec.pictures else "name their folder in the job file: `pictures: FOLDER`"
-    hint, there = f"put the pictures there, or {correct}", "[is|are] not there"
-    if (found["failure"].iloc[gone] == DENIED).all():
-        hint, there = "give the right to read them (on S3: the permission s3:GetObject)", "may not be read"
-    elif all(" " in source and not source.lower().endswith(PICTURES) for source in first):
-        hint = "these seem to be texts, and a job of this kind labels pictures"
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
-    raise UserError(
-        f"{given}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')} "
-        f"{plural.chosen(len(gone), there)}, the first: {names}. "
-        f"They were looked for in {folder}{around}; {hint}"
-    )
+    given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
+    those = f"{given}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')}"
+    looked = f"the first: {names}. They were looked for in {folder}{around}"
+    if (found["failure"].iloc[gone] == DENIED).all():
+        raise UserError(
+            f"{those} may not be read, {looked}; give the right to read them (on S3: the permission s3:GetObject)"
+        )
+    missing = f"{those} {plural.chosen(len(gone), '[is|are] not there')}, {looked}"
+    if all(" " in source and not source.lower().endswith(PICTURES) for source in first):
+        raise UserError(f"{missing}; these seem to be texts, and a job of this kind labels pictures")
+    if spec.pictures:
+        raise UserError(f"{missing}; put the pictures there, or correct the key")
+    raise UserError(f"{missing}; put the pictures there, or name their folder in the job file: `pictures: FOLDER`")
 
 
 def refuse_same_files(
@@ -521,7 +522,7 @@ def refuse_other_sizes(shard: formats.Shard, other: pd.DataFrame) -> None:
         if (wide, high) == (height, width):
             how = "it is turned by its EXIF orientation; `boxes: {size: as-stated}` in the job file turns the labels"
         elif abs(width / wide - height / high) > 0.02:
-            how = "it is another picture, or was cropped"
+            how = "it is another picture, or was cropped; put the right one there"
         return (
             f"{shard.item_at(other.index[row])}: the file says {wide} x {high} pixels, the picture seen upright has "
             f"{width} x {height}: {how}"

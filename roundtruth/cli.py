@@ -357,7 +357,9 @@ def demo(args) -> int:
             with bar("making pictures"):
                 files = [demo.write(folder, args.kind)]
         except OSError as error:
-            raise UserError(f"{folder}: --dir: no pictures can be written there ({error.strerror})") from None
+            raise UserError(
+                f"{folder}: --dir: no pictures can be written there ({error.strerror}); give another folder"
+            ) from None
         with job_file(files[0]) as spec:
             if spec.kind != args.kind:
                 raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")

@@ -25,12 +25,14 @@ def why(job, state: str) -> str:
     """A sentence or two. Empty where the job goes on, or the model labeled what it could."""
     left = to_finish(job, state)
     if left:
-        said = f"The budget of {job.spec.budget:.2f} does not reach further: "
-        said += counted(left["items"], "item[|s] [has|have] no label. ")
-        said += f"Labeling them costs {left['most']:.2f} more at most"
+        about = ""
         if left["about"] is not None and left["about"] < left["most"]:
-            said += f", about {left['about']:.2f} by what the model has shown"
-        return f"{said}; raise the budget and run the job again, and it goes on."
+            about = f", about {left['about']:.2f} by what the model has shown"
+        return (
+            f"The budget of {job.spec.budget:.2f} does not reach further: "
+            f"{counted(left['items'], 'item[|s] [has|have] no label')}. Labeling them costs {left['most']:.2f} more at "
+            f"most{about}; raise the budget and run the job again, and it goes on."
+        )
     if state == "stopped":
         return "It was stopped by hand."
     if state != "complete" or len(job.auto_labels()):

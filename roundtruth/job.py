@@ -87,7 +87,7 @@ class Job:
             except CutOff:
                 raise damaged(self.address, path) from None
             except ValueError:
-                self.strays.append(f"{path}: it is no amendment")
+                self.strays.append(f"{path}: it is no amendment; take it away")
                 continue
             given |= change
             self.stopped |= stop is True
@@ -387,9 +387,8 @@ class Job:
     def failures(self) -> pd.Series:
         """Why an item has no label, by item: only those without one."""
         left = self.unlabeled()
-        stopped = "the job was stopped before this item was labeled"
-        if not self.stopped:
-            stopped += f"; it goes on with a higher budget: {self.spec.name}"
+        why = "the job was stopped before this item was labeled"
+        stopped = why if self.stopped else f"{why}; it goes on with a higher budget: {self.spec.name}"
         reason = pd.Series(stopped, index=left, dtype="str")
         reason[self.mask(self.asked()["item"])[left]] = "nobody answered"
         failure = self.items(["failure"])["failure"].iloc[left - 1].set_axis(left)
@@ -454,7 +453,7 @@ def amendment(data: bytes) -> dict:
             raise CutOff from None
         raise
     if not isinstance(change, dict):
-        raise ValueError("not a JSON object")
+        raise ValueError
     return change
 
 

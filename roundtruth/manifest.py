@@ -58,7 +58,7 @@ def _each(path: str, mistakes: Mistakes) -> Iterator[tuple[str, dict]]:
                     mistakes.add(f"line {number}", str(mistake).removeprefix(f"{path}: line {number}: "))
                     yield "", {"source": ""}
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file; correct the path") from None
     if number == len(blank):
         raise UserError(f"{path}: empty; a manifest has one line for each item")
 
@@ -104,7 +104,9 @@ def _parsed(data: bytes, path: str, number: int) -> tuple[str, dict]:
         if end < len(text):
             raise json.JSONDecodeError("Extra data", text, end)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: line {number}: not UTF-8 ({error.reason} at byte {error.start + 1})") from None
+        raise UserError(
+            f"{path}: line {number}: not UTF-8 ({error.reason} at byte {error.start + 1}); save the file as UTF-8"
+        ) from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {number}: not JSON ({error.msg} at column {error.colno})") from None
     except (ValueError, RecursionError) as error:

@@ -49,7 +49,8 @@ class Pictures:
             data = read_url(url)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             raise UserError(
-                f"{url}: the picture was there when the job began, and cannot be read; put it back"
+                f"{url}: the picture was there when the job began, and cannot be read; put it back, or name the folder "
+                "that the pictures are in now: `pictures: FOLDER` in the job file"
             ) from error
         try:
             return np.asarray(decode(data, self._ranges).picture)

@@ -107,7 +107,7 @@ def known(names: Iterable[str], what: str) -> Callable[[str], str]:
         if value not in names:
             near = difflib.get_close_matches(value, list(names), n=1)
             hint = f"; do you mean {near[0]}?" if near else ""
-            raise ValueError(f"there is no {what} {value!r}{hint}; there are {', '.join(names)}")
+            raise ValueError(f"there is no {what} {value!r}; there are {', '.join(names)}{hint}")
         return value
 
     return check
@@ -411,16 +411,19 @@ def explained(error: ValidationError, lines: dict[tuple, int], path: Path) -> Us
 def in_words(mistake: dict, at: tuple) -> str:
     """The field of a mistake, and what to do. at: the field, as far as it is there."""
     field = (*at, mistake["loc"][-1]) if mistake["type"] == "missing" else at
-    message = mistake["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(str(part) for part in field) or 'job'}: {advice(mistake, at)}"
+
+
+def advice(mistake: dict, at: tuple) -> str:
     if mistake["type"] == "extra_forbidden":
-        message = f"there is no such key{hint(at)}"
-    elif mistake["type"] == "missing":
-        message = "this key is missing; add it"
-    elif mistake["type"] == "model_type":
-        message = f"it holds other keys: {', '.join(keys_in()[at])}; write them below it, each with its value"
-    elif mistake["type"] != "value_error":
-        message = f"{message}, not {str(mistake['input'])[:60]!r}"
-    return f"{'.'.join(str(part) for part in field) or 'job'}: {message}"
+        return f"there is no such key{hint(at)}"
+    if mistake["type"] == "missing":
+        return "this key is missing; add it"
+    if mistake["type"] == "model_type":
+        return f"it holds other keys: {', '.join(keys_in()[at])}; write them below it, each with its value"
+    if mistake["type"] == "value_error":
+        return mistake["msg"].removeprefix("Value error, ")
+    return f"{mistake['msg']}, not {str(mistake['input'])[:60]!r}"
 
 
 def mistakes(error: ValidationError) -> list[dict]:

@@ -278,7 +278,7 @@ class LocalLease:
 
     def check(self) -> None:
         if not self.held():
-            raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job")
+            raise Held(f"{self.address}: {LEASE} was removed, so another run may hold the job; run it again")
 
 
 class NotAFile(IsADirectoryError):
@@ -667,11 +667,11 @@ def _translated(error: Exception, url: str, denied: str) -> Exception:
     network = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError)
     code, said = _code(error), " ".join(str(error).split())
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
-        return UserError(f"{url}: no credentials for S3 in the environment (AWS_ACCESS_KEY_ID, ...): {said}")
+        return UserError(f"{url}: no credentials for S3 in the environment: {said}; set AWS_ACCESS_KEY_ID, ...")
     if isinstance(error, boto.BotoCoreError) and not isinstance(error, network):  # what is set up cannot be right
         return UserError(f"{url}: {said}")
     if code == "NoSuchBucket":
-        return UserError(f"{url}: there is no such bucket")
+        return UserError(f"{url}: there is no such bucket; correct the name, or create the bucket")
     if code in CREDENTIALS:
         return UserError(f"{url}: S3 refuses the credentials in the environment: {said}; renew or correct them")
     if code in REGION:

@@ -48,7 +48,11 @@ def summarize(job) -> dict:
 def notes(job, items: pd.DataFrame) -> list[str]:
     """What a person should know about the pictures, a line each. items: (labeled, failure)."""
     lines = list(job.begun.get("notes", []))  # jobs of earlier versions have none
-    lines += similar_classes(job.spec.classes)
+    if similar := alike(job.spec.classes):
+        lines.append(
+            f"{sum(map(len, similar))} classes differ from another one only by case or accents ({groups_of(similar)}); "
+            "where they mean the same, begin the job anew with one of them"
+        )
     if returned := len(job.returned()):
         lines.append(counted(returned, "picture[|s] could not be read when the job began, and can be now"))
     missing = int((items["failure"].notna() & ~items["labeled"]).sum())
@@ -57,17 +61,10 @@ def notes(job, items: pd.DataFrame) -> list[str]:
     return lines
 
 
-def similar_classes(classes: list[str]) -> list[str]:
-    """A warning where people may take two classes for one."""
-    groups = alike(classes)
-    if not groups:
-        return []
-    shown = ["/".join(name[:30] for name in names[:3]) for names in groups[:5]]
-    names = ", ".join(shown) + (", ..." if len(groups) > 5 else "")
-    return [
-        f"{sum(map(len, groups))} classes differ from another one only by case or accents ({names}); where they mean "
-        "the same, begin the job anew with one of them"
-    ]
+def groups_of(names: list[list[str]]) -> str:
+    """`Cat/cat, été/ete`: the first of them, and not all of a long name."""
+    shown = ["/".join(name[:30] for name in group[:3]) for group in names[:5]]
+    return ", ".join(shown) + (", ..." if len(names) > 5 else "")
 
 
 def rounds(job, table: pd.DataFrame, costs: pd.DataFrame) -> list[dict]:

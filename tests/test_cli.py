@@ -719,7 +719,8 @@ def test_a_demo_in_a_folder_that_cannot_be(tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(PrefectServer, "start", lambda server: None)
     (tmp_path / "file").write_text("")
     assert main(["demo", "--dir", f"{tmp_path}/file"]) == 2
-    assert capfd.readouterr().err == f"{tmp_path}/file: --dir: no pictures can be written there (Not a directory)\n"
+    said = "no pictures can be written there (Not a directory); give another folder"
+    assert capfd.readouterr().err == f"{tmp_path}/file: --dir: {said}\n"
 
 
 @pytest.mark.parametrize(

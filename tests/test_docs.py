@@ -11,20 +11,28 @@ import pytest
 import torch
 from PIL import Image
 
+from roundtruth.begin import begin, hold
 from roundtruth.cli import WAITING, main, parser
+from roundtruth.errors import UserError
 from roundtruth.learners import weights
 from roundtruth.pictures import Pictures, check
 from roundtruth.spec import JobSpec
+from tests.jobs import write_job
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def script(name: str):
+    """A program of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_job_file_page_is_what_the_spec_says():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
-    assert (ROOT / "docs" / "job-file.md").read_text() == reference.page()
+    assert (ROOT / "docs" / "job-file.md").read_text() == script("reference").page()
     assert all(field.description for field in JobSpec.model_fields.values())
 
 
@@ -148,3 +156,59 @@ def test_the_learner_that_is_shown_learns(tmp_path):
     loaded.load(torch.load(tmp_path / "state.pt", weights_only=True))
     found = loaded.predict(pictures.take(pictures.items > 20))
     assert found["class_id"].tolist() == labels["class_id"][20:].tolist()
+
+
+def test_the_page_of_messages_is_what_the_code_says():
+    assert (ROOT / "docs" / "messages.md").read_text() == script("messages").page(), (
+        "run: python docs/messages.py > docs/messages.md"
+    )
+
+
+def test_messages_that_the_program_gives_are_on_the_page(tmp_path):
+    """Messages of every sort, from the program itself: the page has each, under the right heading."""
+    files = {
+        "empty.manifest": "",
+        "half.manifest": '{"source-ref": ',
+        "class.csv": "source,label\na.png,bird\n",
+        "columns.csv": "source,source\na,b\n",
+        "twice.json": '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}',
+        "away.manifest": '{"source-ref": "away.png"}\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for heading, changed in (
+        ("The job file", {"kind": "segmentation"}),
+        ("The job file", {"classes": ["cat", "cat"]}),
+        ("The job file", {"workforce": {"backend": "files", "nobody": 1}}),
+        ("The job file", {"weights": "none.pth", "data": "away.manifest"}),
+        ("Data files", {"data": "nowhere"}),
+        ("Data files", {"data": "empty.manifest"}),
+        ("Data files", {"data": "half.manifest"}),
+        ("CSV files", {"data": "class.csv"}),
+        ("CSV files", {"data": "columns.csv"}),
+        ("Data files", {"kind": "object-detection", "data": "twice.json"}),
+        ("Pictures", {"data": "away.manifest"}),
+        ("The job folder", {"data": "away.manifest", "output": "."}),
+    ):
+        given = {"classes": ["cat"], "workforce": {"backend": "files"}, "learner": "default"} | changed
+        with pytest.raises(UserError) as told:
+            begin_held(write_job(tmp_path, **given))
+        assert on_the_page(str(told.value), heading), f"{heading}: {told.value}"
+
+
+def begin_held(path: Path) -> None:
+    spec = JobSpec.from_file(path)
+    with hold(spec, "a test"):
+        begin(spec)
+
+
+def on_the_page(message: str, heading: str) -> bool:
+    """Whether a table below a heading has the message; `…` stands for anything, and the place is left out."""
+    part = (ROOT / "docs" / "messages.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").replace("\\", "").split(" | ") for line in part.splitlines() if line.startswith("| ")]
+    what, _, remedy = message.partition("; ")
+    for said, then in rows[1:]:
+        words = ".*".join(map(re.escape, said.split("…")))
+        if re.search(rf"(^|: ){words}$", what) and (not remedy or then[0].lower() == remedy[0].lower()):
+            return True
+    return False

@@ -57,7 +57,7 @@ def test_an_amendment_that_is_nonsense_is_passed_over_and_told(text, make, tmp_p
     (tmp_path / "job/amendments/0001.json").write_text(text)
     job = Job(f"{tmp_path}/job")
     assert (job.spec.budget, job.stopped) == (1.0, False)
-    assert summarize(job)["passed"] == ["amendments/0001.json: it is no amendment"]
+    assert summarize(job)["passed"] == ["amendments/0001.json: it is no amendment; take it away"]
     assert run_job(make(20, budget=2.0)).spec.budget == 2.0
     assert (tmp_path / "job/amendments/0001.json").read_text() == text
 

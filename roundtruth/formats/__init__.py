@@ -100,7 +100,7 @@ def is_folder(data: str) -> bool:
     if Path(data).is_dir():
         return True
     if not Path(data).exists():
-        raise UserError(f"{data}: no such file or folder")
+        raise UserError(f"{data}: no such file or folder; correct the path")
     if not known:
         raise UserError(f"{data}: neither a folder of pictures nor a file that ends in {', '.join(endings())}")
     return False

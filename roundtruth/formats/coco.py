@@ -91,7 +91,7 @@ def _load(path: str) -> dict:
     try:
         data = read_given(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file; correct the path") from None
     if not data.strip():
         raise UserError(f"{path}: empty; there is nothing to label")
     try:
@@ -143,9 +143,8 @@ def _images(path: str, images: list[dict], mistakes: Mistakes) -> tuple[list[str
             for field, value, known in (("id", number, places), ("file_name", name, files)):
                 if value in known:
                     first = known[value] - 1
-                    raise UserError(
-                        f"{path}: images[{n}]: field {field}: {repr(value)[:60]} is images[{first}] already"
-                    )
+                    place = f"{path}: images[{n}]: field {field}"
+                    raise UserError(f"{place}: {repr(value)[:60]} is images[{first}] already; take one out")
                 known[value] = n + 1
     if not images:
         raise UserError(f"{path}: field images: empty; there is nothing to label")

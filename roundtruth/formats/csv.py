@@ -81,7 +81,7 @@ def table(path: str, kind: Kind) -> csv_table.Sheet:
     try:
         data = read_given(path)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file; correct the path") from None
     numbers = [*csv_table.numbers_of(kind), "confidence"]
     sheet = csv_table.read(data, path, csv_table.Columns(["source"], kind.CSV, ABOUT, numbers))
     if sheet.cells.empty:

@@ -30,7 +30,7 @@ def holds(path: str) -> bool:
         with open_given(path) as file:
             record = json.loads(file.readline(1 << 20))  # a COCO file of half a gigabyte is read once only
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file; correct the path") from None
     except (IsADirectoryError, PermissionError) as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError):

@@ -124,7 +124,7 @@ def fields(
             return f"{place}: field {attribute}: missing; a labeled line has {attribute} and {name}"
         if not isinstance(about, dict):
             return f"{place}: field {name}: missing; Ground Truth writes it beside every label"
-        return f"{place}: field {name}: type is {about.get('type')!r}, a label of this job has {kind!r}"
+        return f"{place}: field {name}: type is {about.get('type')!r}, of this job {kind!r}; correct it, or `attribute`"
 
     faults = Faults(len(records))
     faults.add(bad, say)

@@ -102,7 +102,7 @@ def decode(
     found.add(table["fault"].notna(), lambda position: table["fault"].iloc[position])
     for side in SIDES:
         add(table[side].isna(), lambda row, side=side: f"has no number for {side}")
-    add(table["name"].isna(), lambda row: f"has class_id {row['number'][:60]}, which its class-map lacks")
+    add(table["name"].isna(), lambda row: f"has class_id {row['number'][:60]}, which its class-map lacks; add it there")
     table["class_id"] = common.class_ids(table["name"], classes)
     add(table["class_id"] < 0, lambda row: "has class " + common.unknown_class(row["name"], classes))
     add(~table["confidence"].between(0, 1), lambda row: "has a confidence that is no number from 0 to 1")
@@ -230,7 +230,9 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistake
     mistakes.add(drawn & ~has_area(labels), "width", "the box has no area")
     limits = size.reindex(labels.loc[drawn, "item"])[["width", "height"]].to_numpy(float)
     unit = other_unit(labels.loc[drawn, SIDES].to_numpy(float), limits)
-    mistakes.add(drawn & bool(unit), "width", f"{unit[1]}; multiply them: a box is given in pixels" if unit else "")
+    if unit:
+        why = why_other_unit(int(drawn.sum()), unit)
+        mistakes.add(drawn, "width", f"{why}; multiply them: a box is given in pixels")
     for start, length in (("left", "width"), ("top", "height")):
         limit = labels["item"].map(size[length])
         end = labels[start] + labels[length]
@@ -333,10 +335,12 @@ def in_pixels(
         unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
         faults.add((size <= 0).any(axis=1), lambda row: f"{place(row)}: {unknown}")
         return result * np.tile(size, 2) / (100 if given.unit == "percent" else 1)
-    other = None if given.unit else other_unit(result, size)
-    if other:
-        unit, why = other
-        raise UserError(f"{place(0)}: {why}; say `boxes: {{unit: {unit}}}` in the job file, or {{unit: pixel}}")
+    unit = None if given.unit else other_unit(result, size)
+    if unit:
+        raise UserError(
+            f"{place(0)}: {why_other_unit(len(sides), unit)}; say `boxes: {{unit: {unit}}}` in the job file, or "
+            "{unit: pixel}"
+        )
     why = None if given.form else why_corners(result, size, area)
     if why:
         raise UserError(
@@ -346,25 +350,28 @@ def in_pixels(
     return result
 
 
-def other_unit(sides: np.ndarray, size: np.ndarray) -> tuple[str, str] | None:
-    """(unit, why) where boxes (n, 4) on pictures of `size` (n, 2; 0 or NaN: unknown) are not in pixels by all their
+UNITS = {
+    "relative": "between 0 and 1, so the numbers seem to be shares of the picture's width and height",
+    "percent": "within the first 100 pixels of larger pictures, so the numbers seem to be per cent of the picture's "
+    "width and height",
+}
+
+
+def other_unit(sides: np.ndarray, size: np.ndarray) -> str | None:
+    """The unit of boxes (n, 4) on pictures of `size` (n, 2; 0 or NaN: unknown) that are not in pixels by all their
     numbers."""
     if len(sides) == 0:
         return None
     most, size = sides.max(), np.nan_to_num(size)
     ends, fractions = (sides[:, :2] + sides[:, 2:]).max(), (sides[:, 2:] % 1 > 0).any()
-    these = "the box lies" if len(sides) == 1 else f"all {len(sides):,} boxes lie"
     if most <= 1 and (ends <= 1 or fractions) and size.max() > 2:  # ends of corners may add up to 2
-        return "relative", (
-            f"{these} between 0 and 1, so the numbers seem to be shares of the picture's width and height"
-        )
+        return "relative"
     by_chance = np.log10(np.minimum(1, 100 / np.maximum(size, 1))).sum()
-    if most <= 100 and ends > 50 and by_chance < np.log10(CHANCE):
-        return "percent", (
-            f"{these} within the first 100 pixels of larger pictures, so the numbers seem to be per cent of the "
-            "picture's width and height"
-        )
-    return None
+    return "percent" if most <= 100 and ends > 50 and by_chance < np.log10(CHANCE) else None
+
+
+def why_other_unit(number: int, unit: str) -> str:
+    return f"{'the box lies' if number == 1 else f'all {number:,} boxes lie'} {UNITS[unit]}"
 
 
 def why_corners(sides: np.ndarray, size: np.ndarray, area: np.ndarray) -> str | None:

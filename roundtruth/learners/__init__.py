@@ -59,7 +59,7 @@ def load(name: str, kind) -> type[Learner]:
     except ImportError as error:
         raise UserError(f"learner: {path} cannot be imported ({error}); is it installed where the job runs?") from error
     except AttributeError as error:
-        raise UserError(f"learner: module {module} has no {attribute}") from error
+        raise UserError(f"learner: module {module} has no {attribute}; correct the name") from error
     missing = [verb for verb in ("train", "predict", "state", "load") if not callable(getattr(found, verb, None))]
     if missing:
         raise UserError(f"learner: {path} lacks {', '.join(missing)}; see roundtruth.learners.Learner")

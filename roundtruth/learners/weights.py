@@ -53,7 +53,8 @@ def read(url: str) -> tuple[dict, str]:
     except Exception as error:
         raise UserError(
             f"weights: {url} is not a file of tensors that torch.load(weights_only=True) reads"
-            f" ({str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__})"
+            f" ({str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__}); "
+            "save model.state_dict() with torch.save"
         ) from error
     backbone = recognise(state, url)
     return backbone, f"{backbone['architecture']} from {url}"
@@ -73,21 +74,22 @@ def recognise(state, url: str) -> dict:
     for architecture, unused in ARCHITECTURES.items():
         wanted = {n: s for n, s in _shapes(architecture).items() if not n.startswith(unused)}
         given = {n: t for n, t in state.items() if not n.startswith(unused)}
-        wrong = [f"{n} is missing" for n in wanted if n not in given]
-        wrong += [f"{n} does not belong to it" for n in given if n not in wanted]
-        wrong += [
+        unfit = [f"{n} is missing" for n in wanted if n not in given]
+        unfit += [f"{n} does not belong to it" for n in given if n not in wanted]
+        unfit += [
             f"{n} is {tuple(given[n].shape)}, not {tuple(s)}"
             for n, s in wanted.items()
             if n in given and given[n].shape != s
         ]
-        if not wrong:
+        if not unfit:
             tensors = {n: given[n].detach().clone() for n in wanted}
             return {"architecture": architecture, "tensors": tensors, **(ORIGINAL if original else IMAGENET)}
-        worst.append((len(wrong), architecture, wrong[0]))
+        worst.append((len(unfit), architecture, unfit[0]))
     count, architecture, first = min(worst)
     raise UserError(
-        f"weights: {url} fits none of {', '.join(ARCHITECTURES)}; nearest is {architecture}, where {first}"
+        f"weights: {url} fits none of {', '.join(ARCHITECTURES)}, nearest is {architecture}, where {first}"
         + (f" (and {count - 1} more)" if count > 1 else "")
+        + "; give weights of one of these, or `none`"
     )
 
 

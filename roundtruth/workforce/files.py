@@ -88,7 +88,7 @@ class Backend:
         try:
             data = self.job.store.read(path)
         except FileNotFoundError:
-            return refused("cannot be read: it was removed just now, or is a link to nothing")
+            return refused("cannot be read: it was removed just now, or is a link to nothing; put it there again")
         except UserError as mistake:
             return refused(f"cannot be read: {str(mistake).rpartition(': ')[2]}")
         columns = sheets.columns_of(self.job.kind, ["item|source", "worker"], ["reason"])

@@ -216,7 +216,7 @@ def label_attribute(records: list[dict], kind: str, url: str, spec) -> str:
     if len(counts) != 1:
         names = ", ".join(sorted(found)) or "none"
         which = "; name the one that counts: `workforce: {attribute: NAME}` in the job file" if found else ""
-        raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}; there is: {names}{which}")
+        raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}, there is: {names}{which}")
     return counts.pop()
 
 

@@ -202,7 +202,9 @@ def test_a_file_whose_header_cannot_be_understood_is_one_rejection(text, expecte
 def test_a_link_to_nothing_is_told_by_its_name(open_job, tmp_path):
     spec, _, _ = open_job()
     (tmp_path / "job/people/answers/a.csv").symlink_to(tmp_path / "nothing.csv")
-    assert rejected(spec) == ["a.csv 1: cannot be read: it was removed just now, or is a link to nothing"]
+    assert rejected(spec) == [
+        "a.csv 1: cannot be read: it was removed just now, or is a link to nothing; put it there again"
+    ]
 
 
 def test_a_pipe_or_a_device_keeps_nobody_out_and_is_not_waited_for(open_job, tmp_path):
