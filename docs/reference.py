@@ -46,8 +46,8 @@ def names() -> str:
     kind = "".join(f"| `{name}` | {one.THING} | {one.QUALITY_NAME} | {one.QUALITY:g} |\n" for name, one in of_kind)
     of_plan = [(name, plans.get(name)) for name in plans.PLANS]
     plan = "".join(f"| `{name}` | {one.DESCRIPTION} | `{one.CERTIFICATE}` |\n" for name, one in of_plan)
-    read = [one for one in formats.modules() if hasattr(one, "read")]
-    data = "".join(f"| {one.HELP} | {', '.join(f'`{e}`' for e in one.ENDINGS) or 'anything else'} |\n" for one in read)
+    read = [one for one in formats.modules() if hasattr(one, "read") or hasattr(one, "read_folder")]
+    data = "".join(f"| {one.HELP} | {', '.join(f'`{e}`' for e in one.ENDINGS) or 'a folder'} |\n" for one in read)
     return (
         f"\n## `kind`\n\n| kind | a label is a | quality | usual target |\n|---|---|---|---|\n{kind}"
         f"\n## `plan`\n\n| plan | what it does | certificate |\n|---|---|---|\n{plan}"

@@ -22,7 +22,8 @@ def advance(jobs: str) -> list[str]:
     """Start the deployed labeling-job for each job folder below `jobs` in which there is something to do; returns them.
 
     It reports a folder that cannot be read, and leaves it out. It also leaves out a job that another run holds, one
-    whose run has not begun yet, and one whose last runs all failed: it would fail again, and pay for training again.
+    whose run has not begun yet, one whose last run a person cancelled, and one whose last runs all failed: it would
+    fail again, and pay for training again.
     """
     logger, going, before = get_run_logger(), [], runs()
     try:
@@ -30,13 +31,16 @@ def advance(jobs: str) -> list[str]:
     except FileNotFoundError:
         found = []
     for address in found:
-        mine = [run for run in before if output(run) == address]
+        mine = [run for run in before if output(run) == address and run.state_name != "HeldElsewhere"]
         try:
             job = Job(address)
             if not to_do(job) or any(run.state_type in ("SCHEDULED", "PENDING") for run in mine):
                 continue
             if holder := job.store.holder():
                 logger.info("%s", holder)
+                continue
+            if mine and mine[0].state_type in ("CANCELLING", "CANCELLED"):
+                logger.info("%s: a person cancelled its last run; run it by hand to go on", address)
                 continue
             failed = list(takewhile(lambda run: run.state_type == "FAILED", mine))
             if len(failed) >= FAULTS and plans.state(job) != "waiting":

@@ -2,9 +2,12 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
+from flows.cancelling import cancellable
 from flows.labeling_round import labeling_round
+from flows.mistakes import told_in_a_line
 from roundtruth import ending, plans, steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
@@ -15,11 +18,22 @@ from tasks.deliver import deliver
 from tasks.report import report
 from tasks.select import select
 
+told_in_a_line()
 
-@flow(name="labeling-job", flow_run_name="{job.name}")
+
+def run_name() -> str:
+    """The job's name. The form's values are checked later, so it may be missing or wrong."""
+    job = flow_run.parameters.get("job")
+    name = job.get("name") if isinstance(job, dict) else getattr(job, "name", None)
+    return str(name or "a job without a name")[:200]
+
+
+@flow(name="labeling-job", flow_run_name=run_name, validate_parameters=False)  # Prefect would show a traceback
+@cancellable
 def labeling_job(job: JobSpec) -> State:
     """Begin the job, or go on with it, until it is done or waits for people."""
     try:
+        job = JobSpec.from_values(job)
         with hold(job, f"the job {job.name}") as lease:
             return labeled(begin(job).address, lease)
     except UserError as mistake:

@@ -2,8 +2,10 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from flows.cancelling import cancellable
 from roundtruth import plans
 from roundtruth.job import Job
 from tasks.autolabel import autolabel
@@ -17,7 +19,14 @@ from tasks.train import train
 from tasks.wait import wait
 
 
-@flow(name="labeling-round", flow_run_name="round {round}")
+def run_name() -> str:
+    """The job's name and the round."""
+    given = flow_run.parameters
+    return f"{Job(given['job']).spec.name} round {given['round']}"
+
+
+@flow(name="labeling-round", flow_run_name=run_name)
+@cancellable
 def labeling_round(job: str, round: int) -> State | None:
     """Round `round` of the job in the folder `job`; it ends as WaitingForPeople where not all have answered."""
     dispatch(job, round)

@@ -6,10 +6,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
+from flows.mistakes import told_in_a_line
 from roundtruth import steps
 from roundtruth.errors import UserError
 from roundtruth.job import Job
 from tasks import progress
+
+told_in_a_line()
 
 
 @flow(name="model-work")

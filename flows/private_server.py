@@ -8,11 +8,18 @@ of the services that look after schedules, late runs and old events: there are n
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from roundtruth.errors import UserError
 
 SERVER = """
 import os, shutil, socket, sys, threading
@@ -42,7 +49,9 @@ ENVIRONMENT = {
     "PREFECT_API_DATABASE_MIGRATE_ON_START": "false",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
 }
-PATIENCE = 120.0  # seconds until the server answers
+PATIENCE = 60.0  # seconds that a server which does not answer yet may do nothing
+LOG = "server.log"
+LINES = 3  # of the log of a server that does not start
 
 
 def settings() -> None:
@@ -58,6 +67,7 @@ class PrefectServer:
 
     def __init__(self):
         self._process: subprocess.Popen | None = None
+        self._home = ""
         self._url: str | None = None
 
     def start(self) -> None:
@@ -67,25 +77,28 @@ class PrefectServer:
 
         if self._process or PREFECT_API_URL.value():
             return
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C is for the command, which still has to tell the server
-            env=os.environ | ENVIRONMENT | {"PREFECT_HOME": tempfile.mkdtemp(prefix="roundtruth-prefect-")},
-        )
+        self._home = tempfile.mkdtemp(prefix="roundtruth-prefect-")
+        with Path(self._home, LOG).open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", SERVER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for the command, which still has to tell the server
+                env=os.environ | ENVIRONMENT | {"PREFECT_HOME": self._home},
+            )
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Flows that run in this context use the server."""
         self.start()
         if not self._process:
+            reach()
             yield
             return
         from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-        self._url = self._url or address(self._process)
+        self._url = self._url or address(self._process, Path(self._home, LOG))
         # nobody can read this server's logs, and what is still to be sent when it ends would be an error
         with temporary_settings({PREFECT_API_URL: self._url, PREFECT_LOGGING_TO_API_ENABLED: False}):
             yield
@@ -93,6 +106,7 @@ class PrefectServer:
     def close(self) -> None:
         if self._process:
             self._process.communicate()  # closes the pipe, and waits
+            shutil.rmtree(self._home, ignore_errors=True)  # a server that did not start has left it
 
     def __enter__(self):
         return self
@@ -101,10 +115,48 @@ class PrefectServer:
         self.close()
 
 
-def address(process: subprocess.Popen) -> str:
-    """Where the server answers, once it does; RuntimeError where it ends before, or is silent for too long."""
+def reach() -> None:
+    """Raise UserError where the server that the environment or the profile names does not answer."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    try:
+        with get_client(sync_client=True) as server:
+            fault = server.api_healthcheck()
+    except RuntimeError as error:
+        fault = error
+    if fault:
+        url = PREFECT_API_URL.value()
+        hint = "start it, or unset PREFECT_API_URL, and the run starts a server of its own"
+        raise UserError(f"the Prefect server at {url} does not answer: {fault}; {hint}")
+
+
+def address(process: subprocess.Popen, log: Path) -> str:
+    """Where the server answers, once it does. Raises UserError with the end of its log where it ended, or hangs."""
     assert process.stdout
-    port = process.stdout.readline() if select.select([process.stdout], [], [], PATIENCE)[0] else b""
+    worked, since = 0.0, time.monotonic()
+    while not select.select([process.stdout], [], [], 1)[0]:
+        now = seconds_worked(process.pid)
+        if now > worked:
+            worked, since = now, time.monotonic()
+        if time.monotonic() - since > PATIENCE:
+            process.kill()
+            raise UserError(f"Prefect's server did nothing for {PATIENCE:.0f} seconds and was ended{last(log)}")
+    port = process.stdout.readline()
     if not port:
-        raise RuntimeError("Prefect's server did not start")
+        raise UserError(f"Prefect's server could not start{last(log)}")
     return f"http://127.0.0.1:{int(port)}/api"
+
+
+def seconds_worked(pid: int) -> float:
+    """The processor time that a process has used; 0 once it has ended."""
+    with suppress(psutil.Error):
+        used = psutil.Process(pid).cpu_times()
+        return used.user + used.system
+    return 0.0
+
+
+def last(log: Path) -> str:
+    """The last lines of a log, to be put behind a sentence."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return f": {' | '.join(lines[-LINES:])}" if lines else ", and said nothing"

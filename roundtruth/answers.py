@@ -40,7 +40,9 @@ def ask(job, round: int) -> None:
     handle = workforce.get(job).ask(round, items)
     again = len(job.listed(job.path(round, "posted")))
     name = f"posted-{again + 1:04d}.json" if again else "posted.json"
-    job.write_json(job.path(round, name), {**handle, "backend": people.backend, "answers": people.answers_per_item})
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    asked = {"posted_at": now, **handle, "backend": people.backend, "answers": people.answers_per_item}
+    job.write_json(job.path(round, name), asked)
 
 
 def posted(job, round: int) -> dict | None:
@@ -90,6 +92,13 @@ def answered(job, round: int) -> int:
     answers = job.answers(round)
     per_item = answers[answers["reason"].isna()].groupby("item")["worker"].nunique()
     return int((per_item >= job.spec.workforce.answers_per_item).sum())
+
+
+def missing(job, round: int) -> int:
+    """The answers that a round's batch still needs; a reason is not an answer."""
+    answers, wanted = job.answers(round), job.spec.workforce.answers_per_item
+    per_item = answers[answers["reason"].isna()].groupby("item")["worker"].nunique()
+    return int((wanted - per_item.reindex(job.asks(round)["item"], fill_value=0)).clip(lower=0).sum())
 
 
 def close(job, round: int, how: str) -> None:

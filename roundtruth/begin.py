@@ -3,6 +3,7 @@
 import hashlib
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -12,15 +13,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, plans, plural
+from roundtruth import delivery, finding, formats, kinds, learners, plans, plural, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
+from roundtruth.formats.listing import PICTURES
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
-from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_store, read_given, resolve_all
+from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_store, resolve_all
 
 CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+DIGEST = re.compile(r"[0-9a-f]{16}")  # names what is kept about a dataset's pictures
 
 
 class Dataset(NamedTuple):
@@ -54,12 +57,17 @@ def hold(spec: JobSpec, what: str) -> Iterator[Lease]:
 def refuse_other_folder(output: str) -> None:
     """Refuse a folder that holds something and no job. Hidden files do not count, and what an earlier try left."""
     with naming("output"):
-        found = names_in(output)
-    names = {name for name in found if not name.startswith(".")} - {LEASE, CHECKED, "Thumbs.db"}
+        names = seen(output)
+        if CHECKED in names and all(map(DIGEST.fullmatch, seen(f"{output}/{CHECKED}"))):
+            names.remove(CHECKED)
     if names and "job.json" not in names:
         raise UserError(
             f"output: {output} holds other files ({min(names)}) and no job; give the job a folder of its own"
         )
+
+
+def seen(folder: str) -> set[str]:
+    return {name for name in names_in(folder) if not name.startswith(".")} - {LEASE, "Thumbs.db"}
 
 
 def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
@@ -73,6 +81,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         job = amend(spec)
     else:
         dataset = read_dataset(spec, store, progress)
+        check_workforce(spec)
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
@@ -98,6 +107,7 @@ def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
         "fingerprint": dataset.digest,
         "items": len(dataset.facts),
         "shards": len(dataset.shards),
+        "note": next((shard.note for shard in dataset.shards if shard.note), ""),
         "passed": counted(shard.passed for shard in dataset.shards),
         "notes": [*pictures.notes_on(dataset.facts), *counted([dataset.mended])],
         "ranges": pictures.ranges_of(dataset.facts),
@@ -142,6 +152,8 @@ def amend(spec: JobSpec) -> Job:
         )
     if "learner" in changed:
         check_model(spec)
+    if "workforce" in changed:
+        check_workforce(spec)
     if not changed:
         return job
     job.amend({key: now[key] for key in changed})
@@ -220,26 +232,32 @@ def refuse_twice(spec: JobSpec, shards: list[formats.Shard], urls: list[str]) ->
 
 
 def read_shards(spec: JobSpec) -> list[formats.Shard]:
+    kind, own = kinds.get(spec.kind), own_names(spec)
     with naming("data"):
-        shards = list(formats.read(spec.data, kinds.get(spec.kind), spec.classes, spec.attribute))
+        return list(formats.read(spec.data, kind, spec.classes, spec.attribute, spec.labels, own))
+
+
+def own_names(spec: JobSpec) -> str:
+    """How the names of the job's own files begin, if its folder lies in the folder with the data; else empty."""
     data, output = one_name(spec.data) + "/", spec.output + "/"
     if output == data:
         raise UserError(f"output: {spec.output} holds the data itself; give the job a folder of its own")
-    if output.startswith(data):  # the job folder lies in a folder of pictures; its own pictures are no items
-        own = output.removeprefix(data)
-        shards = [shard._replace(items=shard.items[~shard.items["source"].str.startswith(own)]) for shard in shards]
-    return shards
+    return output.removeprefix(data) if output.startswith(data) else ""
 
 
 def fingerprint(spec: JobSpec) -> str:
-    """The SHA-256 of a file's bytes, or of the names of a folder's pictures."""
+    """The SHA-256 of a file's bytes; of a folder's, the names of its pictures and the checksums of label files."""
+    own = own_names(spec)
     with naming("data"):
-        if formats.base(spec.data) == spec.data.rstrip("/"):
-            names = (source for shard in read_shards(spec) for source in shard.items["source"])
-            content = "\n".join(names).encode("utf-8", "surrogateescape")
-        else:
-            content = read_given(spec.data)
+        content = formats.content(spec.data, kinds.get(spec.kind), spec.labels, own)
     return hashlib.sha256(content).hexdigest()
+
+
+def check_workforce(spec: JobSpec) -> None:
+    """Refuse people whose files cannot be used before anybody is asked, and paid."""
+    check = getattr(workforce.module(spec.workforce.backend), "check", None)
+    if check:
+        check(spec)
 
 
 def check_model(spec: JobSpec) -> None:
@@ -399,15 +417,18 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     first = sources.iloc[gone[:3]].tolist()
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
-    those = f"data: {spec.data}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')}"
+    given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
+    those = f"{given}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')}"
     looked = f"the first: {names}. They were looked for in {folder}{around}"
     if (found["failure"].iloc[gone] == DENIED).all():
         raise UserError(
             f"{those} may not be read, {looked}; give the right to read them (on S3: the permission s3:GetObject)"
         )
     missing = f"{those} {plural.chosen(len(gone), '[is|are] not there')}, {looked}"
-    if all(" " in source and not source.lower().endswith(formats.module("folder").PICTURES) for source in first):
+    if all(" " in source and not source.lower().endswith(PICTURES) for source in first):
         raise UserError(f"{missing}; these seem to be texts, and a job of this kind labels pictures")
+    if spec.pictures:
+        raise UserError(f"{missing}; put the pictures there, or correct the key")
     raise UserError(f"{missing}; put the pictures there, or name their folder in the job file: `pictures: FOLDER`")
 
 
@@ -445,10 +466,10 @@ def fitted(
     """
     from roundtruth import pictures
 
-    kind, given = kinds.get(spec.kind), spec.boxes or Boxes()
+    kind = kinds.get(spec.kind)
     mistakes, notes, result = Mistakes(spec.data), [], []
     for shard in shards:
-        known, labels = sizes_of(shard, facts), shard.labels
+        known, labels, given = sizes_of(shard, facts), shard.labels, written(spec, shard)
         other = known.index[other_sizes(known)] if not kind.ONE_PER_ITEM else known.index[:0]
         if given.size is None:
             with mistakes.collecting():
@@ -465,6 +486,12 @@ def fitted(
         result.append(shard._replace(labels=labels))
     mistakes.refuse()
     return result, notes
+
+
+def written(spec: JobSpec, shard: formats.Shard) -> Boxes:
+    """How the boxes of a shard are written: what its format says, and for the rest the job file."""
+    of_format = shard.boxes.model_dump(exclude_none=True) if shard.boxes else {}
+    return (spec.boxes or Boxes()).model_copy(update=of_format)
 
 
 def renumbered(labels: pd.DataFrame) -> list[tuple[int, str]]:

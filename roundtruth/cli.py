@@ -1,37 +1,41 @@
 """The command line: demo, run, forecast, status, stop, report, export.
 
 Exit codes: 0 done, 1 a fault, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the
-budget, 5 another run holds the job. A command imports only what it needs, so `status` answers at once.
+budget, 5 another run holds the job, 130 interrupted. A command imports only what it needs, so `status` answers at once.
 """
 
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from roundtruth.errors import Held, S3Fault, UserError
-from roundtruth.terminal import put
+from roundtruth.terminal import lines, put
 
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
+INTERRUPTED = 130  # as a shell has it for Ctrl-C
+WATCH = 3.0  # seconds between two looks at a job
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     try:
         args = parser().parse_args(argv)
-        with interruptible():
+        with interruptible(argv):
             return args.verb(args)
     except (UserError, S3Fault) as mistake:
         return say(str(mistake), MISTAKE)
     except Held as elsewhere:
         return say(str(elsewhere), HELD)
-    except KeyboardInterrupt:
-        return interrupted()
+    except KeyboardInterrupt as asked:
+        return interrupted(argv, str(asked))
     except OSError as outside:  # the disk or the network
         return say(f"{outside}; run the command again when this works. The log is {log()}", FAULT)
     except Exception:
@@ -56,11 +60,11 @@ def log() -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the command even if KeyboardInterrupt is lost (for example in a library's callback) or becomes
-    another exception (in Prefect, between two states of a run).
+def interruptible(argv: list[str]) -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the command even if KeyboardInterrupt is lost (for example in a library's callback) or
+    becomes another exception (in Prefect, between two states of a run).
     """
-    lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted()))
+    lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted(argv)))
     lost.daemon = True
 
     def interrupt(signum, frame) -> None:
@@ -68,19 +72,22 @@ def interruptible() -> Iterator[None]:
             lost.start()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         asked = lost.is_alive()
         lost.cancel()
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if asked:
             raise KeyboardInterrupt
 
 
-def interrupted() -> int:
-    return say("interrupted; run the command again to continue", 130)
+def interrupted(argv: list[str], why: str = "") -> int:
+    again = shlex.join(["roundtruth", *argv])
+    what = "goes on with it" if argv[:1] in (["run"], ["demo"], ["stop"]) else "does it again"
+    return say(f"{why or 'interrupted'}; `{again}` {what}", INTERRUPTED)
 
 
 def say(line: str, code: int) -> int:
@@ -129,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     verb("demo", demo, "Run a whole job on built-in pictures: no account, no network.", demo_arguments)
     verb("run", run, "Run a job, or continue it, until it is done or waits for people.", job_and_json)
     verb("forecast", forecast, "Forecast what a job will cost, before anything is spent.", job_and_json)
-    verb("status", status, "Show the rounds, how many answers are missing, and the money spent.", job_and_json)
+    verb("status", status, "Show the rounds, who is waited for, what comes next, and the money.", status_arguments)
     verb("stop", stop, "Stop asking people, and write the manifest with the labels so far.", job_argument)
     verb("report", report, "Write the report page again.", job_argument)
     verb("export", export, "Write the labels in another format.", export_arguments)
@@ -145,12 +152,17 @@ def job_and_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
+def status_arguments(verb: argparse.ArgumentParser) -> None:
+    job_and_json(verb)
+    verb.add_argument("--watch", action="store_true", help="go on showing it until the job has ended")
+
+
 def export_arguments(verb: argparse.ArgumentParser) -> None:
     from roundtruth.formats import exports
 
     job_argument(verb)
     verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
-    verb.add_argument("path", metavar="PATH", help="the file to write: a local path or s3://...")
+    verb.add_argument("path", metavar="PATH", help="the file or folder to write: a local path or s3://...")
 
 
 def demo_arguments(verb: argparse.ArgumentParser) -> None:
@@ -200,7 +212,8 @@ def run_file(path: str | Path, server, as_json: bool = False, amazon: bool = Fal
     with job_file(path) as spec:
         summary = settled(spec, server)
         if summary is None:
-            run_flow(spec, server)
+            with nullcontext() if as_json else lines():
+                run_flow(spec, server)
         job = Job(spec.output)
         summary = show(job, as_json, amazon, summary)
     if summary["state"] == "waiting":
@@ -240,6 +253,8 @@ def run_flow(spec, server) -> None:
         raise UserError(state.message)
     if state.name == "HeldElsewhere":
         raise Held(state.message)
+    if state.is_cancelled():
+        raise KeyboardInterrupt("cancelled in Prefect's page")
     if not state.is_completed():
         state.result()  # a fault: this raises it, which shows the traceback and ends with exit code 1
 
@@ -269,9 +284,31 @@ def forecast(args) -> int:
 
 
 def status(args) -> int:
+    if args.watch:
+        return watch(args)
     with begun_job(args.job) as job:
         show(job, args.json)
     return DONE
+
+
+def watch(args) -> int:
+    """Show how a job stands until it has ended: on a terminal all of it, in a pipe a line for each change."""
+    from roundtruth.summary import summarize
+    from roundtruth.terminal import in_a_line, print_summary
+
+    shown, pause = "", threading.Event()
+    while True:
+        with begun_job(args.job) as job:
+            summary = summarize(job)
+            now = json.dumps(summary) if args.json else in_a_line(summary)
+            if sys.stdout.isatty() and not args.json:
+                print_summary(job, summary, alone=True)
+            elif now != shown and not put(now):
+                return DONE  # nobody reads
+        if summary["state"] in ("complete", "stopped"):
+            return DONE
+        shown = now
+        pause.wait(WATCH)
 
 
 def stop(args) -> int:

@@ -1,7 +1,9 @@
 """The ways a job ends early that are not faults of roundtruth."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,16 +29,18 @@ class UserError(Exception):
 
 
 class Mistakes:
-    """Collects the mistakes in a file, so that one message counts them all and shows the first ten."""
+    """Collects the mistakes in a file, or in the files of a folder, so that one message counts them all and shows the
+    first ten."""
 
     def __init__(self, file: str):
         self.file, self.count = file, 0
-        self.places: dict[str, list[str]] = {}  # what is wrong, and where
+        self.shown: list[tuple[str, str, str]] = []  # place, what is wrong there, and the file
 
-    def add(self, place: str, what: str) -> None:
+    def add(self, place: str, what: str, file: str | None = None) -> None:
+        """file: where it is another than that of `Mistakes`."""
         self.count += 1
         if self.count <= SHOWN:
-            self.places.setdefault(what, []).append(place)
+            self.shown.append((place, what, self.file if file is None else file))
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -46,52 +50,65 @@ class Mistakes:
         except UserError as mistake:
             if mistake.mistakes:
                 self.join(mistake.mistakes)
-                return
-            place, _, what = str(mistake).removeprefix(f"{self.file}: ").partition(": ")
-            self.add(place, what)
+            else:
+                self.add(*parted(str(mistake), self.file))
 
     def join(self, other: "Mistakes") -> None:
-        for what, places in other.places.items():
-            room = max(0, SHOWN - sum(map(len, self.places.values())))
-            if room:
-                self.places.setdefault(what, []).extend(places[:room])
+        self.shown += other.shown[: SHOWN - len(self.shown)]
         self.count += other.count
 
     def refuse(self) -> None:
-        """Raise UserError where there are mistakes."""
+        """Raise UserError where there are mistakes. If they are in several files, it begins with their folder."""
         if self.count:
             raise self.as_error()
 
     def as_error(self) -> UserError:
         """All mistakes, at least one, as one UserError."""
-        file = f"{self.file}: " if self.file else ""
+        files = {file for _, _, file in self.shown}
+        folder = files.pop() if len(files) == 1 else common_folder(files)
+        start = f"{folder}: " if folder else ""
+        places: dict[str, list[str]] = {}  # what is wrong, and where
+        for place, what, file in self.shown:
+            inside = file.removeprefix(f"{folder}/") if folder else file
+            places.setdefault(what, []).append(place if file == folder else f"{inside}: {place}")
         if self.count == 1:
-            what, (place,) = next(iter(self.places.items()))
-            return UserError(f"{file}{place}: {what}", self)
-        shown = [f"{', '.join(places)}: {what}" for what, places in self.places.items()]
-        room = LONGEST - len(self.file) - 100
+            what, (place,) = next(iter(places.items()))
+            return UserError(f"{start}{place}: {what}", self)
+        shown = [f"{', '.join(some)}: {what}" for what, some in places.items()]
+        room = LONGEST - len(folder) - 100
         if sum(map(len, shown)) + 2 * len(shown) > room:
             shown = [text[: room // len(shown)] for text in shown]
         more = f"; and {self.count - SHOWN} more" if self.count > SHOWN else ""
-        return UserError(f"{file}{self.count} mistakes: {'; '.join(shown)}{more}", self)
+        return UserError(f"{start}{self.count} mistakes: {'; '.join(shown)}{more}", self)
+
+
+def common_folder(files: Iterable[str]) -> str:
+    levels = zip(*(file.split("/")[:-1] for file in files))
+    return "/".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
 
 
 def refuse_all(bad: "Sequence[int] | np.ndarray", say: Callable[[int], str]) -> None:
     """Raise UserError where there are any `bad` positions. `say(position)` is the message about one, which begins with
     the file and the place in it."""
-    if len(bad) == 0:
-        return
-    texts = [say(int(position)) for position in bad[:SHOWN]]
-    file = next((text.partition(mark)[0] for text in texts for mark in MARKS if mark in text), "")
-    found = Mistakes(file)
-    for text in texts:
-        place, _, what = text.removeprefix(f"{file}: " if file else "").partition(": ")
-        found.add(place, what)
+    found = Mistakes("")
+    for position in bad[:SHOWN]:
+        found.add(*parted(say(int(position))))
     found.count = len(bad)
     found.refuse()
 
 
-MARKS = (": line ", ": annotations[", ": images[", ": item ")  # what follows the file's name in a message
+def parted(text: str, file: str = "") -> tuple[str, str, str]:
+    """(place, what, file) of a message about a place in a file. file: which it is, where the message names none."""
+    if file and text.startswith(f"{file}: "):
+        place, _, what = text.removeprefix(f"{file}: ").partition(": ")
+    elif found := PLACE.fullmatch(text):
+        file, place, what = found.groups()
+    else:
+        place, _, what = text.partition(": ")
+    return place, what, file
+
+
+PLACE = re.compile(r"(.*?): ((?:line |annotations\[|images\[|item )[^:]*): (.*)", re.DOTALL)
 
 
 class Held(Exception):

@@ -123,7 +123,8 @@ def _parsed(data: bytes, path: str, number: int) -> tuple[str, dict]:
     return text, record
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict:
+def unique(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object, of which Python would keep the last of two keys with one name. Raises ValueError."""
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -143,4 +144,4 @@ def _finite(text: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_no_number, parse_float=_finite)

@@ -5,15 +5,33 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+KINDS = {"string": "Text", "number": "Number", "integer": "Number", "null": "Not given"}
+
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema, handler):
+        found = handler(schema)
+        named_kinds(handler.resolve_ref_schema(found))
+        return found
+
+
+def named_kinds(schema: dict) -> dict:
+    """Prefect's form names the kinds of a field's value on buttons: here in words, not as `float` and `None`."""
+    for field in schema.get("properties", {}).values():
+        for kind in field.get("anyOf", []):
+            if kind.get("type") in KINDS:
+                kind.setdefault("title", KINDS[kind["type"]])
+    return schema
 
 
 Number = Annotated[float, Field(strict=True)]  # neither `yes` nor "1" is a number
 Whole = Annotated[int, Field(strict=True)]
 
 
+LARGEST_YAML = 1_000_000  # bytes of a YAML file, a job file or YOLO's data.yaml: a megabyte takes ten seconds to read
 LONGEST = 255  # bytes of the name of a file, on every common file system
 
 

@@ -10,11 +10,10 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
-from roundtruth.boxes import SIDES
-from roundtruth.errors import Mistakes, UserError
+from roundtruth.errors import SHOWN, Mistakes, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import Address, Boxes, Number, Strict, Whole
+from roundtruth.settings import LARGEST_YAML, Address, Boxes, Number, Strict, Whole, named_kinds
 from roundtruth.storage import one_name, opened
 
 
@@ -27,7 +26,7 @@ class Target(Strict):
         "of the kind.",
     )
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
-        0.95, description="How sure the promise about quality is to be."
+        0.95, description="How sure the promise about quality must be: 0.95 is wrong in at most 1 of 20 jobs."
     )
     certificate: Literal["holdout", "none"] | None = Field(
         None,
@@ -43,12 +42,19 @@ class Target(Strict):
         return confidence
 
 
+MOST = 1e9  # of any currency; sums over millions of items then stay exact to the cent
+
+
 class Prices(Strict):
     """Money, in any one currency."""
 
-    per_item: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item people label, besides answers.")
-    per_answer: Annotated[Number, Field(ge=0)] = Field(0.036, description="For each answer of one person.")
-    per_auto_label: Annotated[Number, Field(ge=0)] = Field(0.08, description="For each item the model labels.")
+    per_item: Annotated[Number, Field(ge=0, le=MOST)] = Field(
+        0.08, description="For each item that people label, besides its answers."
+    )
+    per_answer: Annotated[Number, Field(ge=0, le=MOST)] = Field(0.036, description="For each answer of one person.")
+    per_auto_label: Annotated[Number, Field(ge=0, le=MOST)] = Field(
+        0.08, description="For each item that the model labels."
+    )
 
 
 def part_of(found: list) -> PydanticCustomError:
@@ -76,7 +82,8 @@ class AnyWorkforce:
         """Prefect's form offers the alternatives of `anyOf` as buttons; for `oneOf` it asks for JSON."""
         schemas = []
         for name in workforce.BACKENDS:
-            part = handler.resolve_ref_schema(handler(workforce.module(name).Settings.__pydantic_core_schema__))
+            settings = handler(workforce.module(name).Settings.__pydantic_core_schema__)
+            part = named_kinds(handler.resolve_ref_schema(settings))
             schemas.append(part | {"title": name.replace("-", " ").capitalize()})
         return {"anyOf": schemas}
 
@@ -123,23 +130,34 @@ class JobSpec(Strict):
     """A labeling job."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = Field(
-        description="The job's name.", coerce_numbers_to_str=True
+        description="What the job is called, in lists and on its page.", coerce_numbers_to_str=True
     )
     kind: Annotated[str, AfterValidator(known(kinds.KINDS, "kind"))] = Field(
-        description="What a label is.", json_schema_extra=listed(kinds.KINDS)
+        description="What a label is: one class for the whole picture, or boxes around things.",
+        json_schema_extra=listed(kinds.KINDS),
     )
-    data: Address = Field(description="What to label, on disk or s3://..., in one of the formats that are read.")
+    data: Address = Field(
+        description="What to label: a folder of pictures, with labels of VOC or YOLO or without, or a manifest, COCO "
+        "file, CSV or data.yaml that lists them; on disk or s3://..."
+    )
     classes: Annotated[list[Annotated[str, Field(coerce_numbers_to_str=True)]], Field(min_length=1)] = Field(
-        description="The classes, in the order of their ids."
+        description="The names of the classes. The first has the number 0."
     )
-    output: Address = Field(description="The job folder, on disk or s3://bucket/prefix.")
+    output: Address = Field(
+        description="The folder in which everything about the job is kept, on disk or s3://bucket/prefix."
+    )
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        "label", description="The label attribute's name in the manifest."
+        "label", description="The name under which labels stand in the manifest, those that are read and those written."
     )
     pictures: Address | None = Field(
         None,
         description="The folder that the names of pictures in the data file are relative to, on disk or s3://...; "
         "without it the file's own folder, and then the usual ones around it.",
+    )
+    labels: Literal["voc", "yolo", "folders", "none"] | None = Field(
+        None,
+        description="Which labels in a folder count, where `data` is one: `voc` or `yolo` files, the names of the "
+        "`folders` as classes, or `none`. Without it VOC's or YOLO's count in a job about boxes.",
     )
     boxes: Boxes | None = Field(None, description="How the data's boxes are written, where it is not the usual way.")
     plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
@@ -153,14 +171,22 @@ class JobSpec(Strict):
     )
     workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
-    budget: Annotated[Number, Field(gt=0)] | None = Field(None, description="The most the job may cost; a hard cap.")
-    learner: str = Field("default", description="`default`, or package.module:Name of your own.")
-    pool: str | None = Field(None, description="The work pool that trains and infers; without it, in process.")
+    budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(
+        None, description="The most that the job may cost. Without it there is no limit."
+    )
+    learner: str = Field("default", description="The model that learns: `default`, or package.module:Name of your own.")
+    pool: str | None = Field(
+        None,
+        description="The work pool whose workers train and predict, for example `gpu`; without it the run does.",
+    )
     weights: Address | Literal["none"] | None = Field(
         None,
-        description="A pretrained backbone's state dict, or `none`; without the key torchvision's own where to be had.",
+        description="A file with a pretrained network to start from (a state dict), or `none`; without it "
+        "torchvision's own, if it can be downloaded.",
     )
-    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(0, description="What is random follows from it.")
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(
+        0, description="Everything that is random follows from this number: the same seed gives the same job."
+    )
 
     @field_validator("classes")
     @classmethod
@@ -196,11 +222,22 @@ class JobSpec(Strict):
             raise ValueError("this name has a meaning of its own in a manifest; choose another")
         return attribute
 
+    @field_validator("labels")
+    @classmethod
+    def of_the_kind(cls, labels: str | None, info: ValidationInfo) -> str | None:
+        if labels in (None, "none") or "kind" not in info.data:
+            return labels
+        kind = kinds.get(info.data["kind"])
+        if not (kinds.is_class(kind) if labels == "folders" else kinds.has_boxes(kind)):
+            what = "a class for each picture" if labels == "folders" else "boxes"
+            raise ValueError(f"{labels} gives {what}, no labels of {info.data['kind']}; take it out")
+        return labels
+
     @field_validator("boxes")
     @classmethod
     def of_boxes(cls, boxes: Boxes | None, info: ValidationInfo) -> Boxes | None:
         kind = info.data.get("kind")  # it is not there where it is a mistake itself
-        if boxes and kind and not set(SIDES) <= set(kinds.get(kind).COLUMNS):
+        if boxes and kind and not kinds.has_boxes(kinds.get(kind)):
             raise ValueError(f"labels of the kind {kind} are no boxes; take the key out")
         return boxes
 
@@ -232,6 +269,15 @@ class JobSpec(Strict):
         return target
 
     @classmethod
+    def from_values(cls, given: Any) -> "JobSpec":
+        """The spec of the form's values. Raises UserError, which names the fields."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            places = [(one, one["loc"][:-1] if one["type"] == "missing" else one["loc"]) for one in mistakes(error)]
+            raise UserError("; ".join(in_words(one, place) for one, place in places[:SHOWN])) from None
+
+    @classmethod
     def from_file(cls, path: str | Path) -> "JobSpec":
         """The spec in a YAML file; relative paths in it are relative to the file."""
         path = Path(path)
@@ -248,9 +294,19 @@ class JobSpec(Strict):
 def job_text(path: Path) -> str:
     try:
         with opened(path) as file:
-            return file.read().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+            data = file.read(LARGEST_YAML + 1)
+        if len(data) > LARGEST_YAML:
+            raise UserError(
+                f"{path}: over {LARGEST_YAML // 10**6} MB, so this is no job file; the items belong in the data"
+            )
+        return data.decode("utf-8-sig")
+    except OSError as error:
         raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}: line {line}: the job file cannot be read: not UTF-8 ({error.reason}); save it as UTF-8"
+        ) from None
 
 
 def reason(error: Exception) -> str:
@@ -273,15 +329,27 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
 def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
     """The YAML text as plain values, and the line of every key."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        given = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
+        lines = lines_of(node, path)
+        given = loader.construct_document(node)  # last, since it puts what `<<` merges into the node
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UserError(f"{path}: line {line}: not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 13th month of a date
         raise UserError(f"{path}: line 1: not YAML: {reason(error)}") from None
-    if not isinstance(given, dict):
+    if not isinstance(given, dict):  # !!set and the like
         raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
+    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
+        if key.value in ("name", "classes"):
+            given[key.value] = as_written(value, given[key.value])
+    return given, lines
+
+
+def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
+    """The line of every key and of every member of a list. Raises UserError for keys that are there twice."""
     lines: dict[tuple, int] = {(): 1}
     been, twice = set(), Mistakes(str(path))
 
@@ -292,6 +360,8 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):  # it is refused later
+                    continue
                 here = (*at, key.value)
                 if key.value in seen:
                     twice.add(f"line {key.start_mark.line + 1}", f"{key.value} is there twice; keep one")
@@ -305,10 +375,7 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
 
     walk(node, ())
     twice.refuse()
-    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
-        if key.value in ("name", "classes"):
-            given[key.value] = as_written(value, given[key.value])
-    return given, lines
+    return lines
 
 
 def as_written(node, value):

@@ -6,6 +6,7 @@ A step that has been done does nothing, and a step that is run again after a kil
 
 import io
 import json
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from roundtruth.pictures import Pictures
 
 PREDICT = 5_000  # items a shard of predictions
+LOG = logging.getLogger("roundtruth")  # a line a step
 
 
 def once(result: str):
@@ -47,7 +49,10 @@ def once(result: str):
 
 def note_seconds(job: Job, round: int, step: str, start: float) -> None:
     """Keep what a step took in the name of an empty file: the listing that opens a job then brings all of them."""
-    job.write_once(job.path(round, f"seconds/{step}-{time.monotonic() - start:.3f}"), b"")
+    took = time.monotonic() - start
+    job.write_once(job.path(round, f"seconds/{step}-{took:.3f}"), b"")
+    if round:  # before the first nobody was asked, and a mistake may still come
+        LOG.info("round %d: %s, %.1f s", round, step, took)
 
 
 @once("posted.json")
@@ -72,6 +77,7 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     done = exhausted or answered == asked
     if done:
         answers.close(job, round, "complete")
+    LOG.info("round %d: wait, %d of %d items answered", round, answered, asked)
     return {"asked": asked, "answered": answered, "done": done}
 
 
@@ -240,17 +246,21 @@ def deliver(job: Job) -> str:
     """Write the augmented manifest, one line an item, in input order; its path in the job folder."""
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     manifest.write_lines(f"{job.address}/output/output.manifest", delivery.lines(job, created))
+    LOG.info("deliver")
     return "output/output.manifest"
 
 
 def stop(job: Job) -> None:
-    """Ask nobody any more: the open batch is closed with the answers there are."""
+    """Ask nobody any more: the open batch is closed with the answers there are. A mistake in the answers comes first,
+    so that it leaves the job as it was."""
+    last = job.last_round()
+    asking = last and job.has(last, "posted.json") and not job.has(last, "closed.json")
+    if asking:
+        answers.collect(job)
     if not job.stopped:
         job.amend({"stop": True})
         job.stopped = True
-    last = job.last_round()
-    if last and job.has(last, "posted.json") and not job.has(last, "closed.json"):
-        answers.collect(job)
+    if asking:
         answers.close(job, last, "expired")
     if last and job.has(last, "closed.json"):
         consolidate(job, last)
@@ -262,4 +272,5 @@ def write_report(job: Job) -> tuple[dict, dict[str, bytes]]:
     summary = summarize(job)
     pictures = report.write(job, summary)
     job.store.replace("report/summary.json", (json.dumps(summary, indent=2) + "\n").encode())
+    LOG.info("report")
     return summary, pictures

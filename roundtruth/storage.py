@@ -12,6 +12,7 @@ credentials, a folder that cannot be written, a full disk); `S3Fault`, an OSErro
 import errno
 import fcntl
 import getpass
+import hashlib
 import io
 import json
 import os
@@ -21,11 +22,12 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
 from uuid import uuid4
@@ -34,13 +36,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from roundtruth.errors import Held, S3Fault, UserError
+from roundtruth.errors import Held, S3Fault, UserError, refuse_all
 
 LEASE = "lease.json"
 LEASE_TTL = 40.0  # seconds without renewal after which an S3 lease has expired
 LEASE_RENEW = 10.0  # seconds between renewals: three may fail before the lease expires
 LEASE_POLL = 1.0  # seconds between reads of the lease of another run
 CLOCK = 2.0  # seconds by which a clock that was adjusted may shift the start time of a process
+
+THREADS = 8  # that read or write many small files: nearly all of their time is waiting
+CHUNK = 1024  # files handed to the threads at a time, so that a million files do not need a million futures
 
 S3_ATTEMPTS = 8  # of one request, with growing pauses: enough for an outage of half a minute
 
@@ -301,8 +306,14 @@ def _written(path: Path) -> float:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    for where, _, names in os.walk(folder):
+    for where, _, names in os.walk(folder, onerror=_unlisted):
         yield from (f"{where}/{name}" for name in names if not name.startswith(TEMPORARY))
+
+
+def _unlisted(error: OSError) -> None:
+    """What is in a folder that cannot be listed would be passed over in silence."""
+    if not isinstance(error, FileNotFoundError) and Path(error.filename).name != "lost+found":
+        raise error
 
 
 @contextmanager
@@ -801,6 +812,50 @@ def read_given(url: str) -> bytes:
         return read_url(url)
 
 
+def read_all(urls: Sequence[str]) -> Iterator[bytes]:
+    """`read_given` of many files, in their order and several at a time. Raises UserError for one that is missing."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        for start in range(0, len(urls), CHUNK):
+            yield from threads.map(_read_listed, urls[start : start + CHUNK])
+
+
+def _read_listed(url: str) -> bytes:
+    try:
+        return read_given(url)
+    except FileNotFoundError:
+        raise UserError(f"{url}: no such file; if it is a link, it leads nowhere") from None
+
+
+def checksums(folder: str, names: Sequence[str]) -> list[str]:
+    """The MD5 of files below a folder, as hexadecimal text. S3 knows it already, so that no file is read there: it is
+    the ETag of an object that was written in one piece and is not encrypted with a key of its own."""
+    if not folder.startswith("s3://"):
+        contents = read_all([f"{folder.rstrip('/')}/{name}" for name in names])
+        return [hashlib.md5(data, usedforsecurity=False).hexdigest() for data in contents]
+    bucket, key = _split(folder.rstrip("/"))
+    start = key + "/" if key else ""
+    known = {entry["Key"]: entry["ETag"].strip('"') for entry in _objects(bucket, start)} if names else {}
+    return [known.get(start + name, "") for name in names]
+
+
+def write_all(folder: str, files: Iterable[tuple[str, bytes]]) -> None:
+    """`write_url` of many files (name, content) below a folder, several at a time. Raises UserError where the folder
+    has any files."""
+    with suppress(FileNotFoundError):
+        if list_url(folder):
+            raise UserError(f"{folder}: has files already; name a new folder")
+
+    def write(named: tuple[str, bytes]) -> None:
+        with write_url(f"{folder.rstrip('/')}/{named[0]}") as file:
+            file.write(named[1])
+
+    files = iter(files)
+    with ThreadPoolExecutor(THREADS) as threads:
+        while some := list(islice(files, CHUNK)):
+            for _ in threads.map(write, some):
+                pass
+
+
 def list_url(url: str) -> list[str]:
     """All files below a folder, as absolute paths or s3:// urls, sorted. Raises FileNotFoundError if it is missing."""
     if url.startswith("s3://"):
@@ -812,7 +867,10 @@ def list_url(url: str) -> list[str]:
     folder = Path(url)
     if not folder.is_dir():
         raise FileNotFoundError(f"{url}: no such folder")
-    return sorted(_files(folder))
+    try:
+        return sorted(_files(folder))
+    except PermissionError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; give the right to read it, or move it out") from error
 
 
 def names_in(folder: str) -> list[str]:
@@ -910,11 +968,15 @@ def resolve_all(sources: pd.Series, base: str, where: Callable[[int], str] = lam
     usual |= sources.str.contains(r"^(?:s3://[^/\x00]+)?/[^\x00]+$", regex=True)
     usual &= sources.str.len() <= LONGEST_SOURCE
     urls = sources.where(~(usual & relative), f"{base.rstrip('/')}/" + sources)
+    mistakes: list[str] = []
     for index in sources.index[~usual]:
         try:
             urls[index] = resolve(sources[index], base)
         except UserError as mistake:
-            raise UserError(f"{where(index)}{mistake}") from None
+            mistakes.append(f"{where(index)}{mistake}")
+    if len(mistakes) == 1:
+        raise UserError(mistakes[0])
+    refuse_all(range(len(mistakes)), mistakes.__getitem__)
     return urls.tolist()
 
 

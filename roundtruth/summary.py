@@ -22,6 +22,7 @@ def summarize(job) -> dict:
         "auto": auto,
         "input": int(items["labeled"].sum()),
         "failed": failed(job, state),
+        "note": job.begun.get("note", ""),
         "passed": [*job.begun["passed"], *job.strays],
         "notes": notes(job, items),
         "answers": int(table["answers"].sum()),
@@ -35,6 +36,7 @@ def summarize(job) -> dict:
             "certificate": spec.target.certificate,
             "holds": True if plans.promised(job) else None,
         },
+        "waiting": waiting(job) if state == "waiting" else None,
         "why": ending.why(job, state),
         "to_finish": ending.to_finish(job, state),
         "measured": measured(job),
@@ -103,6 +105,20 @@ def seconds(before: dict[str, float], now: dict[str, float]) -> dict[str, float]
         "train": round(before.get("train", 0.0), 2),
         "infer": round(before.get("infer", 0.0), 2),
         "other": round(other, 2),
+    }
+
+
+def waiting(job) -> dict:
+    """Who is waited for: the round, its items and those with all their answers, the answers that are in and those that
+    are missing, and since when (None in jobs of earlier versions)."""
+    last = job.last_round()
+    return {
+        "round": last,
+        "asked": len(job.asks(last)),
+        "answered": answers.answered(job, last),
+        "answers": job.answered(last),
+        "missing": answers.missing(job, last),
+        "since": (answers.posted(job, last) or {}).get("posted_at"),
     }
 
 

@@ -1,5 +1,6 @@
-"""What a person sees in a terminal: a bar while a command works, a table at the end. A pipe gets the table alone."""
+"""What a person sees in a terminal: a bar while a command works, a table at the end. A pipe gets a line a step."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,30 @@ def put(text: str) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
         return False
     return True
+
+
+class Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        put(record.getMessage())
+
+
+@contextmanager
+def lines() -> Iterator[None]:
+    """Where standard output is no terminal, a line is printed for each step of a job that is done meanwhile."""
+    log, handler = logging.getLogger("roundtruth"), Lines()
+    if sys.stdout.isatty():
+        yield
+        return
+    before = log.level, log.propagate
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.propagate = before[1]
 
 
 @contextmanager
@@ -57,23 +82,25 @@ def console() -> Iterator:
     put(printed.get().removesuffix("\n"))
 
 
-def print_summary(job, summary: dict, amazon: bool = False) -> None:
-    """The rounds, the money, the promise, and where the manifest and the page are; `amazon`: with its figures."""
+def print_summary(job, summary: dict, amazon: bool = False, alone: bool = False) -> None:
+    """The rounds, the money, the promise, and where the manifest and the page are; `amazon`: with its figures; `alone`:
+    on a screen that was cleared."""
     with console() as out:
+        if alone:
+            out.clear()
         write_summary(out, job, summary, amazon)
 
 
 def write_summary(out, job, summary: dict, amazon: bool) -> None:
     from roundtruth.report import words
 
-    cost, measured, name = summary["cost"], summary["measured"], job.kind.QUALITY_NAME
+    measured, name = summary["measured"], job.kind.QUALITY_NAME
     out.print(f"{summary['name']}: {summary['state']}", style="italic")
-    out.print(rounds(summary, amazon))
-    out.print(
-        f"{counted(summary['items'], 'item[|s]')}: {summary['human']} labeled by people, {summary['auto']} by the "
-        f"model, {summary['input']} came labeled, {summary['failed']} failed. "
-        f"Cost {cost['total']:.2f} instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved."
-    )
+    if summary["rounds"]:
+        out.print(rounds(summary, amazon))
+    out.print(counts(summary))
+    if summary["note"]:
+        out.print(f"Read as {summary['note']}.")
     for line in summary["passed"]:
         out.print(f"Passed over: {line}.")
     for line in summary["notes"]:
@@ -94,11 +121,63 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
     if summary["state"] in ("complete", "stopped"):
         said, sentence = words.promise(summary, name, summary["target"]["confidence"])
         out.print(f"{said}: {sentence}".replace(words.SPACE, " "))
+    for line in following(job, summary):
+        out.print(line, soft_wrap=True)
+    files = {"Manifest": "output/output.manifest"} if summary["state"] in ("complete", "stopped") else {}
+    for what, path in (files | {"Page": "report/index.html"}).items():
+        if job.store.exists(path):
+            out.print(f"{what + ':':9} {job.address}/{path}", soft_wrap=True)
+
+
+def counts(summary: dict) -> str:
+    """How many items are labeled, by whom, and what it cost."""
+    cost, left = summary["cost"], "without a label" if summary["state"] == "stopped" else "failed"
+    said = f"{counted(summary['items'], 'item[|s]')}: {summary['human']} labeled by people, "
+    said += f"{summary['auto']} by the model, {summary['input']} came labeled, {summary['failed']} {left}. "
+    said += f"Cost {cost['total']:.2f}"
+    if summary["human"] + summary["auto"]:
+        said += f" instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved"
+    return said + "."
+
+
+def following(job, summary: dict) -> list[str]:
+    """What an unfinished job waits for, what comes next, and what it will cost, a line each."""
     if summary["state"] == "waiting":
-        out.print(waiting(job), soft_wrap=True)
-    elif summary["state"] != "running":  # there is none yet
-        out.print(f"Manifest: {job.address}/output/output.manifest", soft_wrap=True)
-    out.print(f"Page:     {job.address}/report/index.html", soft_wrap=True)
+        lines = [waiting(job), missing(summary["waiting"])]
+        lines.append("Next: run the job again when there are new answers. It goes on when none is missing.")
+    elif summary["state"] == "running":
+        lines = [job.store.holder() or "No run is at work on the job. Run it again, and it goes on."]
+    else:
+        return []
+    return lines + foreseen(job)
+
+
+def missing(waits: dict) -> str:
+    """How many answers of the open batch are in, and how many are not."""
+    since = waits["since"]
+    asked = f"Asked {since[:10]} {since[11:16]} UTC: " if since else ""
+    return f"{asked}{counted(waits['answers'], 'answer[|s]')} in, {waits['missing']} missing."
+
+
+def foreseen(job) -> list[str]:
+    """The newest forecast, as the job has written it down."""
+    from roundtruth import forecast
+
+    return [
+        f"Forecast: about {row.cost:.2f} in all, in 8 of 10 such jobs between {row.low:.2f} and {row.high:.2f}; people "
+        f"label {row.human} items, the model {row.auto}."
+        for row in forecast.history(job).tail(1).itertuples()
+    ]
+
+
+def in_a_line(summary: dict) -> str:
+    """How a job stands, in a line."""
+    said = f"{summary['name']}: {summary['state']}, round {max(1, len(summary['rounds']))}"
+    if waits := summary["waiting"]:
+        said += f", {waits['answered']} of {waits['asked']} items answered"
+        said += f", {counted(waits['missing'], 'answer[|s]')} missing"
+    who = f"{summary['human']} labeled by people, {summary['auto']} by the model"
+    return f"{said}, {who}, of {summary['items']}, cost {summary['cost']['total']:.2f}"
 
 
 def rounds(summary: dict, amazon: bool):

@@ -31,7 +31,7 @@ def run_on_pool(step: str, job: Job, round: int, result: str) -> None:
     """Have `step` run on the job's pool, and wait until the round has the file `result`.
 
     A run is known by its key, which carries the attempt: a parent that was killed meets its run again; one that ended
-    without a result is followed by another. RuntimeError when TRIES runs have failed, UserError for a user's mistake.
+    without a result is followed by another. UserError for a user's mistake, and when TRIES runs have failed.
     """
     pool, what, path = job.spec.pool, f"{step} of round {round}", job.path(round, result)
     with get_client(sync_client=True) as server, bar(f"round {round}: {step}, pool {pool}") as drawn:
@@ -57,7 +57,7 @@ def run_on_pool(step: str, job: Job, round: int, result: str) -> None:
             if end.name == "Mistake":
                 raise UserError(end.message)
             if end.is_cancelled():
-                raise RuntimeError(f"{what} was cancelled on pool {pool}; run the job again to go on")
+                raise UserError(f"{what} was cancelled on pool {pool}; run the job again to go on with it")
             if end.is_completed() and not job.store.exists(path):
                 raise UserError(
                     f"output: {job.address}: {what} ended on pool {pool}, but its result is not here: "
@@ -65,7 +65,8 @@ def run_on_pool(step: str, job: Job, round: int, result: str) -> None:
                 )
             failed += not end.is_completed()
             if failed == TRIES:
-                raise RuntimeError(f"{what} failed {TRIES} times on pool {pool}: {end.message}")
+                log = f"its last run in Prefect's page has the log: {run.name}"
+                raise UserError(f"{what} failed {TRIES} times on pool {pool}: {end.message}; {log}")
 
 
 def find(server: SyncPrefectClient, pool: str) -> Any:

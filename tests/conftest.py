@@ -36,6 +36,24 @@ def make(tmp_path):
     return made
 
 
+@pytest.fixture
+def without_prefect(monkeypatch):
+    """`roundtruth run` runs the rounds in this process: no server, no report."""
+    from contextlib import nullcontext
+
+    from flows import private_server
+    from roundtruth import cli, loop
+
+    class NoServer(nullcontext):
+        def __enter__(self):
+            return self
+
+        def start(self) -> None: ...
+
+    monkeypatch.setattr(private_server, "PrefectServer", NoServer)
+    monkeypatch.setattr(cli, "run_flow", lambda spec, server: loop.rounds(spec.output))
+
+
 @pytest.fixture(scope="session")
 def prefect_server():
     """The address of a Prefect server, which the flows that run in this process use."""

@@ -3,8 +3,10 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from roundtruth.plural import counted
 from roundtruth.summary import summarize
 
 BOXES = ["class_id", "left", "top", "width", "height"]
@@ -238,22 +241,46 @@ def scripted(monkeypatch, predict, name: str = "Scripted") -> str:
     return f"scripted:{name}"
 
 
-def read_records(data: str, kind: str, classes: list[str], attribute: str = "label") -> list[dict]:
+def spec_of(data: str, kind: str, classes: list[str], **changed):
+    """A job that nobody will run."""
+    from roundtruth.spec import JobSpec
+
+    given = {"name": "a", "kind": kind, "data": data, "classes": classes, "output": "/no/where"}
+    return JobSpec.model_validate(given | {"workforce": {"backend": "files"}} | changed)
+
+
+@contextmanager
+def without_key() -> Iterator[None]:
+    """Mistakes in the data, without the key of the job file in front."""
+    from roundtruth.errors import UserError
+
+    try:
+        yield
+    except UserError as mistake:
+        raise UserError(str(mistake).removeprefix("data: ")) from None
+
+
+def read_dataset(data: str, kind: str, classes: list[str], **changed):
+    """A dataset as a job begins with it."""
+    from roundtruth import begin
+    from roundtruth.storage import open_store
+
+    spec = spec_of(data, kind, classes, **changed)
+    with TemporaryDirectory() as folder, without_key():
+        return begin.read_dataset(spec, open_store(folder), None)
+
+
+def read_records(data: str, kind: str, classes: list[str], attribute: str = "label", **changed) -> list[dict]:
     """The records of a dataset as a job keeps them, and a check that its labels are those that the records say."""
     import numpy as np
     import pandas as pd
 
     from roundtruth import begin, formats, kinds, pictures
-    from roundtruth.errors import UserError
-    from roundtruth.spec import JobSpec
     from roundtruth.storage import resolve_all
 
-    given = {"name": "a", "kind": kind, "data": data, "classes": classes, "output": "/no/where", "attribute": attribute}
-    spec = JobSpec.model_validate(given | {"workforce": {"backend": "files"}})
-    try:
+    spec = spec_of(data, kind, classes, attribute=attribute, **changed)
+    with without_key():
         shards = begin.read_checked(spec)
-    except UserError as mistake:
-        raise UserError(str(mistake).removeprefix("data: ")) from None
     sources = begin.all_sources(shards)
     urls = resolve_all(sources, formats.base(data))
     here = [url if url.startswith("/") else "/no/where" for url in urls]
@@ -298,3 +325,8 @@ class Counted:
     def __exit__(self, *_):
         for verb, real in self.real.items():
             setattr(self.store, verb, real)
+
+
+def lines_of(notes) -> list[str]:
+    """What a user reads of a shard's `passed`, or of notes."""
+    return [counted(count, what) for count, what in notes]

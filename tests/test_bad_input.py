@@ -90,6 +90,14 @@ def test_a_line_of_a_manifest_with_boxes(third, expected, folder, told):
     assert not (folder / "job/job.json").exists()
 
 
+def test_every_source_that_can_be_none_is_counted(folder, told):
+    write_job(folder)
+    lines(folder, A, {"source-ref": "http://x/y.png"}, B, {"source-ref": "../z.png"})
+    said = told("run")
+    assert said.startswith(f"{folder}/input.manifest: 2 mistakes: line 2: source-ref: http://x/y.png: only local paths")
+    assert "; line 4: source-ref: ../z.png: leads out of" in said
+
+
 def named(name) -> dict:
     label = classified("label", 1)
     return label | {"label-metadata": label["label-metadata"] | {"class-name": name}}

@@ -424,7 +424,7 @@ def test_a_dataset_with_no_pictures_but_the_jobs_own_is_refused(make, tmp_path):
     spec = make(3, data="pictures", output="pictures/job")
     (tmp_path / "pictures/job/report").mkdir(parents=True)
     (tmp_path / "images/0001.png").rename(tmp_path / "pictures/job/report/a.png")
-    with pytest.raises(UserError, match=r"^data: .*/pictures: empty; there is nothing to label"):
+    with pytest.raises(UserError, match=r"^data: .*/pictures: no pictures in this folder"):
         begin(spec)
 
 
@@ -495,7 +495,7 @@ def test_a_project_that_is_reached_by_a_link_can_be_moved(make, tmp_path):
     assert job.begun["spec"]["data"] == "../input.manifest"
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "images/1.png", "rounds/001/asked.parquet"])
+@pytest.mark.parametrize("name", ["notes.txt", "checked/1.png", "rounds/001/asked.parquet"])
 def test_a_folder_of_other_things_becomes_no_job_folder(name, make, tmp_path):
     (tmp_path / "job" / name).parent.mkdir(parents=True)
     (tmp_path / "job" / name).write_text("mine")
@@ -504,6 +504,19 @@ def test_a_folder_of_other_things_becomes_no_job_folder(name, make, tmp_path):
     with pytest.raises(UserError, match=said), hold(make(3), "a run"):
         pytest.fail("it is held")
     assert [path.name for path in (tmp_path / "job").iterdir()] == [first]
+
+
+def test_a_folder_in_which_an_earlier_try_failed_becomes_a_job_folder(make, tmp_path, monkeypatch):
+    def full(*_):
+        raise UserError("the disk is full")
+
+    with monkeypatch.context() as no_room:
+        no_room.setattr("roundtruth.begin.start", full)
+        with pytest.raises(UserError, match="the disk is full"), hold(make(3), "a run"):
+            begin(make(3))
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["checked"]
+    with hold(make(3), "a run"):
+        assert begin(make(3)).begun["items"] == 3
 
 
 def test_an_empty_folder_may_become_a_job_folder(make, tmp_path):
@@ -531,6 +544,13 @@ def test_a_project_that_was_copied_goes_on_in_its_new_place(make, tmp_path):
     assert job.last_round() == 2
     assert job.listed("amendments/") == []
     assert not tmp_path.exists()
+
+
+def test_people_whose_file_cannot_be_read_are_no_amendment(make, tmp_path):
+    job = begin(make(4))
+    with pytest.raises(UserError, match=r"none\.manifest: no such file"):
+        begin(make(4, workforce={"backend": "simulated", "truth": "none.manifest"}))
+    assert job.listed("amendments/") == []
 
 
 def test_data_in_another_place_is_an_amendment_where_it_is_the_same(make, tmp_path):

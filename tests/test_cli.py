@@ -1,12 +1,15 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -97,18 +100,85 @@ def test_what_a_person_reads(job, tmp_path, capfd):
     assert "Cost 2.60 instead of 2.60: 0.0 % saved." in words
     assert "Nothing to promise: The model labeled no item: every label is a person's or came with the data." in words
     assert f"Manifest: {tmp_path}/job/output/output.manifest\n" in out
-    assert f"Page:     {tmp_path}/job/report/index.html\n" in out
+    assert "Page:" not in out  # there is none yet
     assert "\x1b" not in out  # no colours in a pipe
     assert main(["report", path]) == 0
     assert capfd.readouterr().out == f"{tmp_path}/job/report/index.html\n"
+    assert main(["status", path]) == 0
+    assert f"Page:     {tmp_path}/job/report/index.html\n" in capfd.readouterr().out
     assert "digits" in (tmp_path / "job/report/index.html").read_text()
 
 
-def test_a_job_that_is_under_way_has_no_manifest_yet(job, capfd):
+def test_a_job_that_is_under_way_names_no_file_that_is_not_there(job, tmp_path, capfd):
     path = job(10)
     begin(JobSpec.from_file(path))
     assert main(["status", path]) == 0
-    assert "Manifest:" not in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "Manifest:" not in out
+    assert "Page:" not in out
+    assert "0 failed. Cost 0.00.\nNo run is at work on the job. Run it again, and it goes on.\n" in out
+    with hold(JobSpec.from_file(path), "another run"):
+        assert main(["status", path]) == 0
+    assert f"{tmp_path}/job is held by " in capfd.readouterr().out
+
+
+def test_a_job_that_waits_says_for_whom_since_when_and_what_comes_next(job, tmp_path, capfd):
+    path = job(20, workforce=FILES | {"answers_per_item": 2})
+    spec = JobSpec.from_file(path)
+    run_job(spec)
+    items = Job(spec.output).batch(1)["item"].tolist()
+    answer(tmp_path, items[:3])
+    run_job(spec)
+    assert main(["status", path]) == 0
+    out = flat(capfd.readouterr().out)
+    since = Job(spec.output).read_json("rounds/001/posted.json")["posted_at"]
+    assert pd.Timestamp.now("UTC") - pd.Timestamp(since) < pd.Timedelta(hours=1)
+    assert "Waiting for people: 0 of 4 items of round 1 answered. The questions are in" in out
+    assert f"Asked {since[:10]} {since[11:16]} UTC: 3 answers in, 5 missing." in out
+    assert "Next: run the job again when there are new answers. It goes on when none is missing." in out
+    (forecast,) = json.loads((tmp_path / "job/forecast.json").read_text())["forecasts"]
+    assert f"Forecast: about {forecast['cost']:.2f} in all, in 8 of 10 such jobs between {forecast['low']:.2f} " in out
+    assert "saved" not in out
+    assert main(["status", path, "--json"]) == 0
+    waits = json.loads(capfd.readouterr().out)["waiting"]
+    assert waits == {"round": 1, "asked": 4, "answered": 0, "answers": 3, "missing": 5, "since": since}
+
+
+def test_what_was_not_reached_has_not_failed(job, tmp_path, capfd):
+    path = job(20, workforce=FILES)
+    run_job_of(path)
+    answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
+    assert main(["stop", path]) == 0
+    out = capfd.readouterr().out
+    assert "1 labeled by people, 0 by the model, 0 came labeled, 19 without a label." in flat(out)
+    assert "failed" not in out
+
+
+def test_a_job_is_watched_until_it_has_ended(job, tmp_path, capfd, monkeypatch):
+    """In a pipe: a line for each change."""
+    path = job(20, workforce=FILES)
+    spec = JobSpec.from_file(path)
+    run_job(spec)
+    monkeypatch.setattr(cli, "WATCH", 0.01)
+
+    def people() -> None:
+        answer(tmp_path, range(1, 21))
+        run_job(spec)
+
+    once = threading.Thread(target=people)
+    seen = cli.put
+    monkeypatch.setattr(cli, "put", lambda text: (once.is_alive() or once.ident or once.start(), seen(text))[1])
+    assert main(["status", path, "--watch"]) == 0
+    once.join()
+    out, err = capfd.readouterr()
+    lines = out.splitlines()
+    assert err == ""
+    first = (
+        "digits: waiting, round 1, 0 of 4 items answered, 4 answers missing, 0 labeled by people, 0 by the model, of 20"
+    )
+    assert lines[0] == f"{first}, cost 0.00"
+    assert lines[-1].startswith("digits: complete, round ")
+    assert len(set(lines)) == len(lines)
 
 
 def run_job_of(path: str) -> Job:
@@ -142,6 +212,20 @@ def test_a_job_whose_people_answer_by_files(job, tmp_path, capfd, prefect_server
     assert summary["measured"] == {"human": None, "auto": None}
 
 
+def test_a_pipe_gets_a_line_a_step(job, capfd, prefect_server):
+    assert main(["run", job(20, target={"quality": 0.3})]) == 0
+    out, err = capfd.readouterr()
+    lines = out[: out.index("digits: complete")].splitlines()
+    steps = [re.sub(r", [\d.]+ s$", "", line) for line in lines]
+    assert err == ""
+    assert steps[:5] == [
+        "round 1: dispatch", "round 1: wait, 4 of 4 items answered", "round 1: consolidate",
+        "round 1: select", "report",
+    ]  # fmt: skip
+    assert steps[-2:] == ["deliver", "report"]
+    assert {"round 2: train", "round 2: infer", "round 2: calibrate", "round 2: autolabel"} <= set(steps)
+
+
 def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
     path = job(6, budget=0.3)
     assert main(["run", path, "--json"]) == 4
@@ -173,6 +257,21 @@ def test_a_job_that_is_stopped(job, tmp_path, capfd, prefect_server):
     assert main(["run", path, "--json"]) == 0  # stopped by a person, not by the budget
     assert json.loads(capfd.readouterr().out)["state"] == "stopped"
     assert main(["stop", path]) == 0
+
+
+def test_a_stop_that_is_refused_is_none(job, tmp_path, capfd, prefect_server):
+    path = job(20, workforce=FILES)
+    assert main(["run", path, "--json"]) == 3
+    answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
+    (tmp_path / "job/people/answers/2.csv").write_text("item,worker,label\n1,,3\n")
+    (tmp_path / "job/people/rejected.csv").mkdir()
+    capfd.readouterr()
+    assert main(["stop", path]) == 2
+    assert capfd.readouterr().err == f"{tmp_path}/job/people/rejected.csv: Is a directory\n"
+    assert not Job(f"{tmp_path}/job").stopped
+    (tmp_path / "job/people/rejected.csv").rmdir()
+    assert main(["stop", path]) == 0
+    assert "digits: stopped" in capfd.readouterr().out
 
 
 def test_a_job_that_another_holds(job, tmp_path, capfd):
@@ -217,7 +316,8 @@ def wait_a_moment(process: subprocess.Popen) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_leave_a_job_that_goes_on(end, job, tmp_path, prefect_server, make):
     path = job(60, target={"quality": 0.8})
     process = subprocess.Popen(
         command("run", path, "--json"),
@@ -229,10 +329,10 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     )
     while not (tmp_path / "job/rounds/002/posted.json").exists():
         wait_a_moment(process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, end)
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
-    assert err == "interrupted; run the command again to continue\n"
+    assert err == f"interrupted; `roundtruth run {path} --json` goes on with it\n"
     with open_store(f"{tmp_path}/job").hold("nobody holds it"):
         pass
     assert main(["run", path]) == 0
@@ -241,9 +341,19 @@ def test_ctrl_c_leaves_a_job_that_goes_on(job, tmp_path, prefect_server, make):
     assert cost_of(summarize(Job(f"{tmp_path}/job"))) == cost_of(summarize(undisturbed))
 
 
+def test_an_interrupted_command_says_how_to_do_it_again(job, monkeypatch, capfd):
+    def interrupt(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("roundtruth.job.open_store", interrupt)
+    path = job(5)
+    assert main(["status", path]) == 130
+    assert capfd.readouterr() == ("", f"interrupted; `roundtruth status {path}` does it again\n")
+
+
 def test_an_interrupt_that_gets_lost_on_its_way_is_still_one():
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), interruptible(), suppress(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), interruptible(["run"]), suppress(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -258,7 +368,7 @@ def test_an_interrupt_that_becomes_another_exception_is_still_one():
             raise ValueError("Task run is not set") from None
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), interruptible():
+    with pytest.raises(KeyboardInterrupt), interruptible(["run"]):
         masked()
     assert signal.getsignal(signal.SIGINT) is before
 

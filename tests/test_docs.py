@@ -1,6 +1,7 @@
 """The pages are true: what is generated is current, what is shown runs, what is linked is there."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from roundtruth.begin import begin, hold
-from roundtruth.cli import parser
+from roundtruth.cli import WAITING, main, parser
 from roundtruth.errors import UserError
 from roundtruth.learners import weights
 from roundtruth.pictures import Pictures, check
@@ -84,6 +85,46 @@ def test_the_weights_that_are_described_are_those_that_are_used(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     exec(re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1), {})
     assert weights.read(str(tmp_path / "backbone.pth"))[1] == f"resnet18 from {tmp_path}/backbone.pth"
+
+
+def other_tools() -> tuple[list[str], list[dict]]:
+    """(commands, datasets) of docs/from-other-tools.md: of each dataset `tree` (names of files), `files` (content by
+    name) and `said`, what a run says."""
+    page = (ROOT / "docs/from-other-tools.md").read_text()
+    datasets: list[dict] = []
+    blocks = re.findall(r"(?:`(\S+)`:\n\n)?```\w*\n(.*?)```|^> ([^\n]*)", page, re.DOTALL | re.MULTILINE)
+    for name, text, said in blocks:
+        if said:
+            datasets[-1]["said"].append(said)
+        elif name:
+            datasets[-1]["files"][name] = text
+        else:
+            datasets.append({"tree": text.split(), "files": {}, "said": []})
+    return re.findall(r"^ {4,}(roundtruth .+)", page, re.MULTILINE), datasets
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_data_of_other_tools_is_read_as_the_page_says(number, tmp_path, monkeypatch, capsys, prefect_server):
+    commands, datasets = other_tools()
+    assert len(datasets) == 4
+    dataset = datasets[number]
+    for name in (*dataset["tree"], *dataset["files"]):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".jpg"):
+            Image.new("RGB", (310, 163), int(path.stem[-1])).save(path)
+        else:
+            path.write_text(dataset["files"].get(name, ""))
+    monkeypatch.chdir(tmp_path)
+    said = ""
+    for command in commands:
+        assert main(command.split()[1:]) == (WAITING if " run " in command else 0), command
+        said += capsys.readouterr().out
+    assert all(line in " ".join(said.split()) for line in dataset["said"])
+    labels = json.loads((tmp_path / "birds-labeled.json").read_text())["annotations"]
+    assert [[round(side, 1) for side in label["bbox"]] for label in labels] == [[112.5, 24.7, 107.8, 123.3]]
+    assert (tmp_path / "birds-voc/ImageSets/Main/trainval.txt").exists()
+    assert (tmp_path / "birds-yolo/data.yaml").exists()
 
 
 @pytest.mark.parametrize("name", ["for-managers", "target-answers-prices", "how-many-pictures", "weights"])

@@ -37,3 +37,11 @@ def test_the_first_ten_of_many_are_shown():
 def test_mistakes_at_places_that_name_no_file_begin_with_their_count():
     with pytest.raises(UserError, match=r"^2 mistakes: page 4, page 5: no text$"):
         refuse_all([4, 5], lambda at: f"page {at}: no text")
+
+
+def test_mistakes_in_several_files_begin_with_their_folder():
+    names = ["a/1.xml", "a/2.xml", "b.xml"]
+    with pytest.raises(
+        UserError, match=r"^/x/y: 3 mistakes: a/1\.xml: line 7, a/2\.xml: line 7, b\.xml: line 7: no name$"
+    ):
+        refuse_all(range(3), lambda at: f"/x/y/{names[at]}: line 7: no name")

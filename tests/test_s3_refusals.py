@@ -103,7 +103,7 @@ def unreachable(proxy, monkeypatch) -> None:
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.parametrize("key", FILES)
-def test_s3_refuses(key, refusal, job, proxy):
+def test_s3_refuses(key, refusal, job, proxy, tmp_path):
     path = job(key)
     proxy.refuse(*REFUSALS[refusal], path=f"{FILES[key]}/report" if key == "report" else FILES[key])
     if key == "data, a folder":
@@ -115,6 +115,8 @@ def test_s3_refuses(key, refusal, job, proxy):
     assert SAYS.get(refusal, permission) in said
     assert proxy.url in said
     assert said.count(proxy.url) <= 3  # pictures: the first three
+    if key not in WRITTEN:
+        assert not (tmp_path / "job/job.json").exists()
 
 
 @pytest.mark.parametrize("key", FILES)

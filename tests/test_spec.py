@@ -78,6 +78,9 @@ def told(path) -> str:
         ("quality: 0.6", "quality: 1.6", "line 7: target.quality: Input should be less than or equal to 1, not '1.6'"),
         ("noise: 0", "answers_per_item: 0", "line 11: workforce.answers_per_item: "),
         ("per_item: 0.08", "per_item: -1", "line 12: prices.per_item: "),
+        ("per_item: 0.08", "per_item: 1.0e+308", "line 12: prices.per_item: Input should be less than or equal to 1"),
+        ("name: birds", "name: birds\nbudget: 1.0e+308", "line 2: budget: Input should be less than or equal to "),
+        ("noise: 0", f"answers_per_item: 1{'0' * 400}", "line 11: workforce.answers_per_item: "),
         ("per_item: 0.08", "per_item: .inf", "line 12: prices.per_item: Input should be a finite number"),
         ("name: birds", "name: birds\nbudget: 0", "line 2: budget: Input should be greater than 0"),
         ("name: birds", "name: birds\nbudget: .nan", "line 2: budget: "),
@@ -171,7 +174,15 @@ def test_a_job_file_that_cannot_be_read(tmp_path):
     assert "No such file" in told(tmp_path / "none.yaml")
     assert "directory" in told(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("name: Vögel".encode("latin-1"))
-    assert "cannot be read" in told(tmp_path / "latin.yaml")
+    assert "line 1: the job file cannot be read: not UTF-8" in told(tmp_path / "latin.yaml")
+    (tmp_path / "items.yaml").write_bytes(b"# a comment\n" * 100_000)
+    assert told(tmp_path / "items.yaml").startswith("over 1 MB, so this is no job file")
+
+
+def test_what_is_merged_may_be_said_again(write):
+    text = GOOD + "<<: {seed: 4, budget: 5}\nseed: 6\n"
+    spec = JobSpec.from_file(write(text))
+    assert (spec.seed, spec.budget) == (6, 5)
 
 
 def test_yaml_too_deep_to_read(write):

@@ -715,7 +715,8 @@ SOURCES = st.one_of(
 def test_many_sources_are_resolved_as_one_is(sources):
     table, wrong = pd.Series(sources, dtype="str"), [place for place, source in enumerate(sources) if fails(source)]
     if wrong:
-        with pytest.raises(UserError, match=f"^{wrong[0]}: "):
+        counted = f"{len(wrong)} mistakes: " if len(wrong) > 1 else ""
+        with pytest.raises(UserError, match=f"^{counted}{wrong[0]}(?:, |: )"):
             resolve_all(table, "/data/", lambda index: f"{index}: ")
     else:
         assert resolve_all(table, "/data/") == [resolve(source, "/data/") for source in sources]
@@ -727,3 +728,27 @@ def fails(source: str) -> bool:
     except UserError:
         return True
     return False
+
+
+# --- Many small files ---
+
+
+def test_many_files_are_written_once_and_read_in_their_order(store, monkeypatch):
+    monkeypatch.setattr(storage, "CHUNK", 4)
+    folder, names = store.address, [f"{'ab'[n % 2]}/{n}.txt" for n in range(11)]
+    storage.write_all(folder, ((name, name.encode()) for name in names))
+    assert store.list() == sorted(names)
+    assert list(storage.read_all([f"{folder}/{name}" for name in names])) == [name.encode() for name in names]
+    with pytest.raises(UserError, match=f"^{folder}: has files already; name a new folder$"):
+        storage.write_all(folder, [("c", b"")])
+    with pytest.raises(UserError, match=f"^{folder}/nothing: no such file"):
+        list(storage.read_all([f"{folder}/{names[0]}", f"{folder}/nothing"]))
+
+
+def test_checksums_are_the_same_everywhere(store):
+    """The MD5 of the empty text and of abc, as RFC 1321 gives them."""
+    store.replace("a/abc", b"abc")
+    store.replace("empty", b"")
+    known = {"empty": "d41d8cd98f00b204e9800998ecf8427e", "a/abc": "900150983cd24fb0d6963f7d28e17f72"}
+    assert storage.checksums(store.address, list(known)) == list(known.values())
+    assert storage.checksums(store.address, []) == []

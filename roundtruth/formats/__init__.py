@@ -6,6 +6,8 @@ A module has
     SOURCE       the field that names an item's picture, for messages
     read(path, kind, classes, attribute) -> Iterator[Shard]     where it can be read
     write(path, items, labels, kind, classes)                   where it can be written
+    read_folder(path, names, kind, classes, passed) -> Iterator[Shard]     where a folder may hold it
+    content(path, kind, labels, own) -> bytes     what tells a dataset from another, where it is more than one file
     holds(path) -> bool      whether a file is in this format, where another format has files of the same ending
 """
 
@@ -18,13 +20,16 @@ import pandas as pd
 
 from roundtruth import kinds
 from roundtruth.errors import UserError
-from roundtruth.settings import check_address
+from roundtruth.settings import Boxes, check_address
+from roundtruth.storage import read_given
 
 FORMATS = {
     "manifest": "roundtruth.formats.manifest",
     "folder": "roundtruth.formats.folder",
     "coco": "roundtruth.formats.coco",
     "csv": "roundtruth.formats.csv",
+    "voc": "roundtruth.formats.voc",
+    "yolo": "roundtruth.formats.yolo",
 }
 
 
@@ -39,6 +44,8 @@ class Shard(NamedTuple):
     item_at: Callable[[int], str]  # where an item stands, for a message
     label_at: Callable[[int, int], str]  # where a label stands: by its item and its index in `labels`
     passed: tuple[tuple[int, str], ...] = ()  # what is there and is not used: how often, and what it is, in words
+    note: str = ""  # as what the dataset was read, where its name does not say so
+    boxes: Boxes | None = None  # how its boxes are written, where the format says so
 
 
 def module(name: str) -> Any:
@@ -49,13 +56,26 @@ def modules() -> list[Any]:
     return [module(name) for name in FORMATS]
 
 
-def read(data: str, kind: kinds.Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
+def read(
+    data: str, kind: kinds.Kind, classes: list[str], attribute: str, labels: str | None = None, own: str = ""
+) -> Iterator[Shard]:
     """The dataset at a local path or s3:// url, in its own order.
 
-    Labels are those of the file: where they are in the picture, `kind.fit` finds out when the picture was seen. Raises
-    UserError, which names file, line and field.
+    Labels are those of the file: where they are in the picture, `kind.fit` finds out when the picture was seen.
+    `labels` says which labels of a folder count; names that begin with `own` are no part of it. Raises UserError, which
+    names file, line and field.
     """
+    if is_folder(data):
+        return module("folder").read(data, kind, classes, attribute, labels, own)
+    if labels is not None:
+        raise UserError(f"{data}: no folder; the key labels says which labels of a folder count: take it out")
     return of(data).read(data, kind, classes, attribute)
+
+
+def content(data: str, kind: kinds.Kind, labels: str | None = None, own: str = "") -> bytes:
+    """What tells a dataset from another: the bytes of a file, or what its format says."""
+    form = of(data)
+    return form.content(data, kind, labels, own) if hasattr(form, "content") else read_given(data)
 
 
 def of(data: str) -> Any:
@@ -106,4 +126,7 @@ def export(job, to: str, path: str) -> None:
         raise UserError(f"export: {mistake}") from None
     if not path or place == job.spec.data:
         raise UserError(f"export: {path!r} is {'the data of the job' if path else 'no file'}; name another file")
+    one_file = PurePosixPath(job.spec.data).suffix.lower() in endings()
+    if not one_file and place.startswith(f"{job.spec.data.rstrip('/')}/"):
+        raise UserError(f"export: {path!r} lies in the data of the job, which would change; name a place elsewhere")
     module(to).write(path, job.items(), job.outcome(), job.kind, job.spec.classes)

@@ -12,10 +12,10 @@ import pandas as pd
 
 from roundtruth.boxes import SIDES
 from roundtruth.errors import Mistakes, UserError
-from roundtruth.formats import Shard
-from roundtruth.formats.records import SOURCES, no_sizes, shards
-from roundtruth.kinds import Kind, common
-from roundtruth.manifest import is_text
+from roundtruth.formats import Shard, listing
+from roundtruth.formats.records import SOURCES, giver, no_sizes, refuse_no_boxes, shards
+from roundtruth.kinds import Kind, common, has_boxes
+from roundtruth.manifest import is_text, unique
 from roundtruth.storage import read_given, write_url
 
 NAME = "coco"
@@ -32,7 +32,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     one thing, and is passed over. Where a label is one class an item, an image's annotations must agree on it.
     Raises UserError naming the entry and its field.
     """
-    boxes = set(SIDES) <= set(kind.COLUMNS)
+    boxes = has_boxes(kind)
     value, mistakes = _load(path), Mistakes(path)
     images = _list(path, value, "images", mistakes)
     sources, places = _images(path, images, mistakes)
@@ -48,7 +48,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     if not boxes:
         labels = _one_class(labels, classes, path, kind)
     told = "annotation[|s] of [a crowd|crowds] (iscrowd: 1), which [is|are] no box of one thing"
-    passed = ((crowds, told),) if crowds else ()
+    passed = listing.nonzero((crowds, told))
     return shards(sources, _sizes(images, labels), labels, kind, item_at, label_at, passed)
 
 
@@ -58,8 +58,7 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
     An annotation's score is its confidence, its source who gave it. An image's label_source tells a picture on which
     there is nothing from one that nobody saw. Raises UserError for labels that are not boxes.
     """
-    if not set(SIDES) <= set(kind.COLUMNS):
-        raise UserError("--to coco: COCO files hold boxes, and this job's labels have none; --to csv fits")
+    refuse_no_boxes(NAME, kind)
     table = labels.sort_values("item", kind="stable")
     givers = table.groupby("item")["source"].first()
     images = items[items["item"].isin(givers.index)]
@@ -90,9 +89,13 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
 
 def _load(path: str) -> dict:
     try:
-        value = json.loads(read_given(path))
+        data = read_given(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; correct the path") from None
+    if not data.strip():
+        raise UserError(f"{path}: empty; there is nothing to label")
+    try:
+        value = json.loads(data, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from None
     except (ValueError, RecursionError) as error:
@@ -118,7 +121,7 @@ NOTHING: dict = {}  # stands for an entry that is no object
 
 
 def _field(path: str, where: str, entry: dict, name: str, types: tuple):
-    found = entry.get(name)
+    found = common.whole(entry.get(name))
     if type(found) not in types or found == "":
         what = "missing" if found is None else f"cannot be {repr(found)[:60]}"
         raise UserError(f"{path}: {where}: field {name}: {what}")
@@ -215,11 +218,7 @@ def _annotation(path: str, where: str, annotation: dict, places: dict, names: di
         raise UserError(f"{path}: {where}: field score: {repr(score)[:60]} is no number from 0 to 1")
     box = _box(path, where, annotation) if boxes else [0.0] * 4
     area = common.number(annotation.get("area"))
-    return places[image], category, *box, area, float(score), _giver(annotation.get("source"))
-
-
-def _giver(source) -> str:
-    return source if source in SOURCES else "input"
+    return places[image], category, *box, area, float(score), giver(annotation.get("source"))
 
 
 def _is_number(value) -> bool:

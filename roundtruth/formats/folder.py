@@ -1,50 +1,148 @@
-"""A folder of pictures: every picture in it and in the folders below it, sorted by name."""
+"""A folder: its pictures, by name, and the labels in it, if it is a dataset of VOC or YOLO or has a folder for each
+class."""
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from roundtruth.errors import UserError
-from roundtruth.formats import Shard
-from roundtruth.formats.records import unlabeled
-from roundtruth.kinds import Kind
-from roundtruth.manifest import is_text
-from roundtruth.storage import list_url
+from roundtruth.formats import Shard, listing, records, voc, yolo
+from roundtruth.formats.label_files import no_use
+from roundtruth.kinds import Kind, common, has_boxes, is_class
 
 NAME = "folder"
-HELP = "a folder of pictures"
+HELP = "pictures, with or without labels"
 ENDINGS = ()
-PICTURES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
-    *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx", ".sgi", ".qoi", ".dds"),
-)  # what Pillow reads
-# Files that nobody misses: job files, and what Windows adds
-KNOWN = (*PICTURES, ".yaml", ".yml", "thumbs.db", "desktop.ini")
+FORMATS = {"voc": voc, "yolo": yolo}  # which a folder may hold
+CLASS_FOLDERS, NONE = "folders", "none"  # the other values of the key `labels`
 
 
-def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[Shard]:
-    start = path.rstrip("/") + "/"
-    try:
-        names = [url.removeprefix(start) for url in list_url(path)]
-    except FileNotFoundError:
-        names = []  # on S3, where a folder is what is in it
-    names = without_jobs([name for name in names if "/." not in f"/{name}"])  # hidden, or in a hidden folder
-    sources = [name for name in names if name.lower().endswith(PICTURES)]
-    if not sources:
-        raise UserError(f"{path}: no pictures in this folder; known are {', '.join(PICTURES)}")
-    for source in sources:
-        if not is_text(source):
-            raise UserError(f"{path}: {source.encode(errors='replace').decode()}: not UTF-8; rename the file")
-    other = [PurePosixPath(name).suffix.lower() or name for name in names if not name.lower().endswith(KNOWN)]
-    endings = list(dict.fromkeys(other))
-    few = ", ".join(ending[:20] for ending in endings[:5]) + (", ..." if len(endings) > 5 else "")
-    told = f"file[|s] that [is no picture|are no pictures] ({few})"
-    return unlabeled(path, sources, kind, ((len(other), told),) if other else ())
+class Contents(NamedTuple):
+    path: str
+    names: list[str]
+    files: dict[str, list[str]]  # the label files of each format
+    named: bool  # whether something says what YOLO's numbers of classes mean
 
 
-def without_jobs(names: list[str]) -> list[str]:
-    """The files that are in no job folder: the pictures of a job's page are no items."""
-    known = set(names)
-    parts = [name.rpartition("/") for name in names]
-    folders = {f"{folder}/" for folder, _, file in parts if folder and file in ("job.json", "lease.json")}
-    jobs = tuple(job for job in folders if f"{job}lease.json" in known or f"{job}items/0001.parquet" in known)
-    return [name for name in names if not name.startswith(jobs)]
+def read(
+    path: str, kind: Kind, classes: list[str], attribute: str, labels: str | None = None, own: str = ""
+) -> Iterator[Shard]:
+    """Every picture in the folder and in the folders below it, sorted by name, with the labels that `labels` names.
+
+    Without `labels`, the labels of VOC or YOLO count in a job about boxes. Files whose names begin with `own` are the
+    job's. Raises UserError where there are labels of both.
+    """
+    found = look(path, own)
+    use = chosen(found, kind, labels)
+    other = ((len(files), not_used(name, found, kind)) for name, files in found.files.items() if name != use)
+    passed = listing.nonzero(*other)
+    told = {file for name, files in found.files.items() if name != use for file in files}
+    names = [name for name in found.names if name not in told]
+    if use in FORMATS:
+        return FORMATS[use].read_folder(path, names, kind, classes, passed)
+    pictures, masks = listing.pictures(path, names)
+    passed = (*passed, *masks, *listing.others(names))
+    if use == CLASS_FOLDERS:
+        return of_class_folders(path, pictures, kind, classes, passed)
+    return records.unlabeled(path, pictures, kind, (*passed, *hint(pictures, kind, classes)))
+
+
+def content(path: str, kind: Kind, labels: str | None = None, own: str = "") -> bytes:
+    """What tells a dataset from another: the names of its pictures, and the checksums of the files with its labels."""
+    found = look(path, own)
+    use = chosen(found, kind, labels)
+    return listing.content(path, found.names, FORMATS[use].LABELS if use in FORMATS else ())
+
+
+def look(path: str, own: str) -> Contents:
+    names = [name for name in listing.files(path) if not (own and name.startswith(own))]
+    files = {name: one.label_files(path, names) for name, one in FORMATS.items()}
+    return Contents(path, names, files, bool(files["yolo"] and yolo.descriptions(path, names)))
+
+
+def chosen(found: Contents, kind: Kind, labels: str | None) -> str:
+    """Which labels count: voc, yolo, folders or none."""
+    if labels is not None:
+        if labels in FORMATS and not found.files[labels]:
+            raise UserError(
+                f"{found.path}: holds no labels of {FORMATS[labels].TITLE}, as labels: {labels} says it does"
+            )
+        return labels
+    usable = [name for name, files in found.files.items() if files and (name != "yolo" or found.named)]
+    if not usable or not has_boxes(kind):
+        return NONE
+    if len(usable) > 1:
+        first, second = (f"{FORMATS[name].TITLE} ({found.files[name][0]})" for name in usable)
+        keys = " or ".join(f"labels: {name}" for name in usable)
+        raise UserError(f"{found.path}: holds labels of {first} and of {second}; write {keys} into the job file")
+    return usable[0]
+
+
+def not_used(name: str, found: Contents, kind: Kind) -> str:
+    """What is to be said about label files that do not count."""
+    if not has_boxes(kind):
+        return no_use(FORMATS[name].TITLE, kind)
+    files = f"label file[|s] of boxes ({FORMATS[name].TITLE})"
+    if name == "yolo" and not found.named:
+        return (
+            f"{files} without the names of the classes; a classes.txt with a name on each line makes [it|them] usable"
+        )
+    return f"{files}; `labels: {name}` in the job file uses [it|them]"
+
+
+# -- a folder for each class
+
+
+def of_class_folders(
+    path: str, pictures: Sequence[str], kind: Kind, classes: list[str], passed: listing.Passed
+) -> Iterator[Shard]:
+    """A picture below a folder that is named like a class has that label. Raises UserError for a folder of two classes,
+    and for one that is named like a class but for capitals."""
+    code, folders = pd.factorize(folders_of(pictures))
+    numbers = np.array([class_of(path, folder, classes) for folder in folders], np.int64)
+    class_id = numbers[code]
+    labeled = np.flatnonzero(class_id >= 0)
+    if len(labeled) == 0:
+        few = listing.some([folder for folder in folders if folder]) or "none"
+        raise UserError(f"{path}: no folder in it has the name of a class; folders of pictures are: {few}")
+    labels = pd.DataFrame({"item": labeled + 1, "class_id": class_id[labeled]}).assign(confidence=1.0, source="input")
+    sizes = records.no_sizes(labels["item"].tolist())
+    other = [folder for folder, number in zip(folders, numbers) if number < 0 and folder]
+    told = f"folder[|s] that no class is named after ({listing.some(other)}): [its|their] pictures have no label"
+    note = f"class folders: {len(labels)} of {len(pictures)} pictures are in one"
+    where = records.in_folder(path, pictures)
+    passed = (*passed, *listing.nonzero((len(other), told)))
+    return records.shards(pictures, sizes, labels, kind, where, where, passed, note)
+
+
+def folders_of(pictures: Sequence[str]) -> pd.Series:
+    return pd.Series(list(pictures), dtype="str").str.replace(r"/?[^/]*$", "", regex=True)
+
+
+def class_of(path: str, folder: str, classes: list[str]) -> int:
+    """The class that one of a path's folders is named after; -1 where none is."""
+    parts = folder.split("/")
+    found = set(common.class_ids(parts, classes).tolist()) - {-1}
+    if len(found) > 1:
+        raise UserError(f"{path}: {folder}: a folder of two classes; move its pictures")
+    near = {name.casefold(): name for name in classes}
+    for part in map(common.tidy, parts):
+        if part not in classes and part.casefold() in near:
+            raise UserError(
+                f"{path}: the folder {part} is named like the class {near[part.casefold()]} but for capitals; "
+                "correct one of them"
+            )
+    return found.pop() if found else -1
+
+
+def hint(pictures: Sequence[str], kind: Kind, classes: list[str]) -> listing.Passed:
+    """What is to be said where the folders seem to be labels."""
+    if not is_class(kind):
+        return ()
+    code, folders = pd.factorize(folders_of(pictures))
+    named = np.array([(common.class_ids(folder.split("/"), classes) >= 0).any() for folder in folders])
+    count = int(named[code].sum())
+    told = "picture[|s] in folders with the names of classes; `labels: folders` in the job file uses these as labels"
+    return listing.nonzero((count, told))

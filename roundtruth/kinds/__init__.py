@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 import numpy as np
 import pandas as pd
 
+from roundtruth.boxes import SIDES
 from roundtruth.curves import Curve
 from roundtruth.kinds.common import Fitted, RowMistakes, Where
 from roundtruth.settings import Boxes
@@ -141,6 +142,16 @@ class Kind(Protocol):
     def draw(self, picture: "Image.Image", labels: pd.DataFrame, classes: list[str]) -> "Image.Image":
         """A copy of the picture with the label of one item (its rows) drawn on it."""
         ...
+
+
+def has_boxes(kind: Kind) -> bool:
+    """Whether its labels are boxes, which other tools' formats have."""
+    return set(SIDES) <= set(kind.COLUMNS)
+
+
+def is_class(kind: Kind) -> bool:
+    """Whether its label is a class, and nothing else."""
+    return list(kind.COLUMNS) == ["class_id"]
 
 
 def get(name: str) -> Kind:

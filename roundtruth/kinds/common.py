@@ -140,9 +140,17 @@ def attributes(record: dict, kind: str) -> list[str]:
     ]
 
 
+LARGEST = 1e100  # no length in a picture is larger, and the product of two such numbers does not overflow
+
+
 def number(value) -> float:
     """A JSON number as a float; NaN for anything else."""
-    return float(value) if type(value) in (int, float) and abs(value) < 1e300 else math.nan
+    return float(value) if type(value) in (int, float) and abs(value) < LARGEST else math.nan
+
+
+def whole(value):
+    """1 for 1.0, which programs write that keep numbers in tables; anything else as it is."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def confidences(

@@ -60,7 +60,7 @@ def decode(
         return f"{where(int(items[row]))}: field {attribute}"
 
     faults.add(
-        [not (type(label) is int or (isinstance(label, str) and label.isdecimal())) for label in labels],
+        [not (type(common.whole(label)) is int or (isinstance(label, str) and label.isdecimal())) for label in labels],
         lambda row: f"{place(row)}: {repr(labels[row])[:60]} is not the number of a class",
     )
     faults.add(

@@ -13,7 +13,7 @@ from roundtruth.boxes import SIDES
 from roundtruth.curves import Losses
 from roundtruth.errors import UserError
 from roundtruth.kinds import common
-from roundtruth.plural import chosen, counted
+from roundtruth.plural import counted
 from roundtruth.settings import Boxes
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ QUALITY_NAME = "mean IoU"
 CURVE = Losses()
 LEARNER = "roundtruth.learners.detector:Detector"
 
-ROUNDING = 2.0  # pixels by which a box in a table may stick out of its picture
+ROUNDING = 2  # pixels by which a box may stick out of its picture; it is cut there
 
 
 def consolidate(
@@ -149,7 +149,7 @@ def _read(item: int, label, metadata: dict, attribute: str, where: common.Where)
             item,
             number,
             repr(box.get("class_id")),
-            names.get(str(box.get("class_id"))),
+            names.get(str(common.whole(box.get("class_id")))),
             *(common.number(box.get(side)) for side in SIDES),
             common.number(thing.get("confidence", 1.0)),
             None,
@@ -203,7 +203,8 @@ def read_answers(frame: pd.DataFrame, classes: list[str], mistakes: common.RowMi
     class_id = pd.Series(common.class_ids(frame["class"], classes), index=frame.index)
     mistakes.add((class_id < 0) & ~empty, "class", lambda row: common.unknown_class(frame["class"][row], classes))
     mistakes.add(empty & boxed, "class", "empty, though the row has a box; name its class")
-    sides = frame[SIDES].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan).astype(float)
+    sides = frame[SIDES].apply(pd.to_numeric, errors="coerce").astype(float)
+    sides = sides.where(sides.abs() < common.LARGEST)
     for side in SIDES:
         mistakes.add(
             ~empty & sides[side].isna(), side, lambda row, side=side: f"{frame[side][row][:60]!r} is not a number"
@@ -284,7 +285,7 @@ def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
 
 # -- the boxes of a dataset, on the pictures as they are seen
 
-ROUNDING = 2  # pixels by which a box may stick out of its picture; it is cut there
+NOISE = 0.01  # pixels by which a box sticks out where shares of a picture were written with six digits
 STUCK_OUT = f"box[|es] that stuck out of [its picture|their pictures] by at most {ROUNDING} pixels [was|were] cut"
 CHANCE = 1e-4  # that boxes in pixels all lie within the first 100 of them, below which they are taken for per cent
 
@@ -331,10 +332,8 @@ def in_pixels(
             (result[:, 2:] <= 0).any(axis=1), lambda row: f"{place(row)}: right or bottom is not beyond left or top"
         )
     if given.unit in ("relative", "percent"):
-        faults.add(
-            (size <= 0).any(axis=1),
-            lambda row: f"{place(row)}: the size of the picture is not known",
-        )
+        unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
+        faults.add((size <= 0).any(axis=1), lambda row: f"{place(row)}: {unknown}")
         return result * np.tile(size, 2) / (100 if given.unit == "percent" else 1)
     unit = None if given.unit else other_unit(result, size)
     if unit:
@@ -372,7 +371,7 @@ def other_unit(sides: np.ndarray, size: np.ndarray) -> str | None:
 
 
 def why_other_unit(number: int, unit: str) -> str:
-    return f"{chosen(number, '[the|all]')} {counted(number, 'box[|es] [lies|lie]')} {UNITS[unit]}"
+    return f"{'the box lies' if number == 1 else f'all {number:,} boxes lie'} {UNITS[unit]}"
 
 
 def why_corners(sides: np.ndarray, size: np.ndarray, area: np.ndarray) -> str | None:
@@ -453,13 +452,13 @@ def _tidied(
     """The boxes cut at the sides of their pictures, each once."""
     limit = np.where(size > 0, size, np.inf)
     start, end = np.maximum(sides[:, :2], 0), np.minimum(sides[:, :2] + sides[:, 2:], limit)
-    out = ((sides[:, :2] < 0) | (sides[:, :2] + sides[:, 2:] > limit)).any(axis=1)
-    sides = np.where(out[:, None], np.hstack([start, end - start]), sides)
+    out = np.maximum(-sides[:, :2], sides[:, :2] + sides[:, 2:] - limit).max(axis=1)
+    sides = np.where((out > 0)[:, None], np.hstack([start, end - start]), sides)
     fitted = drawn.assign(**dict(zip(SIDES, sides.T)))
     again = fitted.duplicated(["item", *COLUMNS]).to_numpy()
     changed = (sides != written).any(axis=1) | again
     notes = (
-        (int(out.sum()), STUCK_OUT),
+        (int((out > NOISE).sum()), STUCK_OUT),
         (int(again.sum()), "box[|es] that [was|were] there twice [was|were] taken once"),
     )
     empty = labels[labels["class_id"] < 0]

@@ -6,6 +6,7 @@ A module has
     PATHS        which of these are paths: relative ones are relative to the job file
     DESCRIPTION  who answers, in a few words
     Backend      a class that does what `Workforce` lists
+    check(spec)  optional: refuses a job whose files of this backend cannot be used, before it begins
 """
 
 from collections.abc import Sequence

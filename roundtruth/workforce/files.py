@@ -39,7 +39,7 @@ class Settings(Strict):
     """People who answer by CSV files in the job folder."""
 
     backend: Literal["files"] = Field("files", description="People who answer by CSV.")
-    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(3, description="How many people answer each item.")
+    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(3, description="How many people answer each item.")
 
 
 class File(NamedTuple):

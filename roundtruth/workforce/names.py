@@ -58,6 +58,7 @@ class Pictures:
         some = self.tidy[self.tidy.index.isin(asked)]
         self.by_last = pd.Series(some.index, index=last(some))
         self.shared = self.by_last[self.by_last.index.duplicated(keep=False)]
+        self.several = set(self.shared.index)
 
     def items(self, named: pd.Series) -> pd.Series:
         """The item of each name, NaN where there is none or it may be several."""
@@ -76,9 +77,9 @@ class Pictures:
     def unknown(self, text: str) -> str:
         if text == "":
             return "empty; give the item's number, or the name of its picture"
-        shared = self.shared[self.shared.index == tidy(pd.Series([text]))[0]]
-        if len(shared):
-            several = ", ".join(str(item) for item in shared[:5])
+        name = unicodedata.normalize("NFC", text).replace("\\", "/")
+        if name in self.several:
+            several = ", ".join(str(item) for item in self.shared[[name]].iloc[:5])
             return f"{text[:200]!r} is the name of more than one picture: items {several}; give the number"
         return f"there is no item {text[:200]!r}; give its number, a line of the input, or the name of its picture"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from roundtruth import csv_table, manifest
+from roundtruth import csv_table, kinds, manifest
 from roundtruth.chance import uniforms
 from roundtruth.errors import UserError, refuse_all
 from roundtruth.kinds.common import attributes
@@ -38,7 +38,7 @@ class Settings(Strict):
     attribute: str | None = Field(
         None, description="The truth's label attribute; without it the job's, or the only one there is."
     )
-    answers_per_item: Annotated[Whole, Field(ge=1)] = Field(5, description="How many people answer each item.")
+    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(5, description="How many people answer each item.")
     noise: Annotated[Number, Field(ge=0, le=3)] = Field(
         1.0, description="0 answers with the truth, 1 errs as a real crowd does."
     )
@@ -49,6 +49,15 @@ class Settings(Strict):
         if (self.truth is None) == (self.answers is None):
             raise ValueError("give either truth (a manifest) or answers (a CSV)")
         return self
+
+
+def check(spec) -> None:
+    """Refuse a truth or a recording that cannot be read, before the job begins. `spec` is the job's."""
+    people, kind = spec.workforce, kinds.get(spec.kind)
+    if people.truth is not None:
+        label_attribute(list(manifest.read(people.truth)), kind.TYPE, people.truth, spec)
+    else:
+        recorded_sheet(people.answers, kind).mistakes.refuse(lambda line: f"{people.answers}: line {line}")
 
 
 class Backend:
@@ -225,11 +234,7 @@ def recorded(job) -> tuple[pd.DataFrame, list[str]]:
     Raises UserError, which counts all mistakes.
     """
     kind, url = job.kind, job.spec.workforce.answers
-    try:
-        data = read_given(url)
-    except FileNotFoundError:
-        raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
-    sheet = csv_table.read(data, url, sheets.columns_of(kind, ["item", "worker"], ["source"]))
+    sheet = recorded_sheet(url, kind)
     frame, items = sheet.whole(), job.items(["item", "source", "width", "height"])
     number = frame["item"].map(pd.Series(items["item"].to_numpy(), index=items["source"]))
     number = number.fillna(pd.to_numeric(frame["item"], errors="coerce").where(lambda value: value.isin(items["item"])))
@@ -244,3 +249,11 @@ def recorded(job) -> tuple[pd.DataFrame, list[str]]:
     notes, other = sheets.told([url], [sheet], [found]), int(number.isna().sum())
     notes += [f"{counted(other, 'recorded row[|s]')} about no item of the data, left out"] if other else []
     return answers.sort_values(["item", "worker"], kind="stable").reset_index(drop=True), notes
+
+
+def recorded_sheet(url: str, kind: kinds.Kind) -> csv_table.Sheet:
+    try:
+        data = read_given(url)
+    except FileNotFoundError:
+        raise UserError(f"{url}: there is no such file; correct workforce in the job file") from None
+    return csv_table.read(data, url, sheets.columns_of(kind, ["item", "worker"], ["source"]))

@@ -32,9 +32,10 @@ def sweep(prefect_server, monkeypatch, tmp_path, caplog):
     return swept
 
 
-def run(job: Job, state: str):
+def run(job: Job, state: str, name: str | None = None):
     message = SimpleNamespace(message="out of memory")
-    return SimpleNamespace(parameters={"job": {"output": job.address}}, state_type=state, state=message)
+    parameters = {"job": {"output": job.address}}
+    return SimpleNamespace(parameters=parameters, state_type=state, state_name=name or state, state=message)
 
 
 @pytest.fixture
@@ -101,6 +102,15 @@ def test_a_job_that_failed_three_times_is_left_to_a_person(sweep, make, caplog):
     assert sweep(failed, failed, cancelled, failed) == ["failing"]
     assert sweep(failed, failed, failed) == []
     assert "failed 3 times in a row, so run it by hand: out of memory" in caplog.text
+
+
+def test_a_job_that_a_person_cancelled_is_left_to_a_person(sweep, make, caplog):
+    job = begin(make(20, name="cancelled"))
+    cancelled, elsewhere = run(job, "CANCELLED"), run(job, "CANCELLED", "HeldElsewhere")
+    assert sweep(cancelled) == sweep(elsewhere, cancelled) == sweep(run(job, "CANCELLING")) == []
+    assert f"{job.address}: a person cancelled its last run; run it by hand to go on" in caplog.text
+    assert sweep(elsewhere) == ["cancelled"]
+    assert sweep(run(job, "CRASHED"), cancelled) == ["cancelled"], "somebody has gone on with it since"
 
 
 def test_a_broken_folder_stops_no_other(sweep, waiting, tmp_path, caplog):

@@ -34,10 +34,12 @@ def test_each_round_is_a_subflow_and_each_step_a_task(flow, make, tmp_path):
     assert flows[job.flow_id] == "labeling-job"
     rounds = {run.name: run for run in found if parents.get(run.parent_task_run_id) == job.id}
     last = Job(spec.output).last_round()
-    assert set(rounds) == {f"round {r}" for r in range(1, last + 1)}
+    assert set(rounds) == {f"rounds of one round {r}" for r in range(1, last + 1)}
     assert {flows[run.flow_id] for run in rounds.values()} == {"labeling-round"}
     model = max(Job(spec.output).rounds_with("auto.parquet"))
-    names = {task.name.rsplit("-", 1)[0] for task in tasks if task.flow_run_id == rounds[f"round {model}"].id}
+    names = {
+        task.name.rsplit("-", 1)[0] for task in tasks if task.flow_run_id == rounds[f"rounds of one round {model}"].id
+    }
     assert names == {
         "dispatch", "wait", "consolidate", "train", "infer", "calibrate", "autolabel", "select", "report",
     }  # fmt: skip
@@ -67,7 +69,8 @@ def test_unanswered_the_job_and_its_round_end_as_waiting_for_people(flow, make, 
     (job,) = [run for run in found if run.name == "waits"]
     assert (job.state.name, job.state.message) == ("WaitingForPeople", "0 of 8 answered")
     (round,) = [run for run in found if parents.get(run.parent_task_run_id) == job.id]
-    assert (round.name, round.state.name, round.state.message) == ("round 1", "WaitingForPeople", "0 of 8 answered")
+    assert (round.name, round.state.name) == ("waits round 1", "WaitingForPeople")
+    assert round.state.message == "0 of 8 answered"
     (tmp_path / "job/people/answers").mkdir()
     first = Job(spec.output).batch(1)["item"].iloc[0]
     (tmp_path / "job/people/answers/a.csv").write_text(f"item,worker,label\n{first},ann,1\n")
@@ -101,6 +104,48 @@ def test_a_mistake_is_a_state_that_says_it(flow, make, tmp_path):
     state = flow(make(5))
     assert (state.name, state.type.value) == ("Mistake", "FAILED")
     assert state.message.startswith(f"{tmp_path}/input.manifest: line 1: not JSON")
+
+
+def test_a_mistake_in_the_forms_values_is_a_state_that_says_it(prefect_server, make, caplog):
+    """As the worker runs it: with plain values, which Prefect would check with a traceback."""
+    from prefect.client.orchestration import get_client
+
+    from flows.labeling_job import labeling_job
+
+    given = make(5).model_dump(mode="json") | {"name": "mistaken", "classes": ["a", "a"], "output": "job", "budget": -3}
+    del given["kind"]
+    state = labeling_job(given, return_state=True)
+    assert (state.name, state.type.value) == ("Mistake", "FAILED")
+    assert state.message == (
+        "kind: this key is missing; add it; classes: class a is there twice; output: job is relative, and there is no "
+        "job file it could be relative to; give the whole path; budget: Input should be greater than 0, not '-3'"
+    )
+    with get_client(sync_client=True) as client:
+        assert "mistaken" in [run.name for run in client.read_flow_runs(limit=200)]
+    assert labeling_job("nonsense", return_state=True).message.startswith("job: Input should be a valid dictionary")
+    assert "Traceback" not in caplog.text
+
+
+def test_a_mistake_that_a_step_finds_leaves_no_traceback_in_the_log(flow, make, tmp_path, caplog):
+    spec = make(20, workforce={"backend": "files", "answers_per_item": 1})
+    flow(spec)
+    (tmp_path / "job/people/answers").mkdir()
+    (tmp_path / "job/people/answers/a.csv").write_text("item,worker,label\n1,,3\n")
+    (tmp_path / "job/people/rejected.csv").mkdir()
+    caplog.clear()
+    state = flow(spec)
+    assert (state.name, state.message) == ("Mistake", f"{tmp_path}/job/people/rejected.csv: Is a directory")
+    assert "rejected.csv: Is a directory" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_fault_keeps_its_traceback_in_the_log(flow, make, monkeypatch, caplog):
+    def broken(job, round):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(steps, "select", broken)
+    assert flow(make(5)).is_failed()
+    assert "Traceback" in caplog.text
 
 
 def test_a_job_that_another_holds_is_left_alone(flow, make):

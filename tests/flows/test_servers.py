@@ -28,7 +28,7 @@ def test_a_job_from_the_form_trains_in_the_gpu_pool(servers, job):
 
     summary = json.loads((servers.jobs / "gpu job/report/summary.json").read_text())
     rounds = servers.children(run, "labeling-round")
-    assert [each["name"] for each in rounds] == [f"round {number}" for number in range(1, len(rounds) + 1)]
+    assert [each["name"] for each in rounds] == [f"gpu job round {number}" for number in range(1, len(rounds) + 1)]
     assert {each["state_name"] for each in rounds} == {"Completed"}
     assert summary["state"] == "complete"
     assert summary["human"] + summary["auto"] == 60
@@ -45,7 +45,7 @@ def test_a_job_from_the_form_trains_in_the_gpu_pool(servers, job):
     assert trained
 
     work = servers.runs("model-work")
-    assert [each["name"].split(" ", 2)[2] for each in work] == [
+    assert [each["name"] for each in work] == [
         f"{each['name']} {step}" for each in trained for step in ("train", "infer")
     ]
     assert {each["work_pool_name"] for each in work} == {"gpu"}

@@ -61,6 +61,14 @@ def test_images_become_items_in_their_order_and_boxes_their_labels(tmp_path):
     assert formats.base(path) == str(tmp_path)
 
 
+def test_a_list_that_is_there_twice_is_refused(tmp_path):
+    """JSON's readers keep the last one: what is in the first would be lost without a word."""
+    path = tmp_path / "instances.json"
+    path.write_text('{"images": [{"id": 1, "file_name": "a.jpg"}], "images": [{"id": 2, "file_name": "b.jpg"}]}')
+    with pytest.raises(UserError, match="the key images occurs twice"):
+        read(str(path))
+
+
 def test_images_alone_are_enough(tmp_path):
     path = tmp_path / "images.json"
     path.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}]}, indent=1))

@@ -138,8 +138,16 @@ def test_the_page_of_formats_shows_every_export(name):
 
 
 def test_a_format_that_is_not_there(job, tmp_path):
-    with pytest.raises(UserError, match="--to voc: no such format; there are coco, csv"):
-        formats.export(job, "voc", str(tmp_path / "a"))
+    with pytest.raises(UserError, match="--to via: no such format; there are coco, csv, voc, yolo"):
+        formats.export(job, "via", str(tmp_path / "a"))
+
+
+def test_an_export_does_not_change_the_dataset(place, job):
+    put(f"{place}/a.jpg")
+    job.spec.data = place
+    with pytest.raises(UserError, match="lies in the data of the job, which would change; name a place elsewhere"):
+        formats.export(job, "voc", f"{place}/out")
+    formats.export(job, "csv", f"{place}-out.csv")
 
 
 def test_a_place_that_cannot_be_written(job, tmp_path):

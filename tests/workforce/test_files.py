@@ -60,7 +60,9 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert asked["item"].tolist() == items
     assert asked["source"].tolist() == [f"images/{item:04d}.png" for item in items]
     job = Job(spec.output)
-    assert job.store.read_json("rounds/001/posted.json") == {
+    posted = job.store.read_json("rounds/001/posted.json")
+    assert pd.Timestamp(posted.pop("posted_at")) <= pd.Timestamp.now("UTC")
+    assert posted == {
         "file": "people/batch-001.csv",
         "items": items,
         "backend": "files",
