@@ -209,7 +209,7 @@ def on_the_page(message: str, heading: str) -> bool:
     what, _, remedy = message.partition("; ")
     for said, then in rows[1:]:
         words = ".*".join(map(re.escape, said.split("…")))
-        known = len(re.findall("[a-z]+", said)) >= 3  # else it would fit everything
+        known = "…" not in said or len(re.findall("[a-z]+", said)) >= 3  # else it would fit everything
         if known and re.search(rf"(^|: ){words}$", what) and (not remedy or then[0].lower() == remedy[0].lower()):
             return True
     return False
