@@ -172,7 +172,7 @@ def test_messages_that_the_program_gives_are_on_the_page(tmp_path):
         "class.csv": "source,label\na.png,bird\n",
         "columns.csv": "source,source\na,b\n",
         "twice.json": '{"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}',
-        "away.manifest": '{"source-ref": "away.png"}\n',
+        "away.manifest": '{"source-ref": "a.png"}\n{"source-ref": "b.png"}\n',  # the page has the plural
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
