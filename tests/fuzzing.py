@@ -503,7 +503,7 @@ def answers_case(chance: random.Random, folder: Path) -> Counter:
     (place / "bob.csv").write_text(as_csv(other, None))
     with refusal(folder) as said:
         brought = workforce.get(job).collect({1: answers.posted(job, 1)})
-        told, table = answers.finding(brought, 0)
+        told, table = answers.finding(brought, 0, 0)
     if said:
         raise Fault(f"a sheet keeps everybody's answers out: {said[0]}")
     if long := [line for line in (*told["first"], *told["notes"]) if len(line) > 1000]:

@@ -91,7 +91,7 @@ STATES = {
     | {
         a_folder: "no pictures in this folder",
         empty: "empty; a manifest has one line for each item",
-        binary: "28 mistakes: line 1, line 6, line 7: not UTF-8 (invalid start byte at byte 1); line 2",
+        binary: "28 mistakes: line 1, line 6, line 7: not UTF-8 (invalid start byte at byte 1); save the file as",
         truncated: "line 4: not JSON (Unterminated string",
     },
     "json lines": NOT_FILES

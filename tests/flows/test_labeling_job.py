@@ -117,12 +117,13 @@ def test_a_mistake_in_the_forms_values_is_a_state_that_says_it(prefect_server, m
     state = labeling_job(given, return_state=True)
     assert (state.name, state.type.value) == ("Mistake", "FAILED")
     assert state.message == (
-        "kind: this key is missing; add it; classes: class a is there twice; output: job is relative, and there is no "
-        "job file it could be relative to; give the whole path; budget: Input should be greater than 0, not '-3'"
+        "kind: this key is missing; add it; classes.1: class a is there twice; take one out; output: job is relative, "
+        "and there is no job file it could be relative to; give the whole path; "
+        "budget: Input should be greater than 0, not '-3'"
     )
     with get_client(sync_client=True) as client:
         assert "mistaken" in [run.name for run in client.read_flow_runs(limit=200)]
-    assert labeling_job("nonsense", return_state=True).message.startswith("job: Input should be a valid dictionary")
+    assert labeling_job("nonsense", return_state=True).message.startswith("job: it holds other keys: name,")
     assert "Traceback" not in caplog.text
 
 

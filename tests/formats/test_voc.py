@@ -453,6 +453,7 @@ def damaged(chance: random.Random) -> bytes:
     return bytes(data) or b"x"
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused_in_a_line(tmp_path):
     chance, refused = random.Random(14), 0
     put(tmp_path, {"1.jpg": picture()})

@@ -460,6 +460,7 @@ def damaged(chance: random.Random, text: str) -> bytes:
     return bytes(data) or b"x"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["labels/1.txt", "data.yaml", "train.txt"])
 def test_damaged_files_are_read_or_refused_in_a_line(tmp_path, file):
     chance, refused = random.Random(14), 0

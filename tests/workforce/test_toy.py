@@ -102,7 +102,9 @@ def test_a_workforce_of_ones_own(service, tmp_path):
         assert set(answers["item"][answers["worker"] == "dee"]) == {item for item in items if item % 10 == 0}
         assert summary["answers"] == len(answers) == len({said[:2] for said in SERVICE["said"]})
         order = answers.sort_values(["item", "worker"]).to_csv(index=False)
-        found.append((facts(job) | {"answers": order}, JobSpec.model_validate(spec.model_dump(mode="json")) == spec))
+        came_to = facts(job) | {"answers": order}
+        del came_to["summary"]["about_answers"]  # who gives all answers each time tells each time what came too late
+        found.append((came_to, JobSpec.model_validate(spec.model_dump(mode="json")) == spec))
     assert found[0] == found[1]
     assert "Service" in [one["title"] for one in JobSpec.model_json_schema()["properties"]["workforce"]["anyOf"]]
 
