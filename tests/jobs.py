@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from roundtruth.kinds import object_detection
 from roundtruth.plural import counted
 from roundtruth.summary import summarize
 
@@ -330,3 +331,10 @@ class Counted:
 def lines_of(notes) -> list[str]:
     """What a user reads of a shard's `passed`, or of notes."""
     return [counted(count, what) for count, what in notes]
+
+
+def box_labels(rows) -> pd.DataFrame:
+    """A table of labels: item, class_id, left, top, width, height, confidence, source."""
+    columns = ["item", *object_detection.COLUMNS, "confidence", "source"]
+    types = object_detection.COLUMNS | {"item": "int64", "confidence": "float64"}
+    return pd.DataFrame(rows, columns=columns).astype(types)

@@ -12,7 +12,7 @@ from roundtruth import formats, manifest
 from roundtruth.errors import UserError
 from roundtruth.formats import coco
 from roundtruth.kinds import image_classification, object_detection
-from tests.jobs import read_records
+from tests.jobs import box_labels, read_records
 
 CLASSES = ["cat", "dog"]
 
@@ -194,13 +194,7 @@ ITEMS = pd.DataFrame(
 )
 
 
-def table(rows) -> pd.DataFrame:
-    columns = ["item", *object_detection.COLUMNS, "confidence", "source"]
-    types = dict.fromkeys(["left", "top", "width", "height", "confidence"], float)
-    return pd.DataFrame(rows, columns=columns).astype({"item": "int64", "class_id": "int64"} | types)
-
-
-LABELS = table(
+LABELS = box_labels(
     [
         (3, -1, 0, 0, 0, 0, 0.75, "human"),
         (1, 1, 1.5, 2, 30, 40.25, 0.9, "auto"),
@@ -271,7 +265,7 @@ def test_every_box_and_every_empty_picture_comes_back(tmp_path, pictures, source
         rows += [(item, *box, source) for box in drawn or []] or (
             [] if drawn is None else [(item, -1, 0, 0, 0, 0, 1, source)]
         )
-    labels = table(rows)
+    labels = box_labels(rows)
     path = str(tmp_path / "round.json")
     seen = items[items["item"].isin(labels["item"])]
     if not len(seen):

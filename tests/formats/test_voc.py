@@ -15,7 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import voc
 from roundtruth.kinds import image_classification, object_detection
 from roundtruth.storage import list_url, read_url, write_url
-from tests.jobs import lines_of, read_dataset, read_records
+from tests.jobs import box_labels, lines_of, read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -319,13 +319,7 @@ ITEMS = pd.DataFrame(
 )
 
 
-def table(rows) -> pd.DataFrame:
-    columns = ["item", *object_detection.COLUMNS, "confidence", "source"]
-    types = dict.fromkeys([*SIDES, "confidence"], float)
-    return pd.DataFrame(rows, columns=columns).astype({"item": "int64", "class_id": "int64"} | types)
-
-
-LABELS = table(
+LABELS = box_labels(
     [
         (3, -1, 0, 0, 0, 0, 0.75, "human"),
         (1, 1, 1.5, 2, 30, 40.25, 0.9, "auto"),
@@ -384,7 +378,7 @@ def test_export_and_back_by_two_readers(tmp_path_factory, drawn, classes):
     items = pd.DataFrame({"item": range(1, len(drawn) + 1), "source": sources}).assign(
         width=10**4, height=10**4, depth=3
     )
-    labels = table(
+    labels = box_labels(
         [(item, *box, 0.5, "human") for item, some in enumerate(drawn, 1) for box in some or [(-1, 0.0, 0.0, 0.0, 0.0)]]
     )
     voc.write(str(folder / "VOCdevkit/VOC2012"), items, labels, object_detection, classes)

@@ -15,7 +15,7 @@ from roundtruth.errors import UserError
 from roundtruth.formats import yolo
 from roundtruth.kinds import image_classification, object_detection
 from roundtruth.storage import list_url, read_url, write_url
-from tests.jobs import lines_of, read_dataset, read_records
+from tests.jobs import box_labels, lines_of, read_dataset, read_records
 
 pytest_plugins = ["tests.s3"]
 
@@ -299,13 +299,7 @@ ITEMS = pd.DataFrame(
 )
 
 
-def table(rows) -> pd.DataFrame:
-    columns = ["item", *object_detection.COLUMNS, "confidence", "source"]
-    types = dict.fromkeys([*SIDES, "confidence"], float)
-    return pd.DataFrame(rows, columns=columns).astype({"item": "int64", "class_id": "int64"} | types)
-
-
-LABELS = table(
+LABELS = box_labels(
     [
         (3, -1, 0, 0, 0, 0, 0.75, "human"),
         (1, 1, 10, 20, 30, 40, 0.9, "auto"),
@@ -372,7 +366,7 @@ def test_export_and_back_by_two_readers(tmp_path_factory, some, classes):
     items = pd.DataFrame({"item": range(1, len(some) + 1), "source": sources})
     items[["width", "height"]] = [size[:2] for size in some]
     empty = [(-1, 0.0, 0.0, 0.0, 0.0)]
-    labels = table([(n, *box, 0.5, "human") for n, (_, _, drawn) in enumerate(some, 1) for box in drawn or empty])
+    labels = box_labels([(n, *box, 0.5, "human") for n, (_, _, drawn) in enumerate(some, 1) for box in drawn or empty])
     yolo.write(str(folder), items, labels, object_detection, classes)
     put(folder, {f"images/{name}": picture(*size[:2]) for name, size in zip(sources, some)})
 
@@ -392,7 +386,7 @@ def test_export_and_back_by_two_readers(tmp_path_factory, some, classes):
 def test_a_folder_named_images_stays_where_it_is(tmp_path):
     """Readers look for labels where the last folder images is."""
     sources = ["train/images/1.png", "images/a/2.png", "JPEGImages/3.png", "4.png"]
-    labels = table([(item, 0, 1, 1, 5, 5, 1.0, "human") for item in (1, 2, 3, 4)])
+    labels = box_labels([(item, 0, 1, 1, 5, 5, 1.0, "human") for item in (1, 2, 3, 4)])
     yolo.write(str(tmp_path), ITEMS.assign(source=sources), labels, object_detection, CLASSES)
     written = {url.removeprefix(f"{tmp_path}/") for url in list_url(str(tmp_path))} - {"data.yaml", "train.txt"}
     assert written == {"labels/4.txt", "labels/JPEGImages/3.txt", "labels/a/2.txt", "train/labels/1.txt"}
