@@ -418,7 +418,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     names = ", ".join(source[:80] for source in first)
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
-    those = f"{given}: {len(gone)} of {plural.counted(len(sources), 'picture[|s]')}"
+    those = f"{given}: {len(gone):,} of {plural.counted(len(sources), 'picture[|s]')}"
     looked = f"the first: {names}. They were looked for in {folder}{around}"
     if (found["failure"].iloc[gone] == DENIED).all():
         raise UserError(

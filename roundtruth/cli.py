@@ -245,10 +245,17 @@ def settled(spec, server) -> dict | None:
 def run_flow(spec, server) -> None:
     """Run the job's flow in this process. Raises UserError or Held for what a person can put right."""
     server.start()
+    from prefect.exceptions import TerminationSignal
+
     from flows.labeling_job import labeling_job  # the import takes about as long as the server takes to start
 
     with server.in_use():
-        state = labeling_job(spec, return_state=True)
+        try:
+            state = labeling_job(spec, return_state=True)
+        except TerminationSignal:  # Prefect's handler of SIGTERM takes the place of ours while a flow runs
+            raise KeyboardInterrupt from None
+    if state.is_crashed() and "termination signal" in (state.message or ""):
+        raise KeyboardInterrupt
     if state.name == "Mistake":
         raise UserError(state.message)
     if state.name == "HeldElsewhere":

@@ -331,7 +331,7 @@ def test_ctrl_c_and_kill_leave_a_job_that_goes_on(end, job, tmp_path, prefect_se
         wait_a_moment(process)
     os.killpg(process.pid, end)
     out, err = process.communicate()
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130, ""), err
     assert err == f"interrupted; `roundtruth run {path} --json` goes on with it\n"
     with open_store(f"{tmp_path}/job").hold("nobody holds it"):
         pass
