@@ -245,8 +245,7 @@ def settled(spec, server) -> dict | None:
 def run_flow(spec, server) -> None:
     """Run the job's flow in this process. Raises UserError or Held for what a person can put right."""
     server.start()
-    from prefect.exceptions import TerminationSignal
-
+    from flows.cancelling import TerminationSignal
     from flows.labeling_job import labeling_job  # the import takes about as long as the server takes to start
 
     with server.in_use():
