@@ -4,7 +4,6 @@ A worker does so with the runs that it starts. This does so with a run in a proc
 `roundtruth run` or from Python, which Prefect would leave running.
 """
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled
 
 POLL = 3.0  # seconds between two looks at the run's state
+CANCEL = signal.SIGUSR1  # SIGTERM is for whoever wants the process to end, such as the machine that shuts down
 AGAIN = 10.0  # seconds until a run that has not ended is told again: an exception may get lost in a library's callback
 
 cancelled = threading.Event()  # the run of this process was
@@ -49,6 +49,7 @@ def watched() -> Iterator[None]:
         return
     cancelled.clear()
     lock, ended = threading.Lock(), threading.Event()
+    before = signal.signal(CANCEL, terminate)
     watcher = threading.Thread(
         target=copy_context().run, args=(watch, UUID(flow_run.id), lock, ended), name="cancelling", daemon=True
     )
@@ -58,6 +59,11 @@ def watched() -> Iterator[None]:
     finally:
         with lock:  # no signal comes when nobody would catch it
             ended.set()
+        signal.signal(CANCEL, before or signal.SIG_DFL)  # None: C code had installed one
+
+
+def terminate(signum, frame) -> None:
+    raise TerminationSignal(signum)
 
 
 def watch(run: UUID, lock: threading.Lock, ended: threading.Event) -> None:
@@ -75,5 +81,5 @@ def watch(run: UUID, lock: threading.Lock, ended: threading.Event) -> None:
     while not ended.is_set():
         with lock:
             if not ended.is_set():
-                os.kill(os.getpid(), signal.SIGTERM)  # Prefect makes a TerminationSignal of it
+                signal.pthread_kill(threading.main_thread().ident, CANCEL)
         ended.wait(AGAIN)

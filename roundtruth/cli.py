@@ -63,24 +63,39 @@ def log() -> str:
 def interruptible(argv: list[str]) -> Iterator[None]:
     """Ctrl-C or SIGTERM ends the command even if KeyboardInterrupt is lost (for example in a library's callback) or
     becomes another exception (in Prefect, between two states of a run).
+
+    A thread hears of the signals from the kernel, because Prefect handles SIGTERM itself while a flow runs.
     """
-    lost = threading.Timer(PATIENCE, lambda: os._exit(interrupted(argv)))
-    lost.daemon = True
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    asked, ended = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        while number := os.read(heard, 1)[0]:
+            if number in (signal.SIGINT, signal.SIGTERM):
+                asked.set()
+                if not ended.wait(PATIENCE):
+                    os._exit(interrupted(argv))
 
     def interrupt(signum, frame) -> None:
-        if not lost.is_alive():
-            lost.start()
         raise KeyboardInterrupt
 
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
+    listener.start()
+    number_to = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        asked = lost.is_alive()
-        lost.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
-        if asked:
+        signal.set_wakeup_fd(number_to)
+        ended.set()
+        os.write(told, b"\0")
+        listener.join()
+        os.close(heard)
+        os.close(told)
+        if asked.is_set():
             raise KeyboardInterrupt
 
 
@@ -245,16 +260,10 @@ def settled(spec, server) -> dict | None:
 def run_flow(spec, server) -> None:
     """Run the job's flow in this process. Raises UserError or Held for what a person can put right."""
     server.start()
-    from flows.cancelling import TerminationSignal
     from flows.labeling_job import labeling_job  # the import takes about as long as the server takes to start
 
     with server.in_use():
-        try:
-            state = labeling_job(spec, return_state=True)
-        except TerminationSignal:  # Prefect's handler of SIGTERM takes the place of ours while a flow runs
-            raise KeyboardInterrupt from None
-    if state.is_crashed() and "termination signal" in (state.message or ""):
-        raise KeyboardInterrupt
+        state = labeling_job(spec, return_state=True)
     if state.name == "Mistake":
         raise UserError(state.message)
     if state.name == "HeldElsewhere":
