@@ -159,7 +159,8 @@ SILENT = {"certify", "consolidation", "report", "terminal", "errors", "demo", "p
 
 CALLS = {  # and which of their arguments is the text
     **dict.fromkeys(("UserError", "S3Fault", "Held", "say", "warning", "RuntimeError", "ValueError"), 0),
-    **dict.fromkeys(("failed", "refused"), 0),
+    "failed": 0,
+    "refused": 1,
     **dict.fromkeys(("add", "refuse", "refuse_all", "Unreadable"), -1),
     "PermissionError": 1,
 }

@@ -88,17 +88,20 @@ def found(job) -> dict:
 
 
 def answered(job, round: int) -> int:
-    """The items of a round's batch that have as many answers as the job asks for; a reason is not an answer."""
-    answers = job.answers(round)
-    per_item = answers[answers["reason"].isna()].groupby("item")["worker"].nunique()
-    return int((per_item >= job.spec.workforce.answers_per_item).sum())
+    """The items of a round's batch that have as many answers as the job asks for."""
+    return int((per_item(job, round) >= job.spec.workforce.answers_per_item).sum())
 
 
 def missing(job, round: int) -> int:
-    """The answers that a round's batch still needs; a reason is not an answer."""
-    answers, wanted = job.answers(round), job.spec.workforce.answers_per_item
-    per_item = answers[answers["reason"].isna()].groupby("item")["worker"].nunique()
-    return int((wanted - per_item.reindex(job.asks(round)["item"], fill_value=0)).clip(lower=0).sum())
+    """The answers that a round's batch still needs."""
+    there = per_item(job, round).reindex(job.asks(round)["item"], fill_value=0)
+    return int((job.spec.workforce.answers_per_item - there).clip(lower=0).sum())
+
+
+def per_item(job, round: int) -> pd.Series:
+    """How many people answered each item of a round's batch; a reason is not an answer. Index: item."""
+    answers = job.answers(round)
+    return answers[answers["reason"].isna()].groupby("item")["worker"].nunique()
 
 
 def close(job, round: int, how: str) -> None:

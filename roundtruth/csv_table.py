@@ -80,7 +80,7 @@ def parse(data: bytes, columns: Columns) -> Sheet:
     try:
         text, windows = decoded(data)
     except Unreadable as why:
-        return Sheet(pd.DataFrame(), RowMistakes(), [], {}, [], False, (why.line, why.what))
+        return refused(why.line, why.what)
     lines = list(io.StringIO(text, newline=""))  # the csv module ends lines in the same places
     start, separator = 0, ""
     declared = re.match(r'\s*"?sep=(.)"?[\s,;]*$', lines[0], re.IGNORECASE) if lines else None
@@ -91,14 +91,20 @@ def parse(data: bytes, columns: Columns) -> Sheet:
     separator = best_separator(lines[start:], separator, columns.known())
     rows, broken = split(lines, start, separator)
     if not rows:
-        return Sheet(pd.DataFrame(), RowMistakes(), [], {}, [], windows, (1, "empty; there is not even a header"))
+        return refused(1, "empty; there is not even a header", windows)
     line, names = next(iter(rows.items()))
     first = rows.pop(line)
     header, problems = header_of(names, columns)
     if problems:
-        said = "; ".join([*problems, columns.expected()])
-        return Sheet(pd.DataFrame(), RowMistakes(), first, rows, [], windows, (line, said))
+        return refused(line, "; ".join([*problems, columns.expected()]), windows, first, rows)
     return table(header, rows, broken, columns, separator, windows)
+
+
+def refused(
+    line: int, why: str, windows: bool = False, header: Sequence[str] = (), rows: dict[int, list[str]] | None = None
+) -> Sheet:
+    """The sheet of a file of which nothing can be read, with what of it is known."""
+    return Sheet(pd.DataFrame(), RowMistakes(), list(header), rows or {}, [], windows, (line, why))
 
 
 # -- text

@@ -1,9 +1,14 @@
 """What every part of a job file is made of: models that refuse what they do not know, numbers, and addresses."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from roundtruth.errors import UserError
 
 KINDS = {"string": "Text", "number": "Number", "integer": "Number", "null": "Not given"}
 
@@ -32,6 +37,20 @@ Whole = Annotated[int, Field(strict=True)]
 
 
 LARGEST_YAML = 1_000_000  # bytes of a YAML file, a job file or YOLO's data.yaml: a megabyte takes ten seconds to read
+
+
+@contextmanager
+def yaml_mistakes(name: str | Path) -> Iterator[None]:
+    """Raises UserError, which names the file and the line, for what is not YAML."""
+    try:
+        yield
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{name}: line {line}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 13th month of a date
+        raise UserError(f"{name}: line 1: not YAML: {str(error).partition(chr(10))[0]}") from None
+
+
 LONGEST = 255  # bytes of the name of a file, on every common file system
 
 

@@ -13,7 +13,7 @@ from roundtruth import kinds, plans, workforce
 from roundtruth.errors import SHOWN, Mistakes, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
-from roundtruth.settings import LARGEST_YAML, Address, Boxes, Number, Strict, Whole, named_kinds
+from roundtruth.settings import LARGEST_YAML, Address, Boxes, Number, Strict, Whole, named_kinds, yaml_mistakes
 from roundtruth.storage import one_name, opened
 
 
@@ -328,18 +328,13 @@ def absolute(given: Any, keys: list[str], folder: Path) -> None:
 
 def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
     """The YAML text as plain values, and the line of every key."""
-    try:
+    with yaml_mistakes(path):
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
         lines = lines_of(node, path)
         given = loader.construct_document(node)  # last, since it puts what `<<` merges into the node
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{path}: line {line}: not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 13th month of a date
-        raise UserError(f"{path}: line 1: not YAML: {reason(error)}") from None
     if not isinstance(given, dict):  # !!set and the like
         raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
     for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5

@@ -812,6 +812,14 @@ def read_given(url: str) -> bytes:
         return read_url(url)
 
 
+def read_needed(url: str) -> bytes:
+    """`read_given` of a file that must be there. Raises UserError where it is not."""
+    try:
+        return read_given(url)
+    except FileNotFoundError:
+        raise UserError(f"{url}: no such file; correct the path") from None
+
+
 def read_all(urls: Sequence[str]) -> Iterator[bytes]:
     """`read_given` of many files, in their order and several at a time. Raises UserError for one that is missing."""
     with ThreadPoolExecutor(THREADS) as threads:

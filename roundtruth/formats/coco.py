@@ -16,7 +16,7 @@ from roundtruth.formats import Shard, listing
 from roundtruth.formats.records import SOURCES, giver, no_sizes, refuse_no_boxes, shards
 from roundtruth.kinds import Kind, common, has_boxes
 from roundtruth.manifest import is_text, unique
-from roundtruth.storage import read_given, write_url
+from roundtruth.storage import read_needed, write_url
 
 NAME = "coco"
 HELP = "a COCO file"
@@ -88,10 +88,7 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
 
 
 def _load(path: str) -> dict:
-    try:
-        data = read_given(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; correct the path") from None
+    data = read_needed(path)
     if not data.strip():
         raise UserError(f"{path}: empty; there is nothing to label")
     try:

@@ -12,11 +12,11 @@ import pandas as pd
 
 from roundtruth import csv_table
 from roundtruth.errors import UserError
-from roundtruth.formats import Shard
+from roundtruth.formats import Shard, listing
 from roundtruth.formats.records import SOURCES, no_sizes, shards
 from roundtruth.kinds import Kind
 from roundtruth.kinds.common import RowMistakes
-from roundtruth.storage import read_given, write_url
+from roundtruth.storage import read_needed, write_url
 
 NAME = "csv"
 HELP = "a CSV file with the column source and, for items with labels, those of the label"
@@ -43,8 +43,7 @@ def read(path: str, kind: Kind, classes: list[str], attribute: str) -> Iterator[
     mistakes.refuse(where)
     sizes = no_sizes(sorted(set(labels["item"])))
     lines = frame.index[~frame.duplicated("item").to_numpy()]
-    ignored = len(sheet.ignored)
-    passed = ((ignored, f"column[|s] ({', '.join(sheet.ignored)})"),) if ignored else ()
+    passed = listing.nonzero((len(sheet.ignored), f"column[|s] ({', '.join(sheet.ignored)})"))
     return shards(
         list(sources), sizes, labels, kind, lambda item: where(lines[item - 1]), lambda item, line: where(line), passed
     )
@@ -78,10 +77,7 @@ def labels_of(frame: pd.DataFrame, kind: Kind, classes: list[str], mistakes: Row
 
 
 def table(path: str, kind: Kind) -> csv_table.Sheet:
-    try:
-        data = read_given(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; correct the path") from None
+    data = read_needed(path)
     numbers = [*csv_table.numbers_of(kind), "confidence"]
     sheet = csv_table.read(data, path, csv_table.Columns(["source"], kind.CSV, ABOUT, numbers))
     if sheet.cells.empty:

@@ -15,8 +15,8 @@ import yaml
 
 from roundtruth.errors import UserError, refuse_all
 from roundtruth.formats import listing
-from roundtruth.settings import LARGEST_YAML
-from roundtruth.storage import read_given
+from roundtruth.settings import LARGEST_YAML, yaml_mistakes
+from roundtruth.storage import read_given, read_needed
 
 SHEETS = (".yaml", ".yml")
 NAMES = ("classes.txt", "obj.names")  # files with a class on each line
@@ -70,10 +70,7 @@ def from_sheet(folder: str, name: str, names: Sequence[str] | None) -> Dataset:
     machine on which they were written.
     """
     url = f"{folder}/{name}"
-    try:
-        found = sheet(url, read_given(url))
-    except FileNotFoundError:
-        raise UserError(f"{url}: no such file") from None
+    found = sheet(url, read_needed(url))
     classes = class_names(url, found)
     parts = {key: entries for key in PARTS if key in found and (entries := texts(url, key, *found[key]))}
     if not parts:
@@ -247,13 +244,8 @@ def sheet(url: str, data: bytes) -> dict[str, tuple[int, object]]:
     """
     if len(data) > LARGEST_YAML:
         raise UserError(f"{url}: over {LARGEST_YAML // 10**6} MB, so this is no data.yaml; pictures belong in a list")
-    try:
+    with yaml_mistakes(url):
         node = yaml.compose(data, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{url}: line {line}: not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{url}: line 1: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{url}: line 1: no YOLO dataset: it has keys such as names and train")
     for part in (node, *(value for _, value in node.value if isinstance(value, yaml.MappingNode))):
@@ -326,10 +318,7 @@ def numbered(url: str) -> dict[int, str]:
 
 
 def lines_of(url: str) -> list[str]:
-    try:
-        data = read_given(url)
-    except FileNotFoundError:
-        raise UserError(f"{url}: no such file") from None
+    data = read_needed(url)
     try:
         return text_of(data).splitlines()
     except UserError as mistake:

@@ -27,37 +27,16 @@ def refuse(bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) ->
     refuse_all(np.flatnonzero(np.asarray(bad, bool)), say)
 
 
-class Faults:
-    """The mistakes in the rows of a table. Of several mistakes in one row, the first that was added is told."""
-
-    def __init__(self, rows: int):
-        self.sort, self.say = np.full(rows, -1), []
-
-    def add(self, bad: Sequence | np.ndarray | pd.Series, say: Callable[[int], str]) -> None:
-        """bad: bool for each row; `say(position)` is the message about one such row."""
-        self.sort[np.asarray(bad, bool) & self.good] = len(self.say)
-        self.say.append(say)
-
-    @property
-    def good(self) -> np.ndarray:
-        """The rows without a mistake so far, as bool."""
-        return self.sort < 0
-
-    def refuse(self) -> None:
-        """Raises UserError, which counts the bad rows, where there are any."""
-        refuse(~self.good, lambda row: self.say[self.sort[row]](row))
-
-
 class RowMistakes:
     """What is wrong with the rows of a table, collected so that all of it is told at once. A row is known by its label
-    in the table's index. A field of a row has one mistake, the one that was found first."""
+    in the table's index, or else by its position. A field of a row has one mistake, the one that was found first."""
 
     def __init__(self):
-        self.found: list[tuple[pd.Index, str, Callable[[Any], str]]] = []
+        self.found: list[tuple[pd.Index | np.ndarray, str, Callable[[Any], str]]] = []
 
-    def add(self, bad: pd.Series, field: str, what: str | Callable[[Any], str]) -> None:
+    def add(self, bad: Sequence | np.ndarray | pd.Series, field: str, what: str | Callable[[Any], str]) -> None:
         """`bad` has a bool for each row; `what`, or `what(row)`, says what is wrong with the field of such a row."""
-        rows = bad.index[bad.to_numpy(bool)]
+        rows = bad.index[bad.to_numpy(bool)] if isinstance(bad, pd.Series) else np.flatnonzero(bad)
         if len(rows):
             self.found.append((rows, field, what if callable(what) else lambda row: what))
 
@@ -76,13 +55,15 @@ class RowMistakes:
             reasons[row] = f"{reasons[row]}; {said}" if row in reasons else said
         return pd.Series(reasons, dtype="str")
 
-    def refuse(self, where: Where) -> None:
-        """Raises UserError where there are any mistakes; `where(row)` is the place of a row."""
+    def refuse(self, where: Where | None = None) -> None:
+        """Raises UserError where there are any mistakes; `where(row)` is the place of a row, if its message does not
+        begin with it."""
         table = self._all()
 
         def say(at: int) -> str:
             row, field, what = table.iloc[at]
-            return f"{where(row)}: {self._named(field, 'field ')}{what(row)}"
+            place = f"{where(row)}: " if where else ""
+            return f"{place}{self._named(field, 'field ')}{what(row)}"
 
         refuse_all(range(len(table)), say)
 
@@ -107,8 +88,8 @@ def changed(kind, labels: pd.DataFrame, right: pd.DataFrame) -> int:
 
 def fields(
     records: Sequence[dict], items: Sequence | np.ndarray, attribute: str, kind: str, where: Where
-) -> tuple[list, list[dict], Faults]:
-    """(labels, metadata, faults): the two fields of each record, and the records in which one of them is missing or
+) -> tuple[list, list[dict], RowMistakes]:
+    """(labels, metadata, mistakes): the two fields of each record, and the records in which one of them is missing or
     whose metadata has another `type` than `kind`. The metadata of such a record is empty."""
     name = f"{attribute}-metadata"
     labels = [record.get(attribute) for record in records]
@@ -126,9 +107,9 @@ def fields(
             return f"{place}: field {name}: missing; Ground Truth writes it beside every label"
         return f"{place}: field {name}: type is {about.get('type')!r}, of this job {kind!r}; correct it, or `attribute`"
 
-    faults = Faults(len(records))
-    faults.add(bad, say)
-    return labels, [{} if wrong else about for about, wrong in zip(metadata, bad)], faults
+    mistakes = RowMistakes()
+    mistakes.add(bad, "", say)
+    return labels, [{} if wrong else about for about, wrong in zip(metadata, bad)], mistakes
 
 
 def attributes(record: dict, kind: str) -> list[str]:
@@ -154,12 +135,13 @@ def whole(value):
 
 
 def confidences(
-    metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where, faults: Faults
+    metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where, mistakes: RowMistakes
 ) -> np.ndarray:
-    """The field `confidence` of each metadata, 1 where there is none. What is not in [0, 1] is a fault."""
+    """The field `confidence` of each metadata, 1 where there is none. What is not in [0, 1] is a mistake."""
     values = np.array([number(about.get("confidence", 1.0)) for about in metadata], float)
-    faults.add(
+    mistakes.add(
         ~((values >= 0) & (values <= 1)),
+        "",
         lambda row: f"{where(int(items[row]))}: field {attribute}-metadata: confidence: not a number from 0 to 1",
     )
     return values

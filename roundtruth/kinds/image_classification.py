@@ -52,22 +52,23 @@ def decode(
     records: Sequence[dict], items: np.ndarray, attribute: str, classes: list[str], where: common.Where
 ) -> pd.DataFrame:
     """The class is known by its name in the metadata: the numbers of two manifests need not agree."""
-    labels, metadata, faults = common.fields(records, items, attribute, TYPE, where)
+    labels, metadata, mistakes = common.fields(records, items, attribute, TYPE, where)
     names = [about.get("class-name") for about in metadata]
     class_id = common.class_ids(names, classes)
 
     def place(row: int) -> str:
         return f"{where(int(items[row]))}: field {attribute}"
 
-    faults.add(
+    mistakes.add(
         [not (type(common.whole(label)) is int or (isinstance(label, str) and label.isdecimal())) for label in labels],
+        "",
         lambda row: f"{place(row)}: {repr(labels[row])[:60]} is not the number of a class",
     )
-    faults.add(
-        class_id < 0, lambda row: f"{place(row)}-metadata: class-name: {common.unknown_class(names[row], classes)}"
+    mistakes.add(
+        class_id < 0, "", lambda row: f"{place(row)}-metadata: class-name: {common.unknown_class(names[row], classes)}"
     )
-    sure = common.confidences(metadata, items, attribute, where, faults)
-    faults.refuse()
+    sure = common.confidences(metadata, items, attribute, where, mistakes)
+    mistakes.refuse()
     as_is = np.array([str(label) == str(number) for label, number in zip(labels, class_id.tolist())], bool)
     return pd.DataFrame({"item": np.asarray(items, np.int64), "class_id": class_id, "confidence": sure, "as_is": as_is})
 

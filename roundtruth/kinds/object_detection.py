@@ -1,6 +1,6 @@
 """Boxes around the things on a picture, each with a class. Its quality is a picture's mean IoU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,24 +82,24 @@ def decode(
 ) -> pd.DataFrame:
     """A class is known by its name in the record's class-map: the numbers of two lines need not agree. The index is a
     box's place in its record, from 1; 0: there is nothing on the picture."""
-    labels, metadata, faults = common.fields(records, items, attribute, TYPE, where)
-    good, rows = faults.good, []
+    labels, metadata, mistakes = common.fields(records, items, attribute, TYPE, where)
+    missing, rows = dict(mistakes.reasons()), []
     for at, item in enumerate(items.tolist()):
-        fault = None if good[at] else faults.say[0](at)
+        fault = missing.get(at)
         rows += [_fault(item, fault)] if fault else _read(item, labels[at], metadata[at], attribute, where)
     columns = ["item", "box", "number", "name", *SIDES, "confidence", "fault"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.astype(dict.fromkeys([*SIDES, "confidence"], float) | {"name": object, "fault": object})
-    found, drawn = common.Faults(len(table)), table["box"] > 0
+    found, drawn = common.RowMistakes(), table["box"] > 0
 
     def add(bad: pd.Series, what: Callable[[pd.Series], str]) -> None:
         def say(position: int) -> str:
             row = table.iloc[position]
             return f"{where(int(row['item']))}: field {attribute}: box {row['box']} {what(row)}"
 
-        found.add(drawn & bad, say)
+        found.add(drawn & bad, "", say)
 
-    found.add(table["fault"].notna(), lambda position: table["fault"].iloc[position])
+    found.add(table["fault"].notna(), "", lambda position: table["fault"].iloc[position])
     for side in SIDES:
         add(table[side].isna(), lambda row, side=side: f"has no number for {side}")
     add(table["name"].isna(), lambda row: f"has class_id {row['number'][:60]}, which its class-map lacks; add it there")
@@ -228,54 +228,29 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistake
     the picture is a mistake, and so are nothing together with more, and boxes that are not in pixels."""
     drawn, size = labels["class_id"] >= 0, items.set_index("item")
     mistakes.add(drawn & ~has_area(labels), "width", "the box has no area")
-    limits = size.reindex(labels.loc[drawn, "item"])[["width", "height"]].to_numpy(float)
-    unit = other_unit(labels.loc[drawn, SIDES].to_numpy(float), limits)
+    sides, limits = labels[SIDES].to_numpy(float), size.reindex(labels["item"])[["width", "height"]].to_numpy(float)
+    unit = other_unit(sides[drawn.to_numpy()], limits[drawn.to_numpy()])
     if unit:
         why = why_other_unit(int(drawn.sum()), unit)
         mistakes.add(drawn, "width", f"{why}; multiply them: a box is given in pixels")
-    for start, length in (("left", "width"), ("top", "height")):
-        limit = labels["item"].map(size[length])
-        end = labels[start] + labels[length]
-        beside = (labels[start] < -ROUNDING) | (end > limit + ROUNDING) | (end <= 0) | (labels[start] >= limit)
-
-        def say(row, start=start, length=length, end=end, limit=limit) -> str:
-            return (
-                f"the box reaches from {labels[start][row]:g} to {end[row]:g}, outside the picture, "
-                f"whose {length} is {limit[row]:g}"
-            )
-
-        mistakes.add(drawn & (limit > 0) & beside, start, say)
+    known = (limits > 0).all(axis=1)
+    for side, bad, say in outside(sides, limits):
+        mistakes.add(drawn & known & bad, side, lambda row, say=say: say(labels.index.get_loc(row)))
     again = labels.groupby(["item", "worker"])["class_id"].transform("size") > 1
 
     def more(row) -> str:
         return f"{labels['worker'][row]} says that there is nothing to draw, and more about the same item; take one out"
 
     mistakes.add(again & ~drawn, "class", more)
-    return cut(labels, size)
-
-
-def cut(labels: pd.DataFrame, size: pd.DataFrame) -> pd.DataFrame:
-    """The labels without what lies outside their pictures. size: (width, height), 0 where unknown; index: item."""
-    labels = labels.copy()
-    for start, length in (("left", "width"), ("top", "height")):
-        limit, end = labels["item"].map(size[length]), labels[start] + labels[length]
-        out = (labels["class_id"] >= 0) & (limit > 0) & ((labels[start] < 0) | (end > limit))
-        if not out.any():
-            continue
-        labels.loc[out, start] = labels.loc[out, start].clip(lower=0)
-        labels.loc[out, length] = np.minimum(end, limit)[out] - labels.loc[out, start]
-    return labels
+    return labels.assign(**dict(zip(SIDES, np.where(known[:, None], clipped(sides, limits), sides).T)))
 
 
 def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:
     """Boxes that stand out of their picture are cut there. One that has nothing in it is taken out; where it was the
     only one of its picture, the picture has nothing."""
     limits = sizes.set_index("item").reindex(predictions["item"])[["width", "height"]].to_numpy(float)
-    corners = boxes.corners(predictions[SIDES].to_numpy(float))
-    out = ~((corners[:, :2] >= 0) & (corners[:, 2:] <= limits)).all(axis=1)  # also where a side is no number
-    cut = np.clip(corners[out], 0, np.tile(limits[out], 2))
-    predictions = predictions.copy()
-    predictions.loc[out, SIDES] = np.concatenate([cut[:, :2], cut[:, 2:] - cut[:, :2]], axis=1)
+    sides = clipped(predictions[SIDES].to_numpy(float), limits)
+    predictions = predictions.assign(**dict(zip(SIDES, sides.T)))
     gone = (predictions["class_id"] >= 0) & ~has_area(predictions)
     left = predictions["item"].isin(predictions["item"][~gone])
     predictions.loc[gone, ["class_id", *SIDES]] = [-1, 0.0, 0.0, 0.0, 0.0]
@@ -300,7 +275,7 @@ def fit(labels: pd.DataFrame, pictures: pd.DataFrame, given: Boxes, where: Calla
     drawn = labels[labels["class_id"] >= 0]
     if drawn.empty:
         return common.Fitted(labels, (), np.array([], np.int64))
-    rows, faults = pictures.reindex(drawn["item"]), common.Faults(len(drawn))
+    rows, mistakes = pictures.reindex(drawn["item"]), common.RowMistakes()
     stated, seen = (rows[names].to_numpy(float) for names in (["stated_width", "stated_height"], ["width", "height"]))
     stated, seen = np.where(stated > 0, stated, seen), np.where(seen > 0, seen, stated)
 
@@ -309,31 +284,30 @@ def fit(labels: pd.DataFrame, pictures: pd.DataFrame, given: Boxes, where: Calla
 
     written = drawn[SIDES].to_numpy(float)
     area = drawn["area"].to_numpy(float) if "area" in drawn else np.full(len(drawn), np.nan)
-    sides = in_pixels(written, stated, area, given, faults, place)
+    sides = in_pixels(written, stated, area, given, mistakes, place)
     if given.size == "as-stated":
         sides, stated = turned(sides, stated, seen, rows["orientation"].to_numpy())
-        sides = scaled_to(seen, sides, stated, faults, place)
-    faults.add(~_area(sides), lambda row: f"{place(row)}: the box has no area")
-    add_outside(faults, sides, seen, place)
-    faults.add(_with_nothing(labels, drawn), lambda row: f"{place(row)}: a box, and the file says there is nothing")
-    faults.refuse()
+        sides = scaled_to(seen, sides, stated, mistakes)
+    mistakes.add(~_area(sides), "", "the box has no area")
+    for side, bad, say in outside(sides, seen):
+        mistakes.add(bad, "", lambda row, side=side, say=say: f"{side}: {say(row)}")
+    mistakes.add(_with_nothing(labels, drawn), "", "a box, and the file says there is nothing")
+    mistakes.refuse(place)
     return _tidied(labels, drawn, written, sides, seen)
 
 
 def in_pixels(
-    sides: np.ndarray, size: np.ndarray, area: np.ndarray, given: Boxes, faults: common.Faults, place
+    sides: np.ndarray, size: np.ndarray, area: np.ndarray, given: Boxes, mistakes: common.RowMistakes, place
 ) -> np.ndarray:
     """(n, 4) left, top, width, height in pixels, from boxes as they are written on pictures of `size` (n, 2). area: as
     the dataset states it (NaN: it does not)."""
     result = sides.copy()
     if given.form == "corners":
         result[:, 2:] -= result[:, :2]
-        faults.add(
-            (result[:, 2:] <= 0).any(axis=1), lambda row: f"{place(row)}: right or bottom is not beyond left or top"
-        )
+        mistakes.add((result[:, 2:] <= 0).any(axis=1), "", "right or bottom is not beyond left or top")
     if given.unit in ("relative", "percent"):
         unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
-        faults.add((size <= 0).any(axis=1), lambda row: f"{place(row)}: {unknown}")
+        mistakes.add((size <= 0).any(axis=1), "", unknown)
         return result * np.tile(size, 2) / (100 if given.unit == "percent" else 1)
     unit = None if given.unit else other_unit(result, size)
     if unit:
@@ -403,9 +377,9 @@ def turned(
     return np.where(steep[:, None], upright, sides), np.where(steep[:, None], stated[:, ::-1], stated)
 
 
-def scaled_to(seen: np.ndarray, sides: np.ndarray, stated: np.ndarray, faults: common.Faults, place) -> np.ndarray:
-    """Boxes on pictures of the size `stated`, on pictures of the size `seen`. A picture of another shape is a fault: it
-    was cropped, or turned without a word about it in its EXIF, and nobody can say where its boxes are."""
+def scaled_to(seen: np.ndarray, sides: np.ndarray, stated: np.ndarray, mistakes: common.RowMistakes) -> np.ndarray:
+    """Boxes on pictures of the size `stated`, on pictures of the size `seen`. A picture of another shape is a
+    mistake: it was cropped, or turned without a word about it in its EXIF, and nobody can say where its boxes are."""
     scale = np.where(stated > 0, seen / np.maximum(stated, 1), 1.0)
     off = np.abs(stated[:, 1] * scale[:, 0] - seen[:, 1])
     rounding = np.maximum(np.maximum(1, scale[:, 0]), 0.02 * seen[:, 1])  # a pixel, on either picture; or 2 per cent
@@ -413,28 +387,39 @@ def scaled_to(seen: np.ndarray, sides: np.ndarray, stated: np.ndarray, faults: c
     def say(row: int) -> str:
         (wide, high), (width, height) = stated[row], seen[row]
         return (
-            f"{place(row)}: the file says {wide:g} x {high:g} pixels, the picture has {width:g} x {height:g}: it has "
+            f"the file says {wide:g} x {high:g} pixels, the picture has {width:g} x {height:g}: it has "
             "another shape, so it was cropped, or turned without EXIF; put the picture back, or correct the label"
         )
 
-    faults.add(off > rounding, say)
+    mistakes.add(off > rounding, "", say)
     return sides * np.tile(scale, 2)
 
 
-def add_outside(faults: common.Faults, sides: np.ndarray, size: np.ndarray, place: Callable[[int], str]) -> None:
-    """Adds the boxes that reach out of their pictures by more than rounding explains, or have nothing of them."""
+def outside(sides: np.ndarray, size: np.ndarray) -> Iterator[tuple[str, np.ndarray, Callable[[int], str]]]:
+    """`left`, then `top`: which boxes (n, 4) reach out of pictures of `size` (n, 2; 0: unknown) there by more than
+    ROUNDING, or have nothing of them; and what to say about one of these, by its position."""
     for axis, (start, length) in enumerate((("left", "width"), ("top", "height"))):
         begin, end = sides[:, axis], sides[:, axis] + sides[:, axis + 2]
         limit = np.where(size[:, axis] > 0, size[:, axis], np.inf)
-        outside = (begin < -ROUNDING) | (end > limit + ROUNDING) | (end <= 0) | (begin >= limit)
+        bad = (begin < -ROUNDING) | (end > limit + ROUNDING) | (end <= 0) | (begin >= limit)
 
-        def say(row: int, start=start, length=length, begin=begin, end=end, limit=limit) -> str:
+        def say(row: int, length=length, begin=begin, end=end, limit=limit) -> str:
             return (
-                f"{place(row)}: {start}: the box reaches from {begin[row]:g} to {end[row]:g}, "
+                f"the box reaches from {begin[row]:g} to {end[row]:g}, "
                 f"outside the picture, whose {length} is {limit[row]:g}"
             )
 
-        faults.add(outside, say)
+        yield start, bad, say
+
+
+def clipped(sides: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Boxes (n, 4) cut at the edges of pictures of `size` (n, 2; 0: unknown)."""
+    limit = np.where(size > 0, size, np.inf)
+    start, end = sides[:, :2], sides[:, :2] + sides[:, 2:]
+    inside = (start >= 0) & (end <= limit)  # not so where a side is no number
+    cut = np.clip(start, 0, limit)
+    lengths = np.where(inside, sides[:, 2:], np.clip(end, 0, limit) - cut)
+    return np.hstack([np.where(inside, start, cut), lengths])
 
 
 def _area(sides: np.ndarray) -> np.ndarray:
@@ -451,9 +436,8 @@ def _tidied(
 ) -> common.Fitted:
     """The boxes cut at the sides of their pictures, each once."""
     limit = np.where(size > 0, size, np.inf)
-    start, end = np.maximum(sides[:, :2], 0), np.minimum(sides[:, :2] + sides[:, 2:], limit)
     out = np.maximum(-sides[:, :2], sides[:, :2] + sides[:, 2:] - limit).max(axis=1)
-    sides = np.where((out > 0)[:, None], np.hstack([start, end - start]), sides)
+    sides = clipped(sides, size)
     fitted = drawn.assign(**dict(zip(SIDES, sides.T)))
     again = fitted.duplicated(["item", *COLUMNS]).to_numpy()
     changed = (sides != written).any(axis=1) | again

@@ -14,11 +14,11 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
     yield "Labeled already", words.labeled_already(summary["input"])
     if broken:
         yield "Pictures that cannot be read", words.broken(broken)
-    if summary.get("note"):
+    if summary["note"]:
         yield "Read as", summary["note"]
     for line in summary["passed"]:
         yield "Passed over", line
-    for line in summary.get("notes", []):
+    for line in summary["notes"]:
         yield "Note", line
     if summary["rejected"]:
         said, *first = words.rejected(summary)
@@ -30,7 +30,7 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
 def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:
     """What a job that has not ended waits for, what it will cost, and what its model starts from."""
     if summary["state"] == "waiting":
-        yield "Waits for", waits_for(job)
+        yield "Waits for", waits_for(job, summary["waiting"])
     history = forecast.history(job)
     last = history.iloc[-1].to_dict() if len(history) else {"round": 0, **forecast.at(job, 0)}
     yield "Forecast", words.foreseen(last, job.spec.budget)
@@ -38,12 +38,11 @@ def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:
     yield "The model starts from", backbone(job)
 
 
-def waits_for(job) -> str:
-    last = job.last_round()
-    done, asked = answers.answered(job, last), len(job.asks(last))
-    posted, where = answers.posted(job, last), getattr(workforce.get(job), "where", None)
+def waits_for(job, waiting: dict) -> str:
+    posted, where = answers.posted(job, waiting["round"]), getattr(workforce.get(job), "where", None)
     place = f" {where(posted)}." if where and posted else ""
-    return f"People's answers to round {last}: {done} of {counted(asked, 'item[|s]')} answered.{place}"
+    items = counted(waiting["asked"], "item[|s]")
+    return f"People's answers to round {waiting['round']}: {waiting['answered']} of {items} answered.{place}"
 
 
 def most(job) -> str:

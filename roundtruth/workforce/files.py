@@ -88,9 +88,10 @@ class Backend:
         try:
             data = self.job.store.read(path)
         except FileNotFoundError:
-            return refused("cannot be read: it was removed just now, or is a link to nothing; put it there again")
+            gone = "cannot be read: it was removed just now, or is a link to nothing; put it there again"
+            return csv_table.refused(1, gone)
         except UserError as mistake:
-            return refused(f"cannot be read: {str(mistake).rpartition(': ')[2]}")
+            return csv_table.refused(1, f"cannot be read: {str(mistake).rpartition(': ')[2]}")
         columns = sheets.columns_of(self.job.kind, ["item|source", "worker"], ["reason"])
         return csv_table.parse(data, columns)
 
@@ -175,10 +176,6 @@ def split_by(test, values: Iterable) -> tuple[list, list]:
 def shown(path: str) -> str:
     """A path that can be written as UTF-8."""
     return path.encode("utf-8", "replace").decode()
-
-
-def refused(why: str) -> Sheet:
-    return Sheet(pd.DataFrame(), RowMistakes(), [], {}, [], False, (1, why))
 
 
 def spelled(sheet: Sheet) -> set[str]:

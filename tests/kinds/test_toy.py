@@ -34,11 +34,11 @@ def quality(labels, reference):
 
 
 def decode(records, items, attribute, classes, where):
-    values, metadata, faults = common.fields(records, items, attribute, TYPE, where)
+    values, metadata, mistakes = common.fields(records, items, attribute, TYPE, where)
     rating = np.array([common.number(value) for value in values])
-    faults.add(~((rating >= 0) & (rating <= 1)), lambda row: f"{where(items[row])}: field {attribute}: {BAD}")
-    sure = common.confidences(metadata, items, attribute, where, faults)
-    faults.refuse()
+    mistakes.add(~((rating >= 0) & (rating <= 1)), "", lambda row: f"{where(items[row])}: field {attribute}: {BAD}")
+    sure = common.confidences(metadata, items, attribute, where, mistakes)
+    mistakes.refuse()
     return pd.DataFrame({"item": items, "rating": rating, "confidence": sure})
 
 
