@@ -304,7 +304,8 @@ def known_in(nodes: Iterable[ast.AST]) -> dict[str, list[ast.AST]]:
         elif isinstance(node, ast.FunctionDef):
             pairs = [(node, one.value) for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
         for name, value in pairs:
-            known.setdefault(getattr(name, "id", None) or getattr(name, "name", ""), []).append(value)
+            if called_so := getattr(name, "id", None) or getattr(name, "name", None):
+                known.setdefault(called_so, []).append(value)
     return known
 
 
@@ -345,7 +346,7 @@ def texts(node: ast.AST, known: dict[str, list[ast.AST]], depth: int = 0) -> lis
     elif isinstance(node, ast.Name | ast.Call):
         name = node.id if isinstance(node, ast.Name) else called(node)
         method = f".{name}" if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-        name = method if method in known else name
+        name = method if method and method in known else name
         inside = {key: value for key, value in known.items() if key != name}  # a name may be set to more of itself
         found = [text for value in known.get(name, []) for text in texts(value, inside, depth + 1)] if depth < 8 else []
         found = [text if " " in text else "…" for text in found if text]  # one word is a value, not a part of a text
