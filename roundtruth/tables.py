@@ -6,6 +6,8 @@ answers: item, worker, the kind's columns, submitted_at, seconds, reason, batch.
 labels: item, the kind's columns, confidence, source (human, auto, verified or input), role, round.
 """
 
+from functools import cache
+
 import pandas as pd
 
 ANSWER = {
@@ -28,7 +30,12 @@ def no_labels(kind) -> pd.DataFrame:
 
 
 def empty(columns: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in columns.items()})
+    return _empty(tuple(columns.items())).copy(deep=False)
+
+
+@cache  # it takes milliseconds to make one, and a round needs dozens
+def _empty(columns: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in columns})
 
 
 def as_answers(table: pd.DataFrame, kind) -> pd.DataFrame:

@@ -195,7 +195,7 @@ def test_a_dataset_that_changed(make, folder, told):
     )
 
 
-def test_bad_rows_of_answers_are_told_and_the_job_goes_on_waiting(make, folder, capsys, prefect_server):
+def test_bad_rows_of_answers_are_told_and_the_job_goes_on_waiting(make, folder, capsys, without_prefect):
     """By `run`, `status`, their JSON and the page, until they are mended."""
     spec = make(4, workforce={"backend": "files", "answers_per_item": 1})
     (item,) = run_job(spec).batch(1)["item"]
@@ -212,12 +212,15 @@ def test_bad_rows_of_answers_are_told_and_the_job_goes_on_waiting(make, folder, 
             else:
                 assert "3 rows of people's answers are rejected." in shown
                 assert said in shown
+    assert main(["report", str(folder / "job.yaml")]) == 0
+    capsys.readouterr()
     page = html.unescape((folder / "job/report/index.html").read_text())
     assert "3 rows of people's answers are rejected." in page
     assert said in page
     answers.write_text(f"item,worker,label\n{item},ann,1\n")
     main(["run", str(folder / "job.yaml"), "--json"])
     assert json.loads(capsys.readouterr().out)["rejected"] == 0
+    assert main(["report", str(folder / "job.yaml")]) == 0
     assert "rejected" not in (folder / "job/report/index.html").read_text()
 
 
@@ -239,7 +242,7 @@ def test_a_job_with_bad_answers_can_be_stopped(make, folder, capsys):
         ({"workforce": {"backend": "simulated", "truth": "input.manifest"}}, "line 1: there must be one label"),
     ],
 )
-def test_a_workforce_without_its_file(changed, expected, make, folder, told, prefect_server):
+def test_a_workforce_without_its_file(changed, expected, make, folder, told, without_prefect):
     make(4, **changed)
     assert expected in told("run")
 
@@ -331,7 +334,7 @@ def device(path: Path) -> None:
         ("job/lease.json", {}),
     ],
 )
-def test_a_pipe_or_a_device_in_place_of_a_file(name, changed, put, what, make, folder, told, prefect_server, patience):
+def test_a_pipe_or_a_device_in_place_of_a_file(name, changed, put, what, make, folder, told, without_prefect, patience):
     make(4, **changed)
     put(folder / name)
     said = told("run")

@@ -101,7 +101,9 @@ def test_a_stopped_job_looks_for_no_picture(make, tmp_path):
 
 def test_a_box_on_a_picture_that_returned_has_the_size_of_the_picture(tmp_path):
     boxes(tmp_path, 6)
-    spec = JobSpec.from_file(write_job(tmp_path, kind="object-detection", classes=COLOURS, learner=None))
+    spec = JobSpec.from_file(
+        write_job(tmp_path, kind="object-detection", classes=COLOURS, learner="fast_learner:Boxes")
+    )
     (path,) = (tmp_path / "images").glob("0003*")
     path.rename(tmp_path / path.name)
     begin(spec)

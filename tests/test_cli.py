@@ -185,7 +185,7 @@ def run_job_of(path: str) -> Job:
     return run_job(JobSpec.from_file(path))
 
 
-def test_a_job_whose_people_answer_by_files(job, tmp_path, capfd, prefect_server):
+def test_a_job_whose_people_answer_by_files(job, tmp_path, capfd, without_prefect):
     """Waiting; half of the answers; waiting; the rest, batch after batch; complete."""
     path = job(20, workforce=FILES)
     address = f"{tmp_path}/job"
@@ -226,7 +226,7 @@ def test_a_pipe_gets_a_line_a_step(job, capfd, prefect_server):
     assert {"round 2: train", "round 2: infer", "round 2: calibrate", "round 2: autolabel"} <= set(steps)
 
 
-def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
+def test_a_job_whose_money_is_spent(job, tmp_path, capfd, without_prefect):
     path = job(6, budget=0.3)
     assert main(["run", path, "--json"]) == 4
     summary = json.loads(capfd.readouterr().out)
@@ -236,6 +236,7 @@ def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
     for verb, code in (("run", 4), ("status", 0)):
         assert main([verb, path]) == code
         assert said in " ".join(capfd.readouterr().out.split())
+    assert main(["report", path]) == 0
     assert said in (tmp_path / "job/report/index.html").read_text()
     job(6, budget=100, target={"quality": 0.01})
     capfd.readouterr()
@@ -245,7 +246,7 @@ def test_a_job_whose_money_is_spent(job, tmp_path, capfd, prefect_server):
     assert json.loads((tmp_path / "job/amendments/0001.json").read_text())["budget"] == 100.0
 
 
-def test_a_job_that_is_stopped(job, tmp_path, capfd, prefect_server):
+def test_a_job_that_is_stopped(job, tmp_path, capfd, without_prefect):
     path = job(20, workforce=FILES)
     assert main(["run", path]) == 3
     answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
@@ -259,7 +260,7 @@ def test_a_job_that_is_stopped(job, tmp_path, capfd, prefect_server):
     assert main(["stop", path]) == 0
 
 
-def test_a_stop_that_is_refused_is_none(job, tmp_path, capfd, prefect_server):
+def test_a_stop_that_is_refused_is_none(job, tmp_path, capfd, without_prefect):
     path = job(20, workforce=FILES)
     assert main(["run", path, "--json"]) == 3
     answer(tmp_path, Job(f"{tmp_path}/job").batch(1)["item"][:1])
@@ -571,6 +572,7 @@ GOALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GOALS)
 def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, small_demo, tmp_path, capfd):
     small_demo(kind)
@@ -700,10 +702,8 @@ def test_what_needs_no_model_and_no_server_starts_quickly(verb, options, code, f
         ("--help", []),
         ("--version", []),
         ("run", ["--json"]),
-        ("run", []),
         ("status", []),
-        ("forecast", []),
-        ("report", []),
+        *(pytest.param(verb, [], marks=pytest.mark.slow) for verb in ("run", "forecast", "report")),
         ("export", ["--to", "csv", "labels.csv"]),
     ],
 )
@@ -736,10 +736,12 @@ def test_a_mistake_is_reported_quickly(finished):
     assert imported(["run", finished + "x"]) == (2, [])
 
 
-def test_a_job_that_waits_starts_quickly_until_somebody_answers(job, tmp_path, capfd, prefect_server):
+def test_a_job_that_waits_starts_quickly_until_somebody_answers(job, tmp_path, capfd, without_prefect):
     path = job(20, workforce=FILES)
     assert main(["run", path, "--json"]) == 3
     waiting = capfd.readouterr().out
+    assert main(["report", path]) == 0
+    capfd.readouterr()
     assert imported(["run", path, "--json"]) == (3, [])
     assert main(["run", path, "--json"]) == 3
     assert capfd.readouterr().out == waiting

@@ -105,7 +105,7 @@ def test_new_lines_in_the_data_of_a_job_that_was_begun_are_refused(done, tmp_pat
 
 def test_boxes_are_moved_added_and_taken_out_in_the_csv(tmp_path):
     boxes(tmp_path, 3)
-    given = {"kind": "object-detection", "classes": list(COLOURS), "learner": "default"}
+    given = {"kind": "object-detection", "classes": list(COLOURS), "learner": "fast_learner:Boxes"}
     job = run_job(JobSpec.from_file(write_job(tmp_path, **given)))
     assert job.human_labels()["item"].nunique() == 3
     table = exported(tmp_path)

@@ -104,7 +104,7 @@ def other_tools() -> tuple[list[str], list[dict]]:
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_data_of_other_tools_is_read_as_the_page_says(number, tmp_path, monkeypatch, capsys, prefect_server):
+def test_data_of_other_tools_is_read_as_the_page_says(number, tmp_path, monkeypatch, capsys, without_prefect):
     commands, datasets = other_tools()
     assert len(datasets) == 4
     dataset = datasets[number]

@@ -34,6 +34,7 @@ def litter(folder: Path) -> None:
             stray.write_bytes(b"nonsense")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", ["certified", "ground-truth"])
 def test_strays_in_the_job_folder_change_nothing(plan, make, tmp_path):
     """They are there before each step that goes on with the job: a first run, and one with another budget."""

@@ -56,6 +56,7 @@ def records(address: str) -> list[dict]:
     return found
 
 
+@pytest.mark.slow
 def test_it_comes_to_what_it_comes_to_on_disk(dataset, tmp_path):
     shape = dataset(40)
     (tmp_path / "job").mkdir()

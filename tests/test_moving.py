@@ -110,6 +110,7 @@ def set_time(path: Path, seconds: float) -> None:
     os.utime(path, (seconds, seconds))
 
 
+@pytest.mark.slow
 def test_a_job_goes_to_s3_and_back(project, tmp_path, s3):
     """The job folder alone, and the whole project."""
     store = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)

@@ -46,6 +46,7 @@ print({name.partition(".")[0] for name in set(sys.modules) - before} - sys.stdli
     assert done.stdout == "{'roundtruth'}\n"
 
 
+@pytest.mark.slow
 def test_the_page_runs_a_whole_job(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict = {}

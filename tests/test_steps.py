@@ -46,8 +46,10 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path
 @pytest.mark.parametrize(
     "last",
     [
-        "posted.json", "answers", "closed.json", "workers.parquet", "labels.parquet", "model/model.pt",
-        "predictions/0001.parquet", "predictions/0003.parquet", "predictions/done.json", "threshold.json",
+        "posted.json", "closed.json", "labels.parquet", "predictions/0003.parquet", "threshold.json",
+        *(pytest.param(last, marks=pytest.mark.slow) for last in (
+            "answers", "workers.parquet", "model/model.pt", "predictions/0001.parquet", "predictions/done.json",
+        )),
     ],
 )  # fmt: skip
 def test_a_round_that_lost_its_later_files_is_made_again_as_it_was(last, make, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 import numpy as np
@@ -77,8 +78,9 @@ def named(charts: list[Chart], galleries: list[Gallery]) -> dict[str, bytes]:
     return {chart.name: chart.png for chart in charts} | sheets
 
 
-def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen: Evidence | None = None) -> str:
-    """The page as HTML: styles and pictures are in it, and whatever users wrote is escaped."""
+@cache  # a flow writes a page each round
+def template():
+    """The page's template, a jinja2.Template."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -92,9 +94,14 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
         environment.filters[name] = getattr(words, name)
     environment.filters["counted"] = counted
     environment.filters["uri"] = uri
+    return environment.get_template("page.html.j2")
+
+
+def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen: Evidence | None = None) -> str:
+    """The page as HTML: styles and pictures are in it, and whatever users wrote is escaped."""
     kind, script = kinds.get(job.spec.kind), files("roundtruth.report").joinpath("viewer.js").read_text("utf-8")
     ended = summary["state"] in ("complete", "stopped")
-    return environment.get_template("page.html.j2").render(
+    return template().render(
         spec=job.spec,
         summary=summary,
         things=None if kind.ONE_PER_ITEM else words.plural(kind.THING),

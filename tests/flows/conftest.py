@@ -22,6 +22,15 @@ TESTS = Path(__file__).resolve().parents[1]
 ENDS = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
+@pytest.fixture
+def whole_server() -> Iterator[None]:
+    """Prefect's own test server. Unlike `prefect_server` it also records the runs of tasks."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
 @dataclass
 class Servers:
     """Prefect's API, as far as the tests need it, and the folder of jobs that `advance` sweeps."""

@@ -56,6 +56,7 @@ def ends(name: str) -> dict[str, str]:
     return {run.name: run.state.name for run in [job, *rounds]}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cancelled_ends_so_and_leaves_a_job_that_goes_on(cancelled, make, tmp_path, caplog):
     from flows.labeling_job import labeling_job
 

@@ -25,7 +25,8 @@ def runs():
     return flows, found, parents, tasks
 
 
-def test_each_round_is_a_subflow_and_each_step_a_task(flow, make, tmp_path):
+@pytest.mark.slow
+def test_each_round_is_a_subflow_and_each_step_a_task(whole_server, flow, make, tmp_path):
     spec = make(40, name="rounds of one", target={"quality": 0.8})
     state = flow(spec)
     assert (state.name, state.type.value) == ("Complete", "COMPLETED")
@@ -52,7 +53,7 @@ def test_a_flow_that_the_budget_ends_says_what_finishing_would_cost(plan, flow, 
     assert "17 items have no label. Labeling them costs 4.42 more at most;" in state.message
 
 
-@pytest.mark.parametrize(("plan", "n"), [("certified", 200), ("ground-truth", 40)])
+@pytest.mark.parametrize(("plan", "n"), [pytest.param("certified", 200, marks=pytest.mark.slow), ("ground-truth", 40)])
 def test_the_flow_comes_to_what_the_steps_come_to(plan, n, flow, make, tmp_path):
     flow(make(n, plan=plan, target={"quality": 0.8}))
     other = run_job(make(n, plan=plan, target={"quality": 0.8}, output="steps"))

@@ -61,6 +61,7 @@ def test_a_server_that_hangs_is_ended(server, monkeypatch):
         started(server(HANGS))
 
 
+@pytest.mark.slow
 def test_a_server_that_works_is_waited_for(server, monkeypatch):
     """On a slow machine it takes longer than any fixed time."""
     monkeypatch.setattr(private_server, "PATIENCE", 3.0)

@@ -462,6 +462,7 @@ def test_damaged_files_are_read_or_refused_in_a_line(tmp_path):
     assert 100 < refused < 500
 
 
+@pytest.mark.slow
 def test_bombs_and_depths_are_refused(tmp_path):
     bomb = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     for xml in (

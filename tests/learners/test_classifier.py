@@ -159,7 +159,7 @@ def test_temperature():
     assert abs(classifier._temperature(3 * logits, target) - 3) < 0.4
 
 
-SIDES = (8, 9, 40, 41, 64, 65, 160, 512)
+SIDES = (8, 41, 64, 512, *(pytest.param(side, marks=pytest.mark.slow) for side in (9, 40, 65, 160)))
 
 
 @pytest.mark.parametrize("pretrained", [False, True], ids=["from scratch", "pretrained"])

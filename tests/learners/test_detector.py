@@ -122,6 +122,7 @@ print(learner.predict(pictures).to_csv())
 """
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_predictions_in_any_process(tmp_path):
     root = str(Path(__file__).parents[2])
 

@@ -94,6 +94,7 @@ def taught_until(job, r):
     return job.human_labels(until=r).query("role == 'train'").reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_models_and_training_sets_do_not_depend_on_what_is_checked(make, tmp_path, monkeypatch):
     """The same job twice; in the second, people give other answers to all that is only checked."""
     forced(monkeypatch, (1, 1), (1, 2), (2, 2), (3, 2))
@@ -141,6 +142,7 @@ def test_every_step_run_twice_changes_nothing(make, tmp_path, monkeypatch):
     assert after.keys() - before.keys() == {"output/output.manifest"}
 
 
+@pytest.mark.slow
 def test_killed_after_each_single_write_the_job_comes_to_the_same(make, monkeypatch):
     """Coins, looks and what they spent too: as if by kill -9, at every write."""
     forced(monkeypatch, (1, 1), (1, 2), (2, 2))
@@ -229,7 +231,7 @@ def test_a_budget_is_a_hard_cap(budget, make, monkeypatch):
         paid += 0.08 * (job.auto(r)["item"].nunique() if job.has(r, "auto.parquet") else 0)
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, "end"])
+@pytest.mark.parametrize("after", [0, *(pytest.param(after, marks=pytest.mark.slow) for after in (1, 2, "end"))])
 def test_pictures_that_return_go_to_people_and_change_no_look(after, make, tmp_path, capsys):
     """The same job twice: once 30 of its pictures never return, once they do after round `after`."""
     make(400)

@@ -196,6 +196,7 @@ def through(spec: JobSpec) -> None:
         (answers / f"{job.last_round()}.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
 
 
+@pytest.mark.slow
 def test_killed_at_any_write_while_it_waits_and_while_its_budget_is_raised_a_job_comes_to_the_same(
     dataset, tmp_path, monkeypatch
 ):

@@ -209,7 +209,7 @@ def test_rounds_to_come_by_hand(losses, expected):
     assert ground_truth.simulate_one(losses, 0.0, 600, 200, 200, 0.2) == expected
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 4, "end"])
+@pytest.mark.parametrize("after", [0, "end", *(pytest.param(after, marks=pytest.mark.slow) for after in (1, 2, 4))])
 def test_pictures_that_return_are_labeled_like_the_others_from_the_next_round_on(after, make, tmp_path):
     """100 items, of which 20 are away until round `after` has been answered; batches stay those of 80 items."""
     make(100)

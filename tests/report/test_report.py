@@ -415,6 +415,7 @@ def test_ways_that_come_to_the_same_are_one_row(make):
     assert rows["job"]["same"] == "the same: People alone"
 
 
+@pytest.mark.slow
 def test_the_page_stays_small_whatever_the_pictures(copied):
     """Pictures of noise, which cannot be compressed."""
     chance = np.random.default_rng(0)
