@@ -25,8 +25,10 @@ ENDS = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 @pytest.fixture
 def whole_server() -> Iterator[None]:
     """Prefect's own test server. Unlike `prefect_server` it also records the runs of tasks."""
+    from prefect.events.worker import EventsWorker
     from prefect.testing.utilities import prefect_test_harness
 
+    EventsWorker.drain_all()  # it would go on sending to the server that its first event went to
     with prefect_test_harness(server_startup_timeout=120):
         yield
 
