@@ -42,7 +42,7 @@ class Servers:
     run: Path
 
     def get(self, path: str) -> dict:
-        return httpx.get(f"{self.api}/{path}").raise_for_status().json()
+        return httpx.get(f"{self.api}/{path}", timeout=60).raise_for_status().json()
 
     def post(self, path: str, body: dict):
         for _ in range(10):
