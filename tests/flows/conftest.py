@@ -42,11 +42,11 @@ class Servers:
     run: Path
 
     def get(self, path: str) -> dict:
-        return httpx.get(f"{self.api}/{path}", timeout=60).raise_for_status().json()
+        return httpx.get(f"{self.api}/{path}", timeout=300).raise_for_status().json()
 
     def post(self, path: str, body: dict):
         for _ in range(10):
-            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
+            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=300)
             if answer.status_code != 503:  # SQLite was busy; Prefect's own clients try again, too
                 break
             time.sleep(1)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def page():
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1300, "height": 3300})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(600_000)  # on a busy machine; a person would wait, too
         yield page
 
 
