@@ -28,7 +28,7 @@ def named_kinds(schema: dict) -> dict:
     for field in schema.get("properties", {}).values():
         for kind in field.get("anyOf", []):
             if kind.get("type") in KINDS:
-                kind.setdefault("title", KINDS[kind["type"]])
+                kind.setdefault("title", kind.get("const", KINDS[kind["type"]]))
     return schema
 
 

@@ -15,7 +15,8 @@ def report(job: str) -> None:
     rounds = [{name: value for name, value in row.items() if name != "seconds"} for row in summary["rounds"]]
     create_table_artifact(rounds, key=key(opened, "rounds"), description=headline(summary))
     # an image artifact shows its whole address as text; a picture inside markdown looks right
-    pictures = "\n\n".join(f"### {name}\n\n![{name}]({uri(png)})" for name, png in drawn.items())
+    titles = {name: name.replace("-", " ").capitalize() for name in drawn}
+    pictures = "\n\n".join(f"### {titles[name]}\n\n![{titles[name]}]({uri(png)})" for name, png in drawn.items())
     page = f"{opened.address}/report/index.html"
     text = f"{headline(summary)}\n\nThe whole page: `{page}`\n\n{pictures}"
     create_markdown_artifact(text, key=key(opened, "report"), description="The report's pictures")

@@ -291,6 +291,8 @@ def test_the_form_has_a_word_for_every_field():
     for part in [schema, *schema["$defs"].values(), *schema["properties"]["workforce"]["anyOf"]]:
         for name, field in part["properties"].items():
             assert field.get("description") or "$ref" in field or name == "backend", name
+            buttons = [kind.get("title") for kind in field.get("anyOf", [])]
+            assert len(buttons) == len(set(buttons)), (name, buttons)
 
 
 def test_a_workforce_that_is_registered_later_is_in_the_form(monkeypatch):
