@@ -222,6 +222,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         coco(BOX, stated=(128, 96)),
         refused("the file says 128 x 96 pixels", "0.5 times as large", "`boxes: {size: as-stated}`"),
     ),
+    "B pictures that were halved, and sizes as a table's fractions": (
+        coco(BOX, stated=(128.0, 96.0)),
+        refused("the file says 128 x 96 pixels", "0.5 times as large"),
+    ),
+    "B pictures that were halved, and sizes as text": (
+        manifest(boxed("label", [dict(zip(SIDES, BOX)) | {"class_id": 0}], ("96", " 128.0", "3"), ["cat"]), **DETECTION),
+        refused("the file says 128 x 96 pixels", "0.5 times as large"),
+    ),
     "B pictures that were halved, and the key that says so": (
         coco([20, 24, 40, 32], stated=(128, 96), boxes={"size": "as-stated"}),
         read(labeled=1, boxes=[BOX]),

@@ -15,7 +15,7 @@ from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard, listing
 from roundtruth.formats.records import SOURCES, giver, no_sizes, refuse_no_boxes, shards
 from roundtruth.kinds import Kind, common, has_boxes
-from roundtruth.manifest import is_text, unique
+from roundtruth.manifest import is_text, size_of, unique
 from roundtruth.storage import read_needed, write_url
 
 NAME = "coco"
@@ -245,9 +245,8 @@ def _bounds(outlines) -> list[float] | None:
 def _sizes(images: list[dict], labels: pd.DataFrame) -> pd.DataFrame:
     """The sizes of labeled images as the file has them; 0 where it has none."""
     sizes = no_sizes(sorted(set(labels["item"])))
-    told = [(images[item - 1].get("width"), images[item - 1].get("height")) for item in sizes["item"]]
-    whole = [pair if all(type(side) is int and 0 < side < 2**31 for side in pair) else (0, 0) for pair in told]
-    sizes[["width", "height"]] = np.array(whole, np.int64).reshape(-1, 2)
+    told = [size_of(images[item - 1].get("width"), images[item - 1].get("height")) for item in sizes["item"]]
+    sizes[["width", "height"]] = np.array(told, np.int64).reshape(-1, 2)
     return sizes
 
 
