@@ -270,6 +270,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         coco([40, 20, -27, -17]),
         refused("annotations[0]: field bbox: the box has no area"),
     ),
+    "B boxes that CVAT turned": (
+        coco(BOX, BOX, annotation={"attributes": {"occluded": False, "rotation": 30.0}}),
+        refused("2 mistakes: annotations[0], annotations[1]: field attributes.rotation: the box is turned by 30 degrees"),
+    ),
+    "B boxes that CVAT did not turn": (
+        coco(BOX, annotation={"attributes": {"occluded": False, "rotation": 0.0}}),
+        read(labeled=1, boxes=[BOX]),
+    ),
     "B numbers as text": (coco(["10", "12", "20", "16"]), refused("annotations[0]: field bbox: not [left, top, width")),
     "B an empty box without an outline": (
         coco([], [], BOX),
@@ -414,6 +422,13 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         manifest({"label": None, "label-metadata": None}, label("cat")),
         read(items=2, labeled=1, told=("1 line that an earlier job failed to label",)),
     ),
+    "G null for a confidence": (manifest(label("cat", confidence=None)), read(labeled=1, labels=["cat"])),
+    "G null for a score": (coco(BOX, annotation={"score": None}), read(labeled=1, boxes=[BOX])),
+    "G a COCO file as Windows writes text": (
+        lambda folder: coco(BOX, categories=[{"id": 1, "name": "Möwe"}])(folder)
+        | {"data": in_windows_1252(folder / "data.json")},
+        refused("data.json: line 1: not UTF-8 (", "save the file as UTF-8"),
+    ),
     "G numbers of classes as text": (
         manifest(drawn(*BOX, class_id="0"), **DETECTION),
         read(labeled=1, boxes=[BOX], labels=["cat"]),
@@ -492,6 +507,11 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         refused("2 mistakes: line 1", "line 3", "'wolf' is not one of the job's classes", "'fox' is not one of"),
     ),
 }  # fmt: skip
+
+
+def in_windows_1252(path: Path) -> str:
+    path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False), "cp1252")
+    return path.name
 
 
 def made(folder: Path) -> Path:

@@ -300,7 +300,7 @@ def refuse_turned(thing: Element) -> None:
     for group in thing.all("attributes"):
         for one in group.all("attribute"):
             if one.word("name") == "rotation" and number(one.word("value") or "0") != 0:
-                raise UserError(f"line {one.line}: field rotation: the box is turned; only upright boxes are read")
+                raise UserError(f"line {one.line}: field rotation: the box is turned; draw it upright, or take it out")
 
 
 # -- writing

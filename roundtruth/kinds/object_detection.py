@@ -151,7 +151,7 @@ def _read(item: int, label, metadata: dict, attribute: str, where: common.Where)
             repr(box.get("class_id")),
             names.get(str(common.whole(box.get("class_id")))),
             *(common.number(box.get(side)) for side in SIDES),
-            common.number(thing.get("confidence", 1.0)),
+            common.confidence_of(thing),
             None,
         )
         for number, (box, thing) in enumerate(zip(annotations, things), 1)
