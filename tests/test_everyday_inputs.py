@@ -258,6 +258,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         manifest(drawn(0.125, 0.25, 0.5, 0.25), boxes={"unit": "relative"}, **DETECTION),
         read(labeled=1, boxes=[[8, 12, 32, 12]]),
     ),
+    "B one box of shares among boxes in pixels": (
+        coco(BOX, [0.2, 0.25, 0.5, 0.25], [1, 1, 1, 1]),
+        refused("annotations[1]: field bbox: the box lies between 0 and 1", "`boxes: {unit: pixel}`"),
+    ),
+    "B a tiny box in pixels, and the key that says so": (
+        coco(BOX, [0.2, 0.25, 0.5, 0.25], boxes={"unit": "pixel"}),
+        read(labeled=1, boxes=[BOX, [0.2, 0.25, 0.5, 0.25]]),
+    ),
     "B a box drawn a pixel over the edge": (
         coco([-1, 10, 20, 39]),
         read(labeled=1, boxes=[[0, 10, 19, 38]], told=("1 box that stuck out of its picture",)),
