@@ -227,7 +227,7 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         refused("the file says 128 x 96 pixels", "0.5 times as large"),
     ),
     "B pictures that were halved, and sizes as text": (
-        manifest(boxed("label", [dict(zip(SIDES, BOX)) | {"class_id": 0}], ("96", " 128.0", "3"), ["cat"]), **DETECTION),
+        manifest(boxed("label", [drawn(*BOX)["label"]["annotations"][0]], ("96", " 128.0", "3"), ["cat"]), **DETECTION),
         refused("the file says 128 x 96 pixels", "0.5 times as large"),
     ),
     "B pictures that were halved, and the key that says so": (
@@ -280,7 +280,7 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     ),
     "B boxes that CVAT turned": (
         coco(BOX, BOX, annotation={"attributes": {"occluded": False, "rotation": 30.0}}),
-        refused("2 mistakes: annotations[0], annotations[1]: field attributes.rotation: the box is turned by 30 degrees"),
+        refused("annotations[0], annotations[1]: field attributes.rotation: the box is turned by 30 degrees"),
     ),
     "B boxes that CVAT did not turn": (
         coco(BOX, annotation={"attributes": {"occluded": False, "rotation": 0.0}}),
@@ -441,6 +441,21 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         manifest(drawn(*BOX, class_id="0"), **DETECTION),
         read(labeled=1, boxes=[BOX], labels=["cat"]),
     ),
+    "G a truth that lacks a line, and has a class that nobody knows": (
+        lambda folder: manifest({}, {}, {})(folder)
+        | {"workforce": {"backend": "simulated", "truth": truth_of(folder, {1: label("wolf"), 3: label("cat")})}},
+        refused("2 mistakes: line 1: source-ref: no line is about images/2.png", "'wolf' is not one of the job's"),
+    ),
+    "G a truth with null for a label": (
+        lambda folder: manifest({}, {})(folder)
+        | {"workforce": {"backend": "simulated", "truth": truth_of(folder, {1: label("cat"), 2: {"label": None}})}},
+        refused("truth.manifest: line 2: field label: missing"),
+    ),
+    "G recorded answers of a class that nobody knows": (
+        lambda folder: manifest({}, {})(folder)
+        | {"workforce": {"backend": "simulated", "answers": recorded(folder, "1,ann,wolf\n2,ann,cat\n2,bob,\n")}},
+        refused("2 mistakes: line 2: field label: 'wolf' is not one of", "line 4: field label: empty; name one of"),
+    ),
     "G a BOM and lines that end as Windows ends them": (
         manifest('\ufeff{"source-ref": "images/1.png"}\r', '{"source-ref": "images/2.png"}\r', "\r", ""),
         read(items=2),
@@ -515,6 +530,17 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         refused("2 mistakes: line 1", "line 3", "'wolf' is not one of the job's classes", "'fox' is not one of"),
     ),
 }  # fmt: skip
+
+
+def truth_of(folder: Path, labels: dict[int, dict]) -> str:
+    lines = [{"source-ref": f"images/{number}.png"} | record for number, record in labels.items()]
+    write_lines(folder / "truth.manifest", lines)
+    return "truth.manifest"
+
+
+def recorded(folder: Path, rows: str) -> str:
+    (folder / "answers.csv").write_text("item,worker,label\n" + rows)
+    return "answers.csv"
 
 
 def in_windows_1252(path: Path) -> str:

@@ -241,8 +241,8 @@ def refuse_turned(path: str, where: str, annotation: dict) -> None:
     angle = attributes.get("rotation") if isinstance(attributes, dict) else None
     if _is_number(angle) and angle != 0:
         raise UserError(
-            f"{path}: {where}: field attributes.rotation: the box is turned by {angle:g} degrees; only upright boxes are "
-            "read: draw it upright, or take it out"
+            f"{path}: {where}: field attributes.rotation: the box is turned by {angle:g} degrees; only upright boxes "
+            "are read: draw it upright, or take it out"
         )
 
 
