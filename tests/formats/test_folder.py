@@ -92,7 +92,7 @@ def test_the_records_are_those_of_the_labels(tmp_path):
     ("names", "message"),
     [
         (["cat/dog/1.png"], "cat/dog: a folder of two classes; move its pictures"),
-        (["cat/1.png", "Dog/1.png"], "the folder Dog is named like the class dog but for capitals"),
+        (["cat/1.png", "Dog/1.png"], "Dog: a folder that is named like the class dog but for capitals"),
         (["kitten/1.png", "2.png"], "no folder in it has the name of a class; folders of pictures are: kitten"),
         (["1.png"], "no folder in it has the name of a class; folders of pictures are: none"),
     ],
