@@ -17,6 +17,7 @@ from unicodedata import normalize
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from roundtruth.begin import begin
 from roundtruth.errors import UserError
@@ -304,6 +305,10 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         coco(names=["1.png", "..\\label\\12.png"]),
         read(items=2, failed=1),
     ),
+    "C a blank behind the name": (
+        listed("images/0.png ", "images/0.png"),
+        read(told=("1 picture was found under another name, without blanks around it",)),
+    ),
     "C names as in a URL": (
         listed("images/Capture_d%27%C3%A9cran%201.png", "images/Capture_d'écran 1.png"),
         read(told=("1 picture was found under another name, without URL encoding",)),
@@ -363,6 +368,10 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         folder_of("cat/1.png", "dog/2.png", "more/3.png", labels="folders"),
         read(items=3, labeled=2, labels=["cat", "dog"], told=("1 folder that no class is named after (more)",)),
     ),
+    "D folders with the names of classes in capitals": (
+        folder_of("Cat/1.png", "DOG/2.png", labels="folders"),
+        refused("2 mistakes: Cat: a folder that is named like the class cat", "DOG: a folder that is named like the"),
+    ),
     "D a label of another kind": (
         manifest(label("cat", type="groundtruth/text-classification")),
         refused("line 1: field label-metadata: type is 'groundtruth/text-classification'"),
@@ -370,6 +379,10 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     "E what YAML takes for something else": (
         yaml_classes("[NO, off, 1e3, 0x1F, 1_000, ~, 2020-01-01, .inf, 0o7, +1]"),
         read(classes=["NO", "off", "1e3", "0x1F", "1_000", "~", "2020-01-01", ".inf", "0o7", "+1"]),
+    ),
+    "E what YAML cannot make anything of": (
+        yaml_classes("[2020-13-45, <<, =, !!int x, 99:99:99]"),
+        read(classes=["2020-13-45", "<<", "=", "x", "99:99:99"]),
     ),
     "E no class at all": (yaml_classes(""), refused("line 4: classes: ")),
     "E a class that is a list": (yaml_classes("[cat, [dog, wolf]]"), refused("line 4: classes.1: ")),
@@ -508,6 +521,7 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         image(lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n")),
         read(items=2, failed=1),
     ),
+    "I a history of five megabytes in a picture": (image(lambda path: with_text(path, 5_000_000)), read(items=2)),
     "I a download of no bytes": (image(lambda path: path.write_bytes(b"")), read(items=2, failed=1)),
     "K one picture under two numbers": (
         coco(names=["1.png", "1.png"]),
@@ -551,6 +565,12 @@ def in_windows_1252(path: Path) -> str:
 def made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def with_text(path: Path, size: int) -> None:
+    text = PngInfo()
+    text.add_text("history", "x" * size, zip=True)
+    Image.new("RGB", SIZE).save(path, pnginfo=text)
 
 
 def clear_palette() -> Image.Image:
