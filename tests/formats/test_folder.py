@@ -183,7 +183,8 @@ def test_files_that_may_have_labels_are_named(place):
         place, {"1.png": picture(), "_annotations.coco.json": "{}", "a.csv": "", "a.md": "", "b.md": "", "job.yaml": ""}
     )
     told = (
-        "2 files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them"
+        "2 files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them, "
+        "if it is COCO's, a manifest or a CSV"
     )
     assert lines_of(read(place).passed) == [told, "2 files that are no pictures (.md)"]
 
