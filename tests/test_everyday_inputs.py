@@ -157,6 +157,12 @@ def drawn(*sides: float, **box) -> dict:
     return boxed("label", [dict(zip(SIDES, sides)) | {"class_id": 0} | box], (48, 64, 3), ["cat", "dog"])
 
 
+def adjusted(record: dict) -> dict:
+    metadata = record["label-metadata"] | {"adjustment-status": "adjusted"}
+    return {"label-adjusted": record["label"], "label-adjusted-metadata": metadata}
+
+
+SEGMENTED = {"type": "groundtruth/semantic-segmentation"}
 DETECTION = {"kind": "object-detection", "learner": "default"}
 
 
@@ -335,6 +341,17 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         | {"data": str((folder / "data.json").rename(made(folder / "annotations") / "instances_default.json"))},
         read(),
     ),
+    "C a data.yaml of another machine": (
+        folder_of(
+            "images/train/1.png",
+            texts={
+                "labels/train/1.txt": "0 .5 .5 .25 .5\n",
+                "data.yaml": "path: /set\ntrain: /set/images/train\nval: /set/images/val\nnames: [cat]\n",
+            },
+            **DETECTION,
+        ),
+        read(labeled=1, boxes=[[24, 12, 16, 24]], told=("1 part of the dataset without pictures (val)",)),
+    ),
     "C a third of the pictures was not copied": (
         listed("images/9.png", "elsewhere.png", ("images/1.png", "images/2.png")),
         read(items=3, failed=1),
@@ -348,6 +365,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         read(told=("2 files",)),
     ),
     "D endings in capitals": (folder_of("a.PNG", "b.JPG", "c.Jpeg"), read(items=3)),
+    "D a file of VOC as Windows writes text": (
+        folder_of("1.png", texts={"1.xml": "<annotation>Möwe</annotation>".encode("cp1252")}, **DETECTION),
+        refused("1.xml: line 1: not XML: ", "save the file as UTF-8"),
+    ),
+    "D label files in capitals": (
+        folder_of("A.JPG", texts={"A.TXT": "1 .5 .5 .25 .5\n", "classes.txt": "cat\ndog\n"}, **DETECTION),
+        read(labeled=1, labels=["dog"], boxes=[[24, 12, 16, 24]]),
+    ),
     "D crowds as run lengths": (
         coco(BOX, annotation={"iscrowd": 1, "segmentation": {"counts": [1, 2], "size": [48, 64]}}),
         read(told=("1 annotation of a crowd",)),
@@ -375,6 +400,19 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     "D a label of another kind": (
         manifest(label("cat", type="groundtruth/text-classification")),
         refused("line 1: field label-metadata: type is 'groundtruth/text-classification'"),
+    ),
+    "D labels of other kinds": (
+        manifest(classified("tag", 0, ["cat"]) | {"seg-ref": "1.png", "seg-ref-metadata": SEGMENTED}, **DETECTION),
+        read(
+            told=(
+                "1 label of another kind (groundtruth/image-classification) in the field tag",
+                "1 label of another kind (groundtruth/semantic-segmentation) in the field seg-ref",
+            )
+        ),
+    ),
+    "D a label that an adjustment job wrote": (
+        manifest(drawn(*BOX) | adjusted(drawn(1, 2, 9, 9)), **DETECTION),
+        read(labeled=1, boxes=[BOX], told=("1 label that an adjustment job wrote in the field label-adjusted;",)),
     ),
     "E what YAML takes for something else": (
         yaml_classes("[NO, off, 1e3, 0x1F, 1_000, ~, 2020-01-01, .inf, 0o7, +1]"),
