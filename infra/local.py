@@ -143,7 +143,10 @@ def answers(url: str) -> bool:
 
 def polled(api: str, pool: str, since: datetime) -> bool:
     """Whether a worker of the pool gave a sign of life after `since`."""
-    workers = httpx.post(f"{api}/work_pools/{pool}/workers/filter", json={})
+    try:
+        workers = httpx.post(f"{api}/work_pools/{pool}/workers/filter", json={})
+    except httpx.TransportError:  # a busy machine; `until` asks again
+        return False
     if workers.status_code != 200:
         return False
     seen = [worker["last_heartbeat_time"] for worker in workers.json() if worker["status"] == "ONLINE"]

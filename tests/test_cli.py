@@ -62,7 +62,7 @@ def answer(folder: Path, items) -> None:
 
 
 def test_a_job_that_is_done(job, tmp_path, capfd, prefect_server):
-    path = job(60, target={"quality": 0.8})
+    path = job(30, target={"quality": 0.8})
     assert main(["run", path, "--json"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
@@ -74,13 +74,13 @@ def test_a_job_that_is_done(job, tmp_path, capfd, prefect_server):
         "rounds",
     }  # fmt: skip
     assert (summary["name"], summary["kind"], summary["state"], summary["items"]) == (
-        "digits", "image-classification", "complete", 60,
+        "digits", "image-classification", "complete", 30,
     )  # fmt: skip
     assert summary["target"] == {"quality": 0.8, "confidence": 0.95, "certificate": "none", "holds": None}
     assert set(summary["rounds"][0]) == {"round", "human", "auto", "objects", "cost", "threshold", "seconds"}
     assert set(summary["rounds"][0]["seconds"]) == {"train", "infer", "other"}
     assert (tmp_path / "job/report/index.html").exists()
-    assert len(output(tmp_path / "job")) == 60
+    assert len(output(tmp_path / "job")) == 30
     # run again there is nothing to do, and the same is said
     assert main(["run", path, "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == summary

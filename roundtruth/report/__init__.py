@@ -116,6 +116,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
         strip=strip(summary),
         asked=sum(bool(row["human"] or not row["auto"]) for row in summary["rounds"]),
         measured={source: value for source, value in (summary["measured"] or {}).items() if value is not None},
+        rejected=words.rejected(summary),
         read=list(outlook.read(job, summary)),
         ahead=[] if ended else list(outlook.ahead(job, summary)),
         charts=charts,

@@ -21,8 +21,7 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
     for line in summary["notes"]:
         yield "Note", line
     if summary["rejected"]:
-        said, *first = words.rejected(summary)
-        yield "Rejected answers", " ".join([said, "; ".join(first)])
+        yield "Rejected answers", counted(summary["rejected"], "row[|s]; the head of this page says why.")
     for line in summary["about_answers"]:
         yield "Answers", line
 

@@ -25,8 +25,10 @@ ENDS = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 @pytest.fixture
 def whole_server() -> Iterator[None]:
     """Prefect's own test server. Unlike `prefect_server` it also records the runs of tasks."""
+    from prefect.events.worker import EventsWorker
     from prefect.testing.utilities import prefect_test_harness
 
+    EventsWorker.drain_all()  # it would go on sending to the server that its first event went to
     with prefect_test_harness(server_startup_timeout=120):
         yield
 
@@ -40,7 +42,7 @@ class Servers:
     run: Path
 
     def get(self, path: str) -> dict:
-        return httpx.get(f"{self.api}/{path}").raise_for_status().json()
+        return httpx.get(f"{self.api}/{path}", timeout=60).raise_for_status().json()
 
     def post(self, path: str, body: dict):
         for _ in range(10):

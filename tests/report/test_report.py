@@ -402,7 +402,12 @@ def test_what_was_passed_over_and_rejected_is_on_the_page(begun):
     check_inert(page)
     assert "Passed over 3 boxes of crowds" in " ".join(page.text.split())
     assert f"Passed over 2 files {EVIL}" in " ".join(page.text.split())
-    assert page.text.count("7 rows of people's answers are rejected.") == 2  # at the top, and in its section
+    shown = " ".join(page.text.split())
+    assert (
+        "Mend them in your file, and put the file there again. The first 1: " + f"{EVIL}.csv: line 2: no worker"
+        in shown
+    )
+    assert "Rejected answers 7 rows; the head of this page says why." in shown
 
 
 def test_ways_that_come_to_the_same_are_one_row(make):
