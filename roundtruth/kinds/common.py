@@ -194,8 +194,9 @@ def few(classes: list[str]) -> str:
 
 
 def unknown_class(name, classes: list[str]) -> str:
+    some = few(classes)
     return (
-        f"{name!r} is not one of the job's classes ({few(classes)}); correct it, or add it to classes in the job file "
+        f"{name!r} is not one of the job's classes ({some}); correct it, or add it to classes in the job file "
         "before the job begins"
     )
 
