@@ -188,15 +188,10 @@ def class_names(class_id: pd.Series, classes: list[str]) -> np.ndarray:
     return np.array([*classes, ""], object)[class_id]
 
 
-def few(classes: list[str]) -> str:
-    """The first classes, for a message."""
-    return ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-
-
 def unknown_class(name, classes: list[str]) -> str:
-    some = few(classes)
+    few = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
     return (
-        f"{name!r} is not one of the job's classes ({some}); correct it, or add it to classes in the job file "
+        f"{name!r} is not one of the job's classes ({few}); correct it, or add it to classes in the job file "
         "before the job begins"
     )
 

@@ -150,7 +150,7 @@ def test_tsv_and_txt_are_read_too(name, open_job):
             "{0},ann,wolf\n",
             "2: label: 'wolf' is not one of the job's classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9); correct it",
         ),
-        ("{0},ann,\n", "2: label: empty; name one of the job's classes (0, 1"),
+        ("{0},ann,\n", "2: label: empty; name one of the job's classes"),
         ("\n\n{0},ann,wolf\n", "4: label: 'wolf'"),
         ("{0},,1\n", "2: worker: empty; say who answered"),
         ("{0},ann\n", "2: 2 cells, where the header has 3"),
