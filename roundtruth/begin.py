@@ -81,7 +81,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         job = amend(spec)
     else:
         dataset = read_dataset(spec, store, progress)
-        check_workforce(spec)
+        check_workforce(spec, items_of(dataset))
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
@@ -153,7 +153,7 @@ def amend(spec: JobSpec) -> Job:
     if "learner" in changed:
         check_model(spec)
     if "workforce" in changed:
-        check_workforce(spec)
+        check_workforce(spec, job.items())
     if not changed:
         return job
     job.amend({key: now[key] for key in changed})
@@ -253,11 +253,20 @@ def fingerprint(spec: JobSpec) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def check_workforce(spec: JobSpec) -> None:
+def check_workforce(spec: JobSpec, items: pd.DataFrame) -> None:
     """Refuse people whose files cannot be used before anybody is asked, and paid."""
     check = getattr(workforce.module(spec.workforce.backend), "check", None)
     if check:
-        check(spec)
+        check(spec, items)
+
+
+def items_of(dataset: Dataset) -> pd.DataFrame:
+    """The items of a dataset, as the job will have them: (item, source, labeled, width, height, failure)."""
+    sources = all_sources(dataset.shards)
+    labeled = pd.concat([shard.labels["item"] for shard in dataset.shards])
+    items = pd.DataFrame({"item": np.arange(1, len(sources) + 1), "source": sources})
+    items["labeled"] = items["item"].isin(labeled)
+    return items.join(dataset.facts[["width", "height", "failure"]].reset_index(drop=True))
 
 
 def check_model(spec: JobSpec) -> None:

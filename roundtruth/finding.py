@@ -24,6 +24,10 @@ def slashes(name: str) -> str:
     return name.replace("\\", "/")
 
 
+def stripped(name: str) -> str:
+    return name.strip()
+
+
 def composed(name: str) -> str:
     return normalize("NFC", name)
 
@@ -36,6 +40,7 @@ def decomposed(name: str) -> str:
 CHANGES: dict[str, tuple[Callable[[str], str], ...]] = {
     "with / instead of \\": (slashes,),
     "without URL encoding": (unquote,),
+    "without blanks around it": (stripped,),
     "with composed accents": (composed,),
     "with decomposed accents": (decomposed,),
     "with / instead of \\, without URL encoding": (slashes, unquote),

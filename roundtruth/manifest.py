@@ -4,6 +4,7 @@ A record is the line's JSON object as it stands. Every field, known or not, is w
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -87,9 +88,21 @@ def stated_size(label) -> tuple[int, int]:
     """How large a label says that its picture is: (width, height), 0 where it does not."""
     size = label.get("image_size") if isinstance(label, dict) else None
     size = size[0] if isinstance(size, list) and size and isinstance(size[0], dict) else {}
-    width, height = size.get("width"), size.get("height")
-    whole = all(type(side) is int and 0 < side < 2**31 for side in (width, height))
-    return (width, height) if whole else (0, 0)
+    return size_of(size.get("width"), size.get("height"))
+
+
+def size_of(width, height) -> tuple[int, int]:
+    """Two JSON values as a picture's size in pixels; 0, 0 where they are none. Some programs write 640.0 or "640"."""
+    size = side_of(width), side_of(height)
+    return size if all(0 < side < 2**31 for side in size) else (0, 0)
+
+
+def side_of(value) -> int:
+    if type(value) is str and re.fullmatch(r"[0-9]{1,10}(\.0*)?", value.strip()):
+        value = float(value)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int else 0
 
 
 def is_text(name: str) -> bool:

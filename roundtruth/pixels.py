@@ -11,11 +11,13 @@ from math import ceil, sqrt
 from threading import Lock
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 # A small file can claim to be a picture of many gigabytes. Above so many pixels Pillow only warns; here it is an error.
 Image.MAX_IMAGE_PIXELS = LARGEST = 400_000_000  # pixels; they take about 3 GB while they are decoded
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+# A PNG may hold as much text as whole Photoshop histories and prompts take; from a megabyte on Pillow would not read it
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 * 2**20  # bytes
 # What Pillow says about corrupt fields of a picture that it reads all the same is nothing for a terminal
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 logging.getLogger("PIL").addHandler(logging.NullHandler())

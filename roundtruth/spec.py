@@ -334,12 +334,13 @@ def parse(text: str, path: Path) -> tuple[Any, dict[tuple, int]]:
         if not isinstance(node, yaml.MappingNode):
             raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
         lines = lines_of(node, path)
-        given = loader.construct_document(node)  # last, since it puts what `<<` merges into the node
+        loader.flatten_mapping(node)  # puts what `<<` merges into the node
+        for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
+            if key.value in ("name", "classes"):
+                take_as_written(value)
+        given = loader.construct_document(node)
     if not isinstance(given, dict):  # !!set and the like
         raise UserError(f"{path}: line 1: a job file is a mapping of keys such as name, kind, data")
-    for key, value in node.value:  # to YAML 010 is 8, and 1.50 is 1.5
-        if key.value in ("name", "classes"):
-            given[key.value] = as_written(value, given[key.value])
     return given, lines
 
 
@@ -373,15 +374,14 @@ def lines_of(node: yaml.Node, path: Path) -> dict[tuple, int]:
     return lines
 
 
-def as_written(node, value):
-    """What YAML takes for numbers, truth values, dates or nothing, as the text that is in the file.
+TAKEN_FOR = ("bool", "int", "float", "null", "timestamp", "merge", "value")  # by YAML, without being told to
 
-    value: what YAML made of `node`. A scalar, or a list of scalars; anything else stays, because it is refused later.
-    """
-    if isinstance(node, yaml.SequenceNode):
-        pairs = zip(node.value, value)
-        return [part.value if isinstance(part, yaml.ScalarNode) else of_it for part, of_it in pairs]
-    return node.value if isinstance(node, yaml.ScalarNode) else value
+
+def take_as_written(node: yaml.Node) -> None:
+    """Make text of what YAML takes for numbers, truth values, dates or nothing: a scalar, or the scalars in a list."""
+    for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+        if isinstance(part, yaml.ScalarNode) and part.tag.rpartition(":")[2] in TAKEN_FOR:
+            part.tag = "tag:yaml.org,2002:str"
 
 
 def explained(error: ValidationError, lines: dict[tuple, int], path: Path) -> UserError:

@@ -131,7 +131,7 @@ def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_pa
 
 
 def test_two_names_of_one_file_are_refused(make, tmp_path):
-    spec = make(6)
+    spec = make(6, workforce={"backend": "files"})
     names = [json.loads(line)["source-ref"] for line in (tmp_path / "input.manifest").read_text().splitlines()]
     (tmp_path / "link").symlink_to(tmp_path / "images")
     (tmp_path / "soft.png").symlink_to("images/0002.png")
@@ -168,7 +168,7 @@ def test_boxes_drawn_on_a_picture_of_another_size_are_refused(stated, what, tmp_
 
 
 def test_labels_with_other_class_numbers_are_renumbered_and_keep_their_history(make, tmp_path):
-    spec = make(3, classes=["3", "7"], data="old.manifest")
+    spec = make(3, classes=["3", "7"], data="old.manifest", workforce={"backend": "files"})
     about = {"type": "groundtruth/image-classification", "confidence": 0.9, "human-annotated": "no"}
     about |= {"job-name": "labeling-job/old", "creation-date": "2024-03-01T10:00:00.000000"}
     named = [("3", 5), ("7", 1), ("3", 0)]

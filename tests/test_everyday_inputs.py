@@ -17,6 +17,7 @@ from unicodedata import normalize
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from roundtruth.begin import begin
 from roundtruth.errors import UserError
@@ -156,6 +157,12 @@ def drawn(*sides: float, **box) -> dict:
     return boxed("label", [dict(zip(SIDES, sides)) | {"class_id": 0} | box], (48, 64, 3), ["cat", "dog"])
 
 
+def adjusted(record: dict) -> dict:
+    metadata = record["label-metadata"] | {"adjustment-status": "adjusted"}
+    return {"label-adjusted": record["label"], "label-adjusted-metadata": metadata}
+
+
+SEGMENTED = {"type": "groundtruth/semantic-segmentation"}
 DETECTION = {"kind": "object-detection", "learner": "default"}
 
 
@@ -222,6 +229,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         coco(BOX, stated=(128, 96)),
         refused("the file says 128 x 96 pixels", "0.5 times as large", "`boxes: {size: as-stated}`"),
     ),
+    "B pictures that were halved, and sizes as a table's fractions": (
+        coco(BOX, stated=(128.0, 96.0)),
+        refused("the file says 128 x 96 pixels", "0.5 times as large"),
+    ),
+    "B pictures that were halved, and sizes as text": (
+        manifest(boxed("label", [drawn(*BOX)["label"]["annotations"][0]], ("96", " 128.0", "3"), ["cat"]), **DETECTION),
+        refused("the file says 128 x 96 pixels", "0.5 times as large"),
+    ),
     "B pictures that were halved, and the key that says so": (
         coco([20, 24, 40, 32], stated=(128, 96), boxes={"size": "as-stated"}),
         read(labeled=1, boxes=[BOX]),
@@ -250,6 +265,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         manifest(drawn(0.125, 0.25, 0.5, 0.25), boxes={"unit": "relative"}, **DETECTION),
         read(labeled=1, boxes=[[8, 12, 32, 12]]),
     ),
+    "B one box of shares among boxes in pixels": (
+        coco(BOX, [0.2, 0.25, 0.5, 0.25], [1, 1, 1, 1]),
+        refused("annotations[1]: field bbox: the box lies between 0 and 1", "`boxes: {unit: pixel}`"),
+    ),
+    "B a tiny box in pixels, and the key that says so": (
+        coco(BOX, [0.2, 0.25, 0.5, 0.25], boxes={"unit": "pixel"}),
+        read(labeled=1, boxes=[BOX, [0.2, 0.25, 0.5, 0.25]]),
+    ),
     "B a box drawn a pixel over the edge": (
         coco([-1, 10, 20, 39]),
         read(labeled=1, boxes=[[0, 10, 19, 38]], told=("1 box that stuck out of its picture",)),
@@ -261,6 +284,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     "B boxes that go from right to left": (
         coco([40, 20, -27, -17]),
         refused("annotations[0]: field bbox: the box has no area"),
+    ),
+    "B boxes that CVAT turned": (
+        coco(BOX, BOX, annotation={"attributes": {"occluded": False, "rotation": 30.0}}),
+        refused("annotations[0], annotations[1]: field attributes.rotation: the box is turned by 30 degrees"),
+    ),
+    "B boxes that CVAT did not turn": (
+        coco(BOX, annotation={"attributes": {"occluded": False, "rotation": 0.0}}),
+        read(labeled=1, boxes=[BOX]),
     ),
     "B numbers as text": (coco(["10", "12", "20", "16"]), refused("annotations[0]: field bbox: not [left, top, width")),
     "B an empty box without an outline": (
@@ -279,6 +310,10 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     "C one name of many leads out of the folder of another machine": (
         coco(names=["1.png", "..\\label\\12.png"]),
         read(items=2, failed=1),
+    ),
+    "C a blank behind the name": (
+        listed("images/0.png ", "images/0.png"),
+        read(told=("1 picture was found under another name, without blanks around it",)),
     ),
     "C names as in a URL": (
         listed("images/Capture_d%27%C3%A9cran%201.png", "images/Capture_d'écran 1.png"),
@@ -306,6 +341,17 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         | {"data": str((folder / "data.json").rename(made(folder / "annotations") / "instances_default.json"))},
         read(),
     ),
+    "C a data.yaml of another machine": (
+        folder_of(
+            "images/train/1.png",
+            texts={
+                "labels/train/1.txt": "0 .5 .5 .25 .5\n",
+                "data.yaml": "path: /set\ntrain: /set/images/train\nval: /set/images/val\nnames: [cat]\n",
+            },
+            **DETECTION,
+        ),
+        read(labeled=1, boxes=[[24, 12, 16, 24]], told=("1 part of the dataset without pictures (val)",)),
+    ),
     "C a third of the pictures was not copied": (
         listed("images/9.png", "elsewhere.png", ("images/1.png", "images/2.png")),
         read(items=3, failed=1),
@@ -319,6 +365,14 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         read(told=("2 files",)),
     ),
     "D endings in capitals": (folder_of("a.PNG", "b.JPG", "c.Jpeg"), read(items=3)),
+    "D a file of VOC as Windows writes text": (
+        folder_of("1.png", texts={"1.xml": "<annotation>Möwe</annotation>".encode("cp1252")}, **DETECTION),
+        refused("1.xml: line 1: not XML: ", "save the file as UTF-8"),
+    ),
+    "D label files in capitals": (
+        folder_of("A.JPG", texts={"A.TXT": "1 .5 .5 .25 .5\n", "classes.txt": "cat\ndog\n"}, **DETECTION),
+        read(labeled=1, labels=["dog"], boxes=[[24, 12, 16, 24]]),
+    ),
     "D crowds as run lengths": (
         coco(BOX, annotation={"iscrowd": 1, "segmentation": {"counts": [1, 2], "size": [48, 64]}}),
         read(told=("1 annotation of a crowd",)),
@@ -339,13 +393,34 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         folder_of("cat/1.png", "dog/2.png", "more/3.png", labels="folders"),
         read(items=3, labeled=2, labels=["cat", "dog"], told=("1 folder that no class is named after (more)",)),
     ),
+    "D folders with the names of classes in capitals": (
+        folder_of("Cat/1.png", "DOG/2.png", labels="folders"),
+        refused("2 mistakes: Cat: a folder that is named like the class cat", "DOG: a folder that is named like the"),
+    ),
     "D a label of another kind": (
         manifest(label("cat", type="groundtruth/text-classification")),
         refused("line 1: field label-metadata: type is 'groundtruth/text-classification'"),
     ),
+    "D labels of other kinds": (
+        manifest(classified("tag", 0, ["cat"]) | {"seg-ref": "1.png", "seg-ref-metadata": SEGMENTED}, **DETECTION),
+        read(
+            told=(
+                "1 label of another kind (groundtruth/image-classification) in the field tag",
+                "1 label of another kind (groundtruth/semantic-segmentation) in the field seg-ref",
+            )
+        ),
+    ),
+    "D a label that an adjustment job wrote": (
+        manifest(drawn(*BOX) | adjusted(drawn(1, 2, 9, 9)), **DETECTION),
+        read(labeled=1, boxes=[BOX], told=("1 label that an adjustment job wrote in the field label-adjusted;",)),
+    ),
     "E what YAML takes for something else": (
         yaml_classes("[NO, off, 1e3, 0x1F, 1_000, ~, 2020-01-01, .inf, 0o7, +1]"),
         read(classes=["NO", "off", "1e3", "0x1F", "1_000", "~", "2020-01-01", ".inf", "0o7", "+1"]),
+    ),
+    "E what YAML cannot make anything of": (
+        yaml_classes("[2020-13-45, <<, =, !!int x, 99:99:99]"),
+        read(classes=["2020-13-45", "<<", "=", "x", "99:99:99"]),
     ),
     "E no class at all": (yaml_classes(""), refused("line 4: classes: ")),
     "E a class that is a list": (yaml_classes("[cat, [dog, wolf]]"), refused("line 4: classes.1: ")),
@@ -406,9 +481,31 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         manifest({"label": None, "label-metadata": None}, label("cat")),
         read(items=2, labeled=1, told=("1 line that an earlier job failed to label",)),
     ),
+    "G null for a confidence": (manifest(label("cat", confidence=None)), read(labeled=1, labels=["cat"])),
+    "G null for a score": (coco(BOX, annotation={"score": None}), read(labeled=1, boxes=[BOX])),
+    "G a COCO file as Windows writes text": (
+        lambda folder: coco(BOX, categories=[{"id": 1, "name": "Möwe"}])(folder)
+        | {"data": in_windows_1252(folder / "data.json")},
+        refused("data.json: line 1: not UTF-8 (", "save the file as UTF-8"),
+    ),
     "G numbers of classes as text": (
         manifest(drawn(*BOX, class_id="0"), **DETECTION),
         read(labeled=1, boxes=[BOX], labels=["cat"]),
+    ),
+    "G a truth that lacks a line, and has a class that nobody knows": (
+        lambda folder: manifest({}, {}, {})(folder)
+        | {"workforce": {"backend": "simulated", "truth": truth_of(folder, {1: label("wolf"), 3: label("cat")})}},
+        refused("2 mistakes: line 1: source-ref: no line is about images/2.png", "'wolf' is not one of the job's"),
+    ),
+    "G a truth with null for a label": (
+        lambda folder: manifest({}, {})(folder)
+        | {"workforce": {"backend": "simulated", "truth": truth_of(folder, {1: label("cat"), 2: {"label": None}})}},
+        refused("truth.manifest: line 2: field label: missing"),
+    ),
+    "G recorded answers of a class that nobody knows": (
+        lambda folder: manifest({}, {})(folder)
+        | {"workforce": {"backend": "simulated", "answers": recorded(folder, "1,ann,wolf\n2,ann,cat\n2,bob,\n")}},
+        refused("2 mistakes: line 2: field label: 'wolf' is not one of", "line 4: field label: empty; name one of"),
     ),
     "G a BOM and lines that end as Windows ends them": (
         manifest('\ufeff{"source-ref": "images/1.png"}\r', '{"source-ref": "images/2.png"}\r', "\r", ""),
@@ -462,6 +559,7 @@ ROWS: dict[str, tuple[Make, Callable]] = {
         image(lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n")),
         read(items=2, failed=1),
     ),
+    "I a history of five megabytes in a picture": (image(lambda path: with_text(path, 5_000_000)), read(items=2)),
     "I a download of no bytes": (image(lambda path: path.write_bytes(b"")), read(items=2, failed=1)),
     "K one picture under two numbers": (
         coco(names=["1.png", "1.png"]),
@@ -486,9 +584,31 @@ ROWS: dict[str, tuple[Make, Callable]] = {
 }  # fmt: skip
 
 
+def truth_of(folder: Path, labels: dict[int, dict]) -> str:
+    lines = [{"source-ref": f"images/{number}.png"} | record for number, record in labels.items()]
+    write_lines(folder / "truth.manifest", lines)
+    return "truth.manifest"
+
+
+def recorded(folder: Path, rows: str) -> str:
+    (folder / "answers.csv").write_text("item,worker,label\n" + rows)
+    return "answers.csv"
+
+
+def in_windows_1252(path: Path) -> str:
+    path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False), "cp1252")
+    return path.name
+
+
 def made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def with_text(path: Path, size: int) -> None:
+    text = PngInfo()
+    text.add_text("history", "x" * size, zip=True)
+    Image.new("RGB", SIZE).save(path, pnginfo=text)
 
 
 def clear_palette() -> Image.Image:

@@ -98,14 +98,14 @@ STATES = {
     | {
         a_folder: "no pictures in this folder",
         empty: "empty; there is nothing to label",
-        binary: "not JSON ('utf-8' codec can't decode",
+        binary: "line 1: not UTF-8 (invalid start byte); save the file as UTF-8",
         truncated: "line 4: not JSON (Unterminated string",
     },
     "COCO": NOT_FILES
     | {
         a_folder: "no pictures in this folder",
         empty: "empty; there is nothing to label",
-        binary: "not JSON ('utf-8' codec can't decode",
+        binary: "line 1: not UTF-8 (invalid start byte); save the file as UTF-8",
         truncated: "line 1: not JSON (Expecting value at column 183)",
     },
     "CSV": NOT_FILES | {a_folder: "no pictures in this folder", empty: "line 1: ", binary: "line 1: not UTF-8 text"},

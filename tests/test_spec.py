@@ -113,7 +113,7 @@ def told(path) -> str:
         ("classes: [bird]", "classes: [bird", "line 5: not YAML: "),
         ("name: birds", "name: 'birds", "line "),
         ("name: birds", "\tname: birds", "line 1: not YAML: "),
-        ("name: birds", "name: 2026-13-45", "line 1: not YAML: month must be in 1..12"),
+        ("classes: [bird]", "seed: 2026-13-45\nclasses: [bird]", "line 1: not YAML: month must be in 1..12"),
         ("name: birds", "name: !!python/name:os.system", "line 1: not YAML: "),
         ("name: birds", "? [a]\n: b", "line 1: not YAML: "),
         ("name: birds", "name: birds\n1: 2", "line "),

@@ -15,7 +15,7 @@ from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard, listing
 from roundtruth.formats.records import SOURCES, giver, no_sizes, refuse_no_boxes, shards
 from roundtruth.kinds import Kind, common, has_boxes
-from roundtruth.manifest import is_text, unique
+from roundtruth.manifest import is_text, size_of, unique
 from roundtruth.storage import read_needed, write_url
 
 NAME = "coco"
@@ -93,6 +93,9 @@ def _load(path: str) -> dict:
         raise UserError(f"{path}: empty; there is nothing to label")
     try:
         value = json.loads(data, object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}: line {line}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from None
     except (ValueError, RecursionError) as error:
@@ -210,7 +213,7 @@ def _annotation(path: str, where: str, annotation: dict, places: dict, names: di
         return None
     if crowd not in (None, 0, "0"):  # some tools write the number as text
         raise UserError(f"{path}: {where}: field iscrowd: cannot be {repr(crowd)[:60]}, only 0 or 1")
-    score = annotation.get("score", 1.0)
+    score = 1.0 if annotation.get("score") is None else annotation["score"]  # null: nobody knows
     if not _is_number(score) or not 0 <= score <= 1:
         raise UserError(f"{path}: {where}: field score: {repr(score)[:60]} is no number from 0 to 1")
     box = _box(path, where, annotation) if boxes else [0.0] * 4
@@ -223,12 +226,24 @@ def _is_number(value) -> bool:
 
 
 def _box(path: str, where: str, annotation: dict) -> list[float]:
+    refuse_turned(path, where, annotation)
     box = annotation.get("bbox") or _bounds(annotation.get("segmentation"))
     if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
         raise UserError(f"{path}: {where}: field bbox: not [left, top, width, height], and no outline to take it from")
     if not (box[2] > 0 and box[3] > 0):
         raise UserError(f"{path}: {where}: field bbox: the box has no area")
     return [float(side) for side in box]
+
+
+def refuse_turned(path: str, where: str, annotation: dict) -> None:
+    """CVAT writes the angle of a turned box among the attributes; its bbox is the box before it was turned."""
+    attributes = annotation.get("attributes")
+    angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if _is_number(angle) and angle != 0:
+        raise UserError(
+            f"{path}: {where}: field attributes.rotation: the box is turned by {angle:g} degrees; only upright boxes "
+            "are read: draw it upright, or take it out"
+        )
 
 
 def _bounds(outlines) -> list[float] | None:
@@ -245,9 +260,8 @@ def _bounds(outlines) -> list[float] | None:
 def _sizes(images: list[dict], labels: pd.DataFrame) -> pd.DataFrame:
     """The sizes of labeled images as the file has them; 0 where it has none."""
     sizes = no_sizes(sorted(set(labels["item"])))
-    told = [(images[item - 1].get("width"), images[item - 1].get("height")) for item in sizes["item"]]
-    whole = [pair if all(type(side) is int and 0 < side < 2**31 for side in pair) else (0, 0) for pair in told]
-    sizes[["width", "height"]] = np.array(whole, np.int64).reshape(-1, 2)
+    told = [size_of(images[item - 1].get("width"), images[item - 1].get("height")) for item in sizes["item"]]
+    sizes[["width", "height"]] = np.array(told, np.int64).reshape(-1, 2)
     return sizes
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth.errors import UserError
+from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard, listing, records, voc, yolo
 from roundtruth.formats.label_files import no_use
 from roundtruth.kinds import Kind, common, has_boxes, is_class
@@ -101,7 +101,11 @@ def of_class_folders(
     """A picture below a folder that is named like a class has that label. Raises UserError for a folder of two classes,
     and for one that is named like a class but for capitals."""
     code, folders = pd.factorize(folders_of(pictures))
-    numbers = np.array([class_of(path, folder, classes) for folder in folders], np.int64)
+    mistakes, numbers = Mistakes(path), np.full(len(folders), -1)
+    for at, folder in enumerate(folders):
+        with mistakes.collecting():
+            numbers[at] = class_of(path, folder, classes)
+    mistakes.refuse()
     class_id = numbers[code]
     labeled = np.flatnonzero(class_id >= 0)
     if len(labeled) == 0:
@@ -131,7 +135,7 @@ def class_of(path: str, folder: str, classes: list[str]) -> int:
     for part in map(common.tidy, parts):
         if part not in classes and part.casefold() in near:
             raise UserError(
-                f"{path}: the folder {part} is named like the class {near[part.casefold()]} but for capitals; "
+                f"{path}: {folder}: a folder that is named like the class {near[part.casefold()]} but for capitals; "
                 "correct one of them"
             )
     return found.pop() if found else -1

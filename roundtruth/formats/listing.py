@@ -135,7 +135,8 @@ def others(names: Iterable[str]) -> Passed:
     return nonzero(
         (
             len(data),
-            f"file[|s] that may have labels ({some(data)}); `data: FILE` in the job file reads [it|one of them]",
+            f"file[|s] that may have labels ({some(data)}); `data: FILE` in the job file reads [it|one of them], if "
+            "it is COCO's, a manifest or a CSV",
         ),
         (len(endings), f"file[|s] that [is no picture|are no pictures] ({some(endings)})"),
     )

@@ -11,7 +11,6 @@ from roundtruth import manifest
 from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
-from roundtruth.kinds.common import attributes
 from roundtruth.storage import open_given
 from roundtruth.tables import no_labels
 
@@ -70,16 +69,31 @@ def has_label(record: dict, attribute: str) -> bool:
 
 
 def others(records: list[dict], kind: Kind, attribute: str) -> tuple[tuple[int, str], ...]:
-    """The labels of this kind that stand under another attribute, and the labels that failed, on lines without the
-    job's own."""
+    """What the lines have besides the job's own labels: those of this kind under another attribute, on lines without an
+    own label or where somebody adjusted it; labels of other kinds; and labels that failed."""
     found: Counter[str] = Counter()
     for record in records:
-        if not has_label(record, attribute):
-            about = record.get(f"{attribute}-metadata")
-            failed = attribute in record or (isinstance(about, dict) and "failure-reason" in about)
-            found.update([FAILED] if failed else [])
-            for name in attributes(record, kind.TYPE):
-                if name != attribute and record.get(name) is not None:
-                    use = f"`attribute: {name[:60]}` in the job file uses [it|them]"
-                    found[f"label[|s] in the field {name[:60]}; {use}"] += 1
+        mine = has_label(record, attribute)
+        about = record.get(f"{attribute}-metadata")
+        if not mine and (attribute in record or (isinstance(about, dict) and "failure-reason" in about)):
+            found[FAILED] += 1
+        for name, type_ in types(record):
+            if name == attribute or record.get(name) is None:
+                continue
+            use = f"`attribute: {name[:60]}` in the job file uses [it|them]"
+            adjusted = "adjustment-status" in record[f"{name}-metadata"]
+            if type_ == kind.TYPE and (adjusted or not mine):
+                what = "that an adjustment job wrote in" if adjusted else "in"
+                found[f"label[|s] {what} the field {name[:60]}; {use}"] += 1
+            elif type_ != kind.TYPE:
+                found[f"label[|s] of another kind ({type_[:60]}) in the field {name[:60]}"] += 1
     return tuple((count, what) for what, count in found.items())
+
+
+def types(record: dict) -> list[tuple[str, str]]:
+    """The attributes of a record, each with the type that Ground Truth gives it."""
+    return [
+        (key.removesuffix("-metadata"), about["type"])
+        for key, about in record.items()
+        if key.endswith("-metadata") and isinstance(about, dict) and isinstance(about.get("type"), str)
+    ]

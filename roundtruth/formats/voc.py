@@ -151,10 +151,24 @@ def parse(data: bytes) -> Element:
     try:
         reader.Parse(data, True)
     except expat.ExpatError as error:
-        raise UserError(f"line {error.lineno}: not XML: {expat.ErrorString(error.code)}") from None
+        hint = "" if declares(data) or is_utf8(data) else "; the text is not UTF-8: save the file as UTF-8"
+        raise UserError(f"line {error.lineno}: not XML: {expat.ErrorString(error.code)}{hint}") from None
     except (ValueError, LookupError) as error:  # an encoding that Python does not have, or not for XML
         raise UserError(f"line 1: not XML that can be read: {error}; save the file as UTF-8") from None
     return path[0].children[0]
+
+
+def declares(data: bytes) -> bool:
+    """Whether an XML file says in which encoding it is."""
+    return b"encoding" in data[:200].partition(b"?>")[0]
+
+
+def is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def root(data: bytes) -> str:
@@ -300,7 +314,7 @@ def refuse_turned(thing: Element) -> None:
     for group in thing.all("attributes"):
         for one in group.all("attribute"):
             if one.word("name") == "rotation" and number(one.word("value") or "0") != 0:
-                raise UserError(f"line {one.line}: field rotation: the box is turned; only upright boxes are read")
+                raise UserError(f"line {one.line}: field rotation: the box is turned; draw it upright, or take it out")
 
 
 # -- writing

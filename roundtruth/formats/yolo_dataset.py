@@ -77,6 +77,8 @@ def from_sheet(folder: str, name: str, names: Sequence[str] | None) -> Dataset:
         raise UserError(f"{url}: line 1: field train: missing; it says where the pictures are, as val and test do")
     points = key_points(url, found)
     roots = [*(joined(folder, path) for path in texts(url, "path", *found.get("path", (1, "")))[:1]), folder]
+    stated = f"{roots[0]}/"  # entries below it may stand with it, also where the folder was moved since
+    parts = {key: [entry.removeprefix(stated) for entry in entries] for key, entries in parts.items()}
     for root in dict.fromkeys(roots):
         inside = names if root == folder and names is not None else listing.files(root)
         mine = {key: in_part(url, found[key][0], key, root, inside, entries) for key, entries in parts.items()}
@@ -221,7 +223,7 @@ def at_end(value: str, names: Sequence[str]) -> str:
 
 def labels_of(pictures: Sequence[str], names: Sequence[str]) -> list[str]:
     """The label file of each picture, empty where there is none: in a folder labels, or beside the picture."""
-    there = {unicodedata.normalize("NFC", name): name for name in names if name.endswith(".txt")}
+    there = {unicodedata.normalize("NFC", name[:-4]) + ".txt": name for name in names if name.lower().endswith(".txt")}
     table = pd.Series(list(pictures), dtype="str")
     places = [label_paths(table), label_paths(table, "JPEGImages"), listing.stems(table) + ".txt"]
     found = [place.str.normalize("NFC").map(there).astype("str") for place in places]

@@ -138,13 +138,19 @@ def confidences(
     metadata: list[dict], items: Sequence | np.ndarray, attribute: str, where: Where, mistakes: RowMistakes
 ) -> np.ndarray:
     """The field `confidence` of each metadata, 1 where there is none. What is not in [0, 1] is a mistake."""
-    values = np.array([number(about.get("confidence", 1.0)) for about in metadata], float)
+    values = np.array([confidence_of(about) for about in metadata], float)
     mistakes.add(
         ~((values >= 0) & (values <= 1)),
         "",
         lambda row: f"{where(int(items[row]))}: field {attribute}-metadata: confidence: not a number from 0 to 1",
     )
     return values
+
+
+def confidence_of(about: dict) -> float:
+    """The field `confidence`, 1 where there is none or null; NaN for what is no number."""
+    value = about.get("confidence")
+    return 1.0 if value is None else number(value)
 
 
 # -- classes
@@ -184,7 +190,10 @@ def class_names(class_id: pd.Series, classes: list[str]) -> np.ndarray:
 
 def unknown_class(name, classes: list[str]) -> str:
     few = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-    return f"{name!r} is not one of the job's classes ({few}); correct it, or add it to classes in the job file"
+    return (
+        f"{name!r} is not one of the job's classes ({few}); correct it, or add it to classes in the job file "
+        "before the job begins"
+    )
 
 
 # -- one label an item

@@ -83,6 +83,7 @@ def encode(
 
 def read_answers(frame: pd.DataFrame, classes: list[str], mistakes: common.RowMistakes) -> pd.DataFrame:
     class_id = pd.Series(common.class_ids(frame["label"], classes), index=frame.index)
+    mistakes.add(frame["label"] == "", "label", "empty; name one of the job's classes")
     mistakes.add(class_id < 0, "label", lambda row: common.unknown_class(frame["label"][row], classes))
     return class_id.to_frame("class_id")
 

@@ -151,7 +151,7 @@ def _read(item: int, label, metadata: dict, attribute: str, where: common.Where)
             repr(box.get("class_id")),
             names.get(str(common.whole(box.get("class_id")))),
             *(common.number(box.get(side)) for side in SIDES),
-            common.number(thing.get("confidence", 1.0)),
+            common.confidence_of(thing),
             None,
         )
         for number, (box, thing) in enumerate(zip(annotations, things), 1)
@@ -207,7 +207,9 @@ def read_answers(frame: pd.DataFrame, classes: list[str], mistakes: common.RowMi
     sides = sides.where(sides.abs() < common.LARGEST)
     for side in SIDES:
         mistakes.add(
-            ~empty & sides[side].isna(), side, lambda row, side=side: f"{frame[side][row][:60]!r} is not a number"
+            ~empty & (boxed | (class_id >= 0)) & sides[side].isna(),
+            side,
+            lambda row, side=side: f"{frame[side][row][:60]!r} is not a number",
         )
     for side in ("width", "height"):
         mistakes.add(~empty & (sides[side] <= 0), side, "the box has no area")
@@ -233,6 +235,8 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistake
     if unit:
         why = why_other_unit(int(drawn.sum()), unit)
         mistakes.add(drawn, "width", f"{why}; multiply them: a box is given in pixels")
+    share = f"{why_other_unit(1, 'relative')}; multiply them: a box is given in pixels"
+    mistakes.add(drawn & is_share(sides, limits), "width", share)
     known = (limits > 0).all(axis=1)
     for side, bad, say in outside(sides, limits):
         mistakes.add(drawn & known & bad, side, lambda row, say=say: say(labels.index.get_loc(row)))
@@ -315,6 +319,9 @@ def in_pixels(
             f"{place(0)}: {why_other_unit(len(sides), unit)}; say `boxes: {{unit: {unit}}}` in the job file, or "
             "{unit: pixel}"
         )
+    if not given.unit:
+        what = f"{why_other_unit(1, 'relative')}; correct it, or say `boxes: {{unit: pixel}}` in the job file"
+        mistakes.add(is_share(result, size), "", what)
     why = None if given.form else why_corners(result, size, area)
     if why:
         raise UserError(
@@ -342,6 +349,13 @@ def other_unit(sides: np.ndarray, size: np.ndarray) -> str | None:
         return "relative"
     by_chance = np.log10(np.minimum(1, 100 / np.maximum(size, 1))).sum()
     return "percent" if most <= 100 and ends > 50 and by_chance < np.log10(CHANCE) else None
+
+
+def is_share(sides: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Which boxes (n, 4) on pictures of `size` (n, 2) are shares of their picture, among others that are in pixels."""
+    parts = sides % 1 > 0
+    inside = ((sides[:, :2] + sides[:, 2:]) <= 1).all(axis=1) | parts[:, 2:].any(axis=1)  # ends of corners reach 2
+    return (sides.max(axis=1) <= 1) & parts.any(axis=1) & inside & (np.nan_to_num(size).max(axis=1) > 2)
 
 
 def why_other_unit(number: int, unit: str) -> str:

@@ -6,7 +6,8 @@ A module has
     PATHS        which of these are paths: relative ones are relative to the job file
     DESCRIPTION  who answers, in a few words
     Backend      a class that does what `Workforce` lists
-    check(spec)  optional: refuses a job whose files of this backend cannot be used, before it begins
+    check(spec, items)  optional: refuses a job whose files of this backend cannot be used, before it begins; `items`
+                 has (item, source, labeled, width, height, failure)
 """
 
 from collections.abc import Sequence

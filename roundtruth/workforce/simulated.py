@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from roundtruth import csv_table, kinds, manifest
 from roundtruth.chance import uniforms
-from roundtruth.errors import UserError, refuse_all
+from roundtruth.errors import Mistakes, UserError, refuse_all
 from roundtruth.kinds.common import attributes
 from roundtruth.plural import counted
 from roundtruth.settings import Address, Boxes, Number, Strict, Whole
@@ -24,6 +24,7 @@ from roundtruth.workforce import Collected, crowds, sheets
 
 DESCRIPTION = "simulated people"
 PATHS = ("truth", "answers")
+ABOUT = ["item", "source", "failure", "labeled", "width", "height"]  # the columns of items that are needed
 POOL = 40  # workers; the crowds this was fitted on had 43, 39 and 52
 
 
@@ -51,13 +52,12 @@ class Settings(Strict):
         return self
 
 
-def check(spec) -> None:
-    """Refuse a truth or a recording that cannot be read, before the job begins. `spec` is the job's."""
-    people, kind = spec.workforce, kinds.get(spec.kind)
-    if people.truth is not None:
-        label_attribute(list(manifest.read(people.truth)), kind.TYPE, people.truth, spec)
+def check(spec, items: pd.DataFrame) -> None:
+    """Refuse a truth or a recording that cannot be used, before the job begins. `spec` is the job's."""
+    if spec.workforce.truth is not None:
+        truth(spec, items)
     else:
-        recorded_sheet(people.answers, kind).mistakes.refuse(lambda line: f"{people.answers}: line {line}")
+        recorded(spec, items)
 
 
 class Backend:
@@ -129,11 +129,11 @@ class Backend:
 
     @cached_property
     def _truth(self) -> pd.DataFrame:
-        return truth(self.job)
+        return truth(self.job.spec, self.job.items(ABOUT))
 
     @cached_property
     def _recording(self) -> tuple[pd.DataFrame, list[str]]:
-        return recorded(self.job)
+        return recorded(self.job.spec, self.job.items(ABOUT))
 
     @cached_property
     def _recorded(self) -> pd.DataFrame:
@@ -154,26 +154,26 @@ def assign(sources: pd.Series, count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"place": np.repeat(np.arange(len(sources)), count), "worker": pool[chosen.ravel()]})
 
 
-def truth(job) -> pd.DataFrame:
-    """The true labels (item, label columns, confidence) of the job's items, from the manifest `workforce.truth`.
+def truth(spec, items: pd.DataFrame) -> pd.DataFrame:
+    """The true labels (item, label columns, confidence) of a job's items (ABOUT), from the manifest `workforce.truth`.
 
     Lines are matched to items by source, else by file name where that is unique on both sides. Raises UserError where
     an item that people may be asked about has no line.
     """
-    kind, url = job.kind, job.spec.workforce.truth
+    kind, url = kinds.get(spec.kind), spec.workforce.truth
     records = list(manifest.read(url))
-    items = job.items(["item", "source", "failure", "labeled", "width", "height"])
     line = match(items["source"], pd.Series([record.get("source-ref", record.get("source")) for record in records]))
     asked = (items["failure"].isna() & ~items["labeled"]).to_numpy()
-    lost = items[asked & (line < 0)]
-    refuse_all(
-        range(len(lost)),
-        lambda row: (
-            f"{url}: line 1: source-ref: no line is about {lost['source'].iloc[row]}, line {lost['item'].iloc[row]} of "
-            "the data"
-        ),
-    )
-    attribute = label_attribute(records, kind.TYPE, url, job.spec)
+    lost, mistakes = items[asked & (line < 0)], Mistakes(url)
+    attribute = label_attribute(records, kind.TYPE, url, spec)
+    with mistakes.collecting():
+        refuse_all(
+            range(len(lost)),
+            lambda row: (
+                f"{url}: line 1: source-ref: no line is about {lost['source'].iloc[row]}, line "
+                f"{lost['item'].iloc[row]} of the data"
+            ),
+        )
     # An item that came labeled need not have a truth
     have = [
         item
@@ -186,11 +186,13 @@ def truth(job) -> pd.DataFrame:
         field = f": field {attribute}: box {box}" if box else ""
         return f"{url}: line {line[item - 1] + 1}{field}"
 
-    labels = kind.decode([records[at] for at in lines], np.array(have, np.int64), attribute, job.spec.classes, where)
+    with mistakes.collecting():
+        labels = kind.decode([records[at] for at in lines], np.array(have, np.int64), attribute, spec.classes, where)
+    mistakes.refuse()
     sizes = [manifest.stated_size(records[at][attribute]) for at in lines]
     known = pd.DataFrame(sizes, columns=["stated_width", "stated_height"], index=have)
     known = known.join(items.set_index("item")[["width", "height"]]).assign(orientation=1)
-    fitted = kind.fit(labels, known, job.spec.boxes or Boxes(), where).labels
+    fitted = kind.fit(labels, known, spec.boxes or Boxes(), where).labels
     return fitted[["item", *kind.COLUMNS, "confidence"]].reset_index(drop=True)
 
 
@@ -226,22 +228,22 @@ def adjusted(record: dict, attribute: str) -> bool:
     return isinstance(about, dict) and "adjustment-status" in about
 
 
-def recorded(job) -> tuple[pd.DataFrame, list[str]]:
-    """The recorded answers (item, worker, label columns) in the CSV `workforce.answers`, for the job's items; and what
-    was put right or passed over, a line each.
+def recorded(spec, items: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The recorded answers (item, worker, label columns) in the CSV `workforce.answers`, for a job's items
+    (ABOUT); and what was put right or passed over, a line each.
 
     Answers to what is no item of the job are left out. Of a worker's several answers to one item the last counts.
     Raises UserError, which counts all mistakes.
     """
-    kind, url = job.kind, job.spec.workforce.answers
+    kind, url = kinds.get(spec.kind), spec.workforce.answers
     sheet = recorded_sheet(url, kind)
-    frame, items = sheet.whole(), job.items(["item", "source", "width", "height"])
+    frame = sheet.whole()
     number = frame["item"].map(pd.Series(items["item"].to_numpy(), index=items["source"]))
     number = number.fillna(pd.to_numeric(frame["item"], errors="coerce").where(lambda value: value.isin(items["item"])))
     if not number.notna().any() and not len(sheet.mistakes):
         raise UserError(f"{url}: line 2: field item: no row is about an item of the data; give its source or its line")
     mine = frame.assign(item=number)[number.notna()]
-    found = sheets.read(mine, kind, job.spec.classes, items, sheet.mistakes)
+    found = sheets.read(mine, kind, spec.classes, items, sheet.mistakes)
     sheet.mistakes.refuse(lambda line: f"{url}: line {line}")
     answers = found.table.drop(columns="reason").astype(kind.COLUMNS)
     if kind.ONE_PER_ITEM:

@@ -92,7 +92,7 @@ def test_the_records_are_those_of_the_labels(tmp_path):
     ("names", "message"),
     [
         (["cat/dog/1.png"], "cat/dog: a folder of two classes; move its pictures"),
-        (["cat/1.png", "Dog/1.png"], "the folder Dog is named like the class dog but for capitals"),
+        (["cat/1.png", "Dog/1.png"], "Dog: a folder that is named like the class dog but for capitals"),
         (["kitten/1.png", "2.png"], "no folder in it has the name of a class; folders of pictures are: kitten"),
         (["1.png"], "no folder in it has the name of a class; folders of pictures are: none"),
     ],
@@ -183,7 +183,8 @@ def test_files_that_may_have_labels_are_named(place):
         place, {"1.png": picture(), "_annotations.coco.json": "{}", "a.csv": "", "a.md": "", "b.md": "", "job.yaml": ""}
     )
     told = (
-        "2 files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them"
+        "2 files that may have labels (_annotations.coco.json, a.csv); `data: FILE` in the job file reads one of them, "
+        "if it is COCO's, a manifest or a CSV"
     )
     assert lines_of(read(place).passed) == [told, "2 files that are no pictures (.md)"]
 

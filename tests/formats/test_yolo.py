@@ -352,7 +352,7 @@ def pictures(draw):
         left, top = draw(st.floats(0, width - 2.5)), draw(st.floats(0, height - 2.5))
         size = draw(st.floats(2, width - left)), draw(st.floats(2, height - top))
         drawn.append((draw(st.integers(0, 1)), left, top, *size))
-    return width, height, drawn
+    return width, height, list(dict.fromkeys(drawn))  # a box that is there twice is read once
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

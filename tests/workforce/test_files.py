@@ -146,7 +146,11 @@ def test_tsv_and_txt_are_read_too(name, open_job):
         ("0,ann,1\n", "2: item: there is no item '0'"),
         ("{0}.5,ann,1\n", "2: item: there is no item"),
         (",ann,1\n", "2: item: empty; give the item's number"),
-        ("{0},ann,wolf\n", "2: label: 'wolf' is not one of the job's classes"),
+        (
+            "{0},ann,wolf\n",
+            "2: label: 'wolf' is not one of the job's classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9); correct it",
+        ),
+        ("{0},ann,\n", "2: label: empty; name one of the job's classes"),
         ("\n\n{0},ann,wolf\n", "4: label: 'wolf'"),
         ("{0},,1\n", "2: worker: empty; say who answered"),
         ("{0},ann\n", "2: 2 cells, where the header has 3"),
@@ -449,6 +453,14 @@ def test_boxes_that_are_shares_of_the_picture_are_rejected_and_other_files_are_t
         "a.csv 4: width: all 2 boxes lie between 0 and 1",
     ]
     assert collect(spec)[["item", "worker"]].to_numpy().tolist() == [[b, "ann"], [a, "ben"]]
+
+
+def test_one_box_of_shares_among_boxes_in_pixels_is_rejected(open_job):
+    spec, items, put = open_job(**BOXES)
+    put("a.csv", HEADER + f"{items[0]},ann,cat,0.1,0.2,0.3,0.4\n{items[1]},ann,dog,1,2,3,4\n")
+    (told,) = rejected(spec)
+    assert told.startswith("a.csv 2: width: the box lies between 0 and 1")
+    assert collect(spec)["item"].tolist() == [items[1]]
 
 
 def test_answers_survive_where_the_people_folder_is_not_there(make):

@@ -48,6 +48,10 @@ def job(tmp_path, kind: str, sources: list[str], seed: int = 0, **workforce):
     )
 
 
+def truth_of(one) -> pd.DataFrame:
+    return truth(one.spec, one.items())
+
+
 def detection(tmp_path, count: int = 30, **workforce):
     """A job about pictures with 0, 1 or 2 boxes."""
     chance = np.random.default_rng(0)
@@ -84,7 +88,7 @@ def test_without_noise_every_answer_is_the_truth(tmp_path, make):
     assert done
     assert answers.groupby("item")["worker"].nunique().eq(3).all()
     columns = ["item", *kinds.get(one.spec.kind).COLUMNS]
-    true = truth(one)[columns]
+    true = truth_of(one)[columns]
     expected = pd.concat([true] * 3).sort_values(columns, ignore_index=True)
     pd.testing.assert_frame_equal(answers[columns].sort_values(columns, ignore_index=True), expected, check_exact=True)
 
@@ -124,12 +128,12 @@ def test_more_noise_is_more_errors(tmp_path):
     quality = []
     for noise in (0.25, 1.0, 2.0):
         one = detection(tmp_path, count=200, noise=noise, answers_per_item=1)
-        quality.append(kinds.get("object-detection").quality(ask(one)[0], truth(one)).mean())
+        quality.append(kinds.get("object-detection").quality(ask(one)[0], truth_of(one)).mean())
     assert 1 > quality[0] > quality[1] > quality[2] > 0.3
     right = []
     for noise in (0.25, 1.0, 2.0):
         one = classification(tmp_path, count=300, noise=noise, answers_per_item=1)
-        right.append(kinds.get("image-classification").quality(ask(one)[0], truth(one)).mean())
+        right.append(kinds.get("image-classification").quality(ask(one)[0], truth_of(one)).mean())
     assert 1 > right[0] > right[1] > right[2] > 0.4
 
 
@@ -186,7 +190,7 @@ def test_an_item_without_truth_is_named(tmp_path):
         ask(one)
     assert "\n" not in str(error.value)
     items["failure"] = [None, "missing", None]  # nobody is asked about a picture that is not there
-    assert truth(one)["item"].tolist() == [1, 3]
+    assert truth_of(one)["item"].tolist() == [1, 3]
 
 
 def test_the_truths_mistakes_are_named_by_its_own_lines(tmp_path):
@@ -225,7 +229,7 @@ def relabeled(tmp_path, **metadata):
 
 def test_the_label_of_an_adjustment_job_counts_or_the_one_that_the_job_file_names(tmp_path):
     def label(path: str, **workforce) -> int:
-        return truth(job(tmp_path, "image-classification", ["0.jpg"], truth=path, **workforce))["class_id"].item()
+        return truth_of(job(tmp_path, "image-classification", ["0.jpg"], truth=path, **workforce))["class_id"].item()
 
     assert label(relabeled(tmp_path, **{"adjustment-status": "adjusted"})) == 1
     assert label(relabeled(tmp_path, **{"adjustment-status": "adjusted"}), attribute="truth") == 0
