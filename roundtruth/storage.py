@@ -103,6 +103,10 @@ class Store:
         """The files below `folder`, which ends in a slash, and when each was written, in seconds since 1970."""
         raise NotImplementedError
 
+    def make_folder(self, path: str) -> None:
+        """A folder into which people put files. On S3 there are no folders."""
+        raise NotImplementedError
+
     def write_once(self, path: str, data: bytes) -> bool:
         """True: the file was written, or has exactly these bytes already. False: it has other bytes and keeps them."""
         raise NotImplementedError
@@ -191,7 +195,7 @@ class LocalStore(Store):
             return self._path(path).is_file()
 
     def list(self, prefix: str = "") -> Names:
-        with _mistakes(self.address):
+        with _mistakes(self._path(prefix)):
             paths = [path.removeprefix(self.address + "/") for path in _files(self._path(prefix))]
         return sorted(path for path in paths if path != LEASE)
 
@@ -201,6 +205,11 @@ class LocalStore(Store):
             with suppress(FileNotFoundError):  # it was removed just now
                 found[path] = _written(self._path(path))
         return found
+
+    def make_folder(self, path: str) -> None:
+        target = self._path(path)
+        with _unwritable(target):
+            target.mkdir(parents=True, exist_ok=True)
 
     def write_once(self, path: str, data: bytes) -> bool:
         target = self._path(path)
@@ -409,6 +418,9 @@ class S3Store(Store):
     def times(self, folder: str) -> dict[str, float]:
         found = _objects(self.bucket, self._key(folder))
         return {one["Key"].removeprefix(self._key("")): one["LastModified"].timestamp() for one in found}
+
+    def make_folder(self, path: str) -> None:
+        pass
 
     def write_once(self, path: str, data: bytes) -> bool:
         while True:

@@ -56,7 +56,8 @@ class Backend:
         self.job = job
 
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
-        """Write people/batch-NNN.csv: item, source, and the labels to be reviewed, where there are some."""
+        """Write people/batch-NNN.csv: item, source, and the labels to be reviewed, where there are some. Make the folder
+        for the answers."""
         job = self.job
         asked = job.items(["item", "source"])
         table = asked[asked["item"].isin(items["item"])]
@@ -65,6 +66,7 @@ class Backend:
             table = table.join(shown.set_axis(labels["item"]), on="item")
         path = f"people/batch-{round:03d}.csv"
         job.write_once(path, table.to_csv(index=False, lineterminator="\n").encode())
+        job.store.make_folder(FOLDER)  # `cp ann.csv people/answers` would write a file of this name without it
         return {"file": path, "items": items["item"].tolist()}
 
     def where(self, posted: dict) -> str:

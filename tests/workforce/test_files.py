@@ -7,6 +7,7 @@ import pytest
 from roundtruth import answers as people
 from roundtruth import steps, workforce
 from roundtruth.begin import begin
+from roundtruth.errors import UserError
 from roundtruth.job import Job
 from roundtruth.storage import LocalStore
 from roundtruth.summary import summarize
@@ -23,8 +24,7 @@ def open_job(make, tmp_path):
     def opened(n=30, **changed):
         spec = make(n, workforce={"backend": "files", "answers_per_item": 1}, **changed)
         run_job(spec)
-        folder = tmp_path / "job/people/answers"
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path / "job/people/answers"  # the job has made it
         clock = count(1_700_000_000, 60)
 
         def put(name: str, content: str | bytes) -> None:
@@ -73,9 +73,19 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert tmp_path.joinpath("job/people/batch-001.csv").read_text().count("\n") == len(items) + 1
 
 
-def test_nobody_has_answered(open_job):
+def test_nobody_has_answered(open_job, tmp_path):
     spec, _, _ = open_job()
+    assert (tmp_path / "job/people/answers").is_dir()
     assert len(collect(spec)) == 0
+
+
+def test_a_file_in_the_place_of_the_folder_for_answers_is_named(open_job, tmp_path):
+    spec, _, _ = open_job()
+    folder = tmp_path / "job/people/answers"
+    folder.rmdir()
+    folder.write_text(HEADER)
+    with pytest.raises(UserError, match=f"^{folder}: Not a directory$"):
+        collect(spec)
 
 
 @pytest.mark.parametrize(
