@@ -57,6 +57,8 @@ LONGEST = 255  # bytes of the name of a file, on every common file system
 def check_address(value: str) -> str:
     if "://" in value and not value.startswith("s3://"):
         raise ValueError(f"{value} is neither a path nor s3://...; nothing else is read")
+    if value.startswith("s3://") and value.removeprefix("s3://")[:1] in ("", "/"):
+        raise ValueError(f"{value} names no bucket; write s3://bucket/prefix")
     if not (value.startswith("s3://") or Path(value).is_absolute()):
         raise ValueError(f"{value} is relative, and there is no job file it could be relative to; give the whole path")
     if "\0" in value:

@@ -93,6 +93,8 @@ def told(path) -> str:
         ("output: jobs/birds", "output: ~", "line 5: output: Input should be a valid string"),
         ("output: jobs/birds", "output: ~/.", f"line 5: output: {Path.home()} holds much else"),
         ("output: jobs/birds", 'output: "a\\0b"', "line 5: output: "),
+        ("data: input.manifest", "data: s3://", "line 3: data: s3:// names no bucket; write s3://bucket/prefix"),
+        ("output: jobs/birds", "output: s3:///a", "line 5: output: s3:///a names no bucket; write s3://bucket/prefix"),
         ("output: jobs/birds", f"output: jobs/{'x' * 256}/a", "line 5: output: xxx"),
         ("name: birds", "name: ''", "line 1: name: "),
         ("name: birds", "name: birds\nattribute: source-ref", "line 2: attribute: this name has a meaning of its own"),

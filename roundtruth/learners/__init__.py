@@ -57,7 +57,8 @@ def load(name: str, kind) -> type[Learner]:
     try:
         found = getattr(import_module(module), attribute)
     except ImportError as error:
-        raise UserError(f"learner: {path} cannot be imported ({error}); is it installed where the job runs?") from error
+        hint = "install it where the job runs, or put the folder that holds it on PYTHONPATH"
+        raise UserError(f"learner: {path} cannot be imported ({error}); {hint}") from error
     except AttributeError as error:
         raise UserError(f"learner: module {module} has no {attribute}; correct the name") from error
     missing = [verb for verb in ("train", "predict", "state", "load") if not callable(getattr(found, verb, None))]

@@ -52,8 +52,7 @@ def read(url: str) -> tuple[dict, str]:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
         raise UserError(
-            f"weights: {url} is not a file of tensors that torch.load(weights_only=True) reads"
-            f" ({str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__}); "
+            f"weights: {url} is not a file of tensors that torch.load(weights_only=True) reads; "
             "save model.state_dict() with torch.save"
         ) from error
     backbone = recognise(state, url)

@@ -31,6 +31,7 @@ from roundtruth.curves import bootstrap_curves
 from roundtruth.look import Look
 from roundtruth.plans import looks
 from roundtruth.plans.looks import Decision, Pair, Sample, Schedule, Settings
+from roundtruth.plural import counted
 
 if TYPE_CHECKING:
     from roundtruth.job import Job
@@ -166,7 +167,8 @@ def no_auto_label(job: "Job", look: Look) -> str:
     if ledger.human_price(prices, job.spec.workforce.answers_per_item) < prices.per_auto_label:
         return "The model labeled nothing: an auto label costs more than people's."
     if look.needed and np.isfinite(look.needed):
-        return f"The model labeled nothing: about {look.needed:.0f} more items would have had to be checked."
+        more = counted(round(look.needed), "more item[|s]")
+        return f"The model labeled nothing: about {more} would have had to be checked."
     return "The model labeled nothing: it is not good enough for the target, however many items were checked."
 
 

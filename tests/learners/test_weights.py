@@ -133,6 +133,15 @@ def test_code_in_a_file_is_never_run(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_a_whole_network_in_place_of_its_tensors_is_refused_in_plain_words(tmp_path):
+    with pytest.raises(UserError) as error:
+        weights.resolve(save(tmp_path, torchvision.models.resnet18()))
+    assert str(error.value) == (
+        f"weights: {tmp_path}/weights.pth is not a file of tensors that torch.load(weights_only=True) reads; "
+        "save model.state_dict() with torch.save"
+    )
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         weights.resolve(str(tmp_path / "nowhere.pth"))

@@ -10,6 +10,7 @@ import pytest
 from roundtruth import plans
 from roundtruth.begin import begin
 from roundtruth.job import Job
+from roundtruth.look import Look
 from roundtruth.report import words
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
@@ -272,6 +273,13 @@ def test_a_learner_that_finds_nothing_and_is_sure_of_nothing(kind, dataset, monk
     summary = ended(run_job(spec))
     assert (summary["state"], summary["human"], summary["auto"]) == ("complete", 120, 0)
     assert "not good enough for the target" in summary["why"]
+
+
+@pytest.mark.parametrize(("needed", "said"), [(0.8, "about 1 more item would"), (40.2, "about 40 more items would")])
+def test_how_many_more_items_would_have_to_be_checked(needed, said, dataset):
+    job = begin(dataset(CLASSES, 20))
+    look = Look(None, "walk", 9, 0, None, final=True, needed=needed)
+    assert said in plans.of(job).no_auto_label(job, look)
 
 
 @pytest.mark.parametrize("kind", [CLASSES, BOXES])
