@@ -487,7 +487,6 @@ def prepare_answers(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
         given = {"kind": kind, "data": f"{folder}/pictures", "output": f"{folder}/{name}", "plan": "ground-truth"}
         loop.rounds(begun(folder, given).address)
-        (folder / name / "people/answers").mkdir(parents=True, exist_ok=True)
 
 
 def answers_case(chance: random.Random, folder: Path) -> Counter:
@@ -522,7 +521,8 @@ def answers_case(chance: random.Random, folder: Path) -> Counter:
 
 def account_rows(kind: str, cells: list[list], given, rejected: list[dict], notes: list[str]) -> None:
     """Every row of a sheet with a good header is an answer, rejected, or there twice."""
-    rows = {line: row for line, row in enumerate(cells, 1) if line > 1 and as_csv([row], None).strip('", \t\n')}
+    written = csv.reader(io.StringIO(as_csv(cells, None), newline=""))
+    rows = {line: row for line, (row, told) in enumerate(zip(cells, written), 1) if line > 1 and "".join(told).strip()}
     bad = {int(row["line"]) for row in rejected}
     if given.empty and len(bad) == 1:
         return  # a NUL, for example, says that the file is no text

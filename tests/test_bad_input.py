@@ -199,7 +199,6 @@ def test_bad_rows_of_answers_are_told_and_the_job_goes_on_waiting(make, folder, 
     """By `run`, `status`, their JSON and the page, until they are mended."""
     spec = make(4, workforce={"backend": "files", "answers_per_item": 1})
     (item,) = run_job(spec).batch(1)["item"]
-    (folder / "job/people/answers").mkdir(parents=True)
     answers = folder / "job/people/answers/a.csv"
     answers.write_text(f"item,worker,label\n99,ann,1\n{item},ann,wolf\n{item},,1\n")
     said = "a.csv: line 2: item: there is no item '99'"
@@ -227,7 +226,6 @@ def test_bad_rows_of_answers_are_told_and_the_job_goes_on_waiting(make, folder, 
 def test_a_job_with_bad_answers_can_be_stopped(make, folder, capsys):
     spec = make(4, workforce={"backend": "files", "answers_per_item": 1})
     run_job(spec)
-    (folder / "job/people/answers").mkdir(parents=True)
     (folder / "job/people/answers/a.csv").write_text("item,worker,label\n1,ann,wolf\n")
     assert main(["stop", str(folder / "job.yaml")]) == 0
     assert "1 row of people's answers is rejected" in capsys.readouterr().out

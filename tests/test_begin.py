@@ -539,7 +539,6 @@ def test_a_project_that_was_copied_goes_on_in_its_new_place(make, tmp_path):
     job = Job(str(moved / "jobs/one"))
     assert job.spec.data == str(moved / "input.manifest")
     asked = job.asks(1)
-    (moved / "jobs/one/people/answers").mkdir()
     rows = "".join(f"{item},ann,7\n" for item in asked["item"])
     (moved / "jobs/one/people/answers/a.csv").write_text(f"item,worker,label\n{rows}")
     job = run_job(JobSpec.from_file(moved / "job.yaml"))

@@ -317,7 +317,6 @@ def asked(folder, run) -> Path:
     write_job(folder, workforce={"backend": "files", "answers_per_item": 2})
     assert run(folder)[0] == 3
     answers = folder / "job/people/answers"
-    answers.mkdir()
     (answers / "bob.csv").write_text(SAID.format("bob"))
     return answers / "ann.csv"
 

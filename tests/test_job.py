@@ -79,7 +79,6 @@ def test_stopped_half_way_the_manifest_says_what_is_missing(make, tmp_path):
     spec = make(30, workforce={"backend": "files", "answers_per_item": 1})
     run_job(spec)
     asked = Job(spec.output).batch(1)["item"].tolist()
-    (tmp_path / "job/people/answers").mkdir()
     (tmp_path / "job/people/answers/a.csv").write_text(f"item,worker,label\n{asked[0]},ann,7\n")
     job = Job(spec.output)
     steps.stop(job)

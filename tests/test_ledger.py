@@ -64,7 +64,6 @@ def test_what_late_answers_cost_is_counted_once(make, tmp_path):
     run_job(spec)
     asked = Job(spec.output).batch(1)["item"].iloc[0]
     people = tmp_path / "job/people/answers"
-    people.mkdir()
     (people / "a.csv").write_text(f"item,worker,label\n{asked},ann,1\n")
     job = run_job(spec)
     assert (ledger.spent(job), len(job.rounds_with("closed.json"))) == (11.0, 1)

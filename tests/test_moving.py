@@ -94,7 +94,6 @@ def test_an_output_that_was_deleted_is_written_again(make, tmp_path):
 def test_a_copy_that_lost_the_times_of_its_files_takes_the_wrong_answer_for_the_newest(project, tmp_path):
     """As the page warns: keep the times."""
     answers = project / "jobs/digits/people/answers"
-    answers.mkdir()
     item = Job(str(project / "jobs/digits")).asks(1)["item"][0]
     for name, label, time in (("b", 1, 1000), ("a", 2, 2000)):
         (answers / f"{name}.csv").write_text(f"item,worker,label\n{item},ann,{label}\n")

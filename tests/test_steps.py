@@ -120,7 +120,6 @@ def people(make, tmp_path):
     spec = make(30, workforce={"backend": "files", "answers_per_item": 2}, prices={"per_answer": 1.0, "per_item": 10.0})
     run_job(spec)
     folder = tmp_path / "job/people/answers"
-    folder.mkdir()
 
     written = count(1_700_000_000)  # a file system's clock is coarse
 
@@ -200,7 +199,6 @@ def test_what_comes_after_the_close_is_kept_and_paid_and_changes_no_label(people
 def test_what_comes_after_the_job_is_complete_is_paid_too(make, tmp_path):
     spec = make(1, workforce={"backend": "files", "answers_per_item": 1}, prices={"per_answer": 1.0, "per_item": 10.0})
     run_job(spec)
-    (tmp_path / "job/people/answers").mkdir()
     for worker, cost in (("ann", 11.0), ("bob", 12.0)):
         (tmp_path / f"job/people/answers/{worker}.csv").write_text(f"item,worker,label\n1,{worker},{len(worker)}\n")
         summary = summarize(run_job(spec))

@@ -56,8 +56,8 @@ class Backend:
         self.job = job
 
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
-        """Write people/batch-NNN.csv: item, source, and the labels to be reviewed, where there are some. Make the folder
-        for the answers."""
+        """Write people/batch-NNN.csv: item, source, and the labels to be reviewed, where there are some. The folder for
+        the answers is made, too."""
         job = self.job
         asked = job.items(["item", "source"])
         table = asked[asked["item"].isin(items["item"])]

@@ -72,7 +72,6 @@ def test_unanswered_the_job_and_its_round_end_as_waiting_for_people(flow, make, 
     (round,) = [run for run in found if parents.get(run.parent_task_run_id) == job.id]
     assert (round.name, round.state.name) == ("waits round 1", "WaitingForPeople")
     assert round.state.message == "0 of 8 answered"
-    (tmp_path / "job/people/answers").mkdir()
     first = Job(spec.output).batch(1)["item"].iloc[0]
     (tmp_path / "job/people/answers/a.csv").write_text(f"item,worker,label\n{first},ann,1\n")
     assert flow(spec).message == "1 of 8 answered"
@@ -131,7 +130,6 @@ def test_a_mistake_in_the_forms_values_is_a_state_that_says_it(prefect_server, m
 def test_a_mistake_that_a_step_finds_leaves_no_traceback_in_the_log(flow, make, tmp_path, caplog):
     spec = make(20, workforce={"backend": "files", "answers_per_item": 1})
     flow(spec)
-    (tmp_path / "job/people/answers").mkdir()
     (tmp_path / "job/people/answers/a.csv").write_text("item,worker,label\n1,,3\n")
     (tmp_path / "job/people/rejected.csv").mkdir()
     caplog.clear()

@@ -59,7 +59,6 @@ def test_a_waiting_job_says_for_what(begun, tmp_path):
     first = job.batch(1)["item"].iloc[0]
     assert len(job.batch(1)) == 10
     folder = Path(job.address, "people/answers")
-    folder.mkdir()
     (folder / "a.csv").write_text(f"item,worker,label\n{first},ann,1\n{first},bob,1\n")
     assert ahead(run_job(job.spec))["Waits for"] == (
         "People's answers to round 1: 1 of 10 items answered. "

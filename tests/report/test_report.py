@@ -182,7 +182,6 @@ def test_people_answered_and_no_model_was_trained(begun, tmp_path):
     spec = begun("image-classification", 50, workforce={"backend": "files", "answers_per_item": 5}).spec
     asked = run_job(spec).batch(1)["item"]
     rows = [f"{item},{who},{item % 10}" for item in asked for who in "abcde"]
-    (tmp_path / "job/people/answers").mkdir()
     (tmp_path / "job/people/answers/a.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
     page, found = written(run_job(spec))
     assert {name for name in found if "confident" in name} == {"most-confident-human.png"}
@@ -379,7 +378,6 @@ def test_each_answer_stands_beside_the_merged_label(begun, tmp_path):
     said = {(asked[3], "d"): ("4", ""), (asked[3], "e"): ("4", ""), (asked[6], "b"): ("9", "")}
     rows = [[item, who, *said.get((item, who), ("7", ""))] for item in asked for who in "abcde"]
     rows.append([asked[3], EVIL, "", EVIL])
-    (tmp_path / "job/people/answers").mkdir()
     lines = [",".join('"' + str(value).replace('"', '""') + '"' for value in row) for row in rows]
     (tmp_path / "job/people/answers/a.csv").write_text("\n".join(["item,worker,label,reason", *lines]) + "\n")
     page = some_of(run_job(spec), galleries=True)

@@ -51,7 +51,6 @@ def batch(make, tmp_path):
         table = pd.DataFrame({"item": range(1, number + 1), "role": "train", "round": 1})
         job.write_table("rounds/001/asked.parquet", table)
         steps.dispatch(job, 1)
-        (tmp_path / "job/people/answers").mkdir()
         return tmp_path / "job/people/answers"
 
     return asked
