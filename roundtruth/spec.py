@@ -147,7 +147,9 @@ class JobSpec(Strict):
         description="The folder in which everything about the job is kept, on disk or s3://bucket/prefix."
     )
     attribute: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        "label", description="The name under which labels stand in the manifest, those that are read and those written."
+        "label",
+        description="The name under which labels stand in the manifest, those that are read and those written. It is "
+        "made of letters, digits and `.`, `_`, `-`, and begins with a letter or a digit.",
     )
     pictures: Address | None = Field(
         None,
