@@ -149,7 +149,7 @@ def following(job, summary: dict) -> list[str]:
         lines = [job.store.holder() or "No run is at work on the job. Run it again, and it goes on."]
     else:
         return []
-    return lines + foreseen(job)
+    return lines + ahead(job, summary)
 
 
 def missing(waits: dict) -> str:
@@ -159,15 +159,12 @@ def missing(waits: dict) -> str:
     return f"{asked}{counted(waits['answers'], 'answer[|s]')} in, {waits['missing']} missing."
 
 
-def foreseen(job) -> list[str]:
-    """The newest forecast, as the job has written it down."""
-    from roundtruth import forecast
+def ahead(job, summary: dict) -> list[str]:
+    """The forecast, the most that the job can cost, and what its model starts from, in the words of the page."""
+    from roundtruth.report import outlook, words
 
-    return [
-        f"Forecast: about {row.cost:.2f} in all, in 8 of 10 such jobs between {row.low:.2f} and {row.high:.2f}; people "
-        f"label {row.human} items, the model {row.auto}."
-        for row in forecast.history(job).tail(1).itertuples()
-    ]
+    said = (line for line in outlook.ahead(job, summary) if line[0] != "Waits for")
+    return [f"{name}: {text}".replace(words.SPACE, " ") for name, text in said]
 
 
 def in_a_line(summary: dict) -> str:
@@ -234,10 +231,11 @@ def forecast_words(found: dict) -> str:
         return "There is nothing to label."
     saved = 1 - found["cost"] / found["all_human"] if found["all_human"] else 0
     spent = f"{found['spent']:.2f} is spent. " if found["spent"] else "Nothing is spent yet. "
+    low, high = f"{found['low']:.2f}", f"{found['high']:.2f}"
+    between = f", in 8 of 10 such jobs between {low} and {high}" if low != high else ""
     return (
-        f"{spent}About {found['cost']:.2f} in all, in 8 of 10 such jobs between {found['low']:.2f} and "
-        f"{found['high']:.2f}: {found['human']} of {found['items']} items labeled by people in "
-        f"{counted(found['rounds'], 'round[|s]')}, {found['auto']} by the model. "
+        f"{spent}About {found['cost']:.2f} in all{between}: {found['human']} of {found['items']} items labeled by "
+        f"people in {counted(found['rounds'], 'round[|s]')}, {found['auto']} by the model. "
         f"People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
     )
 

@@ -137,7 +137,10 @@ def test_a_job_that_waits_says_for_whom_since_when_and_what_comes_next(job, tmp_
     assert f"Asked {since[:10]} {since[11:16]} UTC: 3 answers in, 5 missing." in out
     assert "Next: run the job again when there are new answers. It goes on when none is missing." in out
     (forecast,) = json.loads((tmp_path / "job/forecast.json").read_text())["forecasts"]
-    assert f"Forecast: about {forecast['cost']:.2f} in all, in 8 of 10 such jobs between {forecast['low']:.2f} " in out
+    cost, low = f"${forecast['cost']:.2f}", f"${forecast['low']:.2f}"
+    assert f"Forecast: About {cost} in all; in 8 of 10 such jobs between {low} and $" in out
+    assert "At most: $" in out
+    assert "The model starts from: Nothing. The model learns from this job's labels alone, so" in out
     assert "saved" not in out
     assert main(["status", path, "--json"]) == 0
     waits = json.loads(capfd.readouterr().out)["waiting"]

@@ -1,3 +1,5 @@
+import html
+
 import pytest
 
 from roundtruth import steps
@@ -104,6 +106,31 @@ def test_a_mistake_is_a_state_that_says_it(flow, make, tmp_path):
     state = flow(make(5))
     assert (state.name, state.type.value) == ("Mistake", "FAILED")
     assert state.message.startswith(f"{tmp_path}/input.manifest: line 1: not JSON")
+
+
+def test_the_ui_says_what_was_read_and_what_lies_ahead(flow, make):
+    from prefect.client.orchestration import get_client
+
+    spec = make(40, name="shown", workforce={"backend": "files", "answers_per_item": 1})
+    flow(spec)
+    with get_client(sync_client=True) as client:
+        (text,) = [found.data for found in client.read_artifacts(limit=200) if found.key == "shown-report"]
+    assert f"- Items: 40 items in {spec.data.replace('_', chr(92) + '_')}\n" in text
+    assert "- Forecast: About $" in text
+    assert "- At most: $" in text
+    assert "- The model starts from: Nothing. The model learns from this job's labels alone, so" in text
+
+
+@pytest.mark.parametrize(
+    "said", ["a_b", "*x*", "<script>alert(1)</script>", "[a link](http://example.org)", "`code`", "![](x)"]
+)
+def test_in_the_ui_names_are_text(said):
+    from markdown_it import MarkdownIt
+
+    from tasks.report import as_text
+
+    shown = MarkdownIt().enable("strikethrough").render(f"- Items: {as_text(said)}")
+    assert html.unescape(shown) == f"<ul>\n<li>Items: {said}</li>\n</ul>\n"
 
 
 def test_a_mistake_in_the_forms_values_is_a_state_that_says_it(prefect_server, make, caplog):
