@@ -11,6 +11,7 @@ from roundtruth import manifest
 from roundtruth.errors import Mistakes, UserError
 from roundtruth.formats import Shard
 from roundtruth.kinds import Kind
+from roundtruth.kinds.common import adjusted, types
 from roundtruth.storage import open_given
 from roundtruth.tables import no_labels
 
@@ -81,19 +82,10 @@ def others(records: list[dict], kind: Kind, attribute: str) -> tuple[tuple[int, 
             if name == attribute or record.get(name) is None:
                 continue
             use = f"`attribute: {name[:60]}` in the job file uses [it|them]"
-            adjusted = "adjustment-status" in record[f"{name}-metadata"]
-            if type_ == kind.TYPE and (adjusted or not mine):
-                what = "that an adjustment job wrote in" if adjusted else "in"
+            again = adjusted(record, name)
+            if type_ == kind.TYPE and (again or not mine):
+                what = "that an adjustment job wrote in" if again else "in"
                 found[f"label[|s] {what} the field {name[:60]}; {use}"] += 1
             elif type_ != kind.TYPE:
                 found[f"label[|s] of another kind ({type_[:60]}) in the field {name[:60]}"] += 1
     return tuple((count, what) for what, count in found.items())
-
-
-def types(record: dict) -> list[tuple[str, str]]:
-    """The attributes of a record, each with the type that Ground Truth gives it."""
-    return [
-        (key.removesuffix("-metadata"), about["type"])
-        for key, about in record.items()
-        if key.endswith("-metadata") and isinstance(about, dict) and isinstance(about.get("type"), str)
-    ]

@@ -114,11 +114,22 @@ def fields(
 
 def attributes(record: dict, kind: str) -> list[str]:
     """The attributes of a record whose metadata has the type `kind`."""
+    return [name for name, type_ in types(record) if type_ == kind]
+
+
+def types(record: dict) -> list[tuple[str, str]]:
+    """The attributes of a record, each with the type that Ground Truth gives it."""
     return [
-        key.removesuffix("-metadata")
+        (key.removesuffix("-metadata"), about["type"])
         for key, about in record.items()
-        if key.endswith("-metadata") and isinstance(about, dict) and about.get("type") == kind
+        if key.endswith("-metadata") and isinstance(about, dict) and isinstance(about.get("type"), str)
     ]
+
+
+def adjusted(record: dict, attribute: str) -> bool:
+    """Whether an adjustment job of Ground Truth wrote a label."""
+    about = record.get(f"{attribute}-metadata")
+    return isinstance(about, dict) and "adjustment-status" in about
 
 
 LARGEST = 1e100  # no length in a picture is larger, and the product of two such numbers does not overflow

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from roundtruth import csv_table, kinds, manifest
 from roundtruth.chance import uniforms
 from roundtruth.errors import Mistakes, UserError, refuse_all
-from roundtruth.kinds.common import attributes
+from roundtruth.kinds.common import adjusted, attributes
 from roundtruth.plural import counted
 from roundtruth.settings import Address, Boxes, Number, Strict, Whole
 from roundtruth.storage import read_given
@@ -220,12 +220,6 @@ def label_attribute(records: list[dict], kind: str, url: str, spec) -> str:
         which = "; name the one that counts: `workforce: {attribute: NAME}` in the job file" if found else ""
         raise UserError(f"{url}: line 1: there must be one label attribute of type {kind}, there is: {names}{which}")
     return counts.pop()
-
-
-def adjusted(record: dict, attribute: str) -> bool:
-    """Whether an adjustment job of Ground Truth wrote a label."""
-    about = record.get(f"{attribute}-metadata")
-    return isinstance(about, dict) and "adjustment-status" in about
 
 
 def recorded(spec, items: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
