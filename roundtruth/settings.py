@@ -37,6 +37,7 @@ Whole = Annotated[int, Field(strict=True)]
 
 
 LARGEST_YAML = 1_000_000  # bytes of a YAML file, a job file or YOLO's data.yaml: a megabyte takes ten seconds to read
+LONGEST = 255  # bytes of the name of a file, on every common file system
 
 
 @contextmanager
@@ -49,9 +50,6 @@ def yaml_mistakes(name: str | Path) -> Iterator[None]:
         raise UserError(f"{name}: line {line}: not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 13th month of a date
         raise UserError(f"{name}: line 1: not YAML: {str(error).partition(chr(10))[0]}") from None
-
-
-LONGEST = 255  # bytes of the name of a file, on every common file system
 
 
 def check_address(value: str) -> str:

@@ -21,7 +21,10 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
     for line in summary["notes"]:
         yield "Note", line
     if summary["rejected"]:
-        yield "Rejected answers", counted(summary["rejected"], "row[|s]; the head of this page says why.")
+        yield (
+            "Rejected answers",
+            counted(summary["rejected"], "row[|s]; people/rejected.csv in the job folder says why."),
+        )
     for line in summary["about_answers"]:
         yield "Answers", line
 

@@ -111,5 +111,5 @@ def test_what_was_read_and_not_used(begun, tmp_path):
     assert list(outlook.read(job, summary))[3] == ("Read as", "YOLO")
     more = list(outlook.read(job, summary))[4:]
     assert more[:3] == [("Passed over", "3 crowds"), ("Passed over", "2 masks"), ("Note", "4 boxes were cut")]
-    assert more[3] == ("Rejected answers", "7 rows; the head of this page says why.")
+    assert more[3] == ("Rejected answers", "7 rows; people/rejected.csv in the job folder says why.")
     assert more[4] == ("Answers", "1 column not read: note")

@@ -405,7 +405,7 @@ def test_what_was_passed_over_and_rejected_is_on_the_page(begun):
         "Mend them in your file, and put the file there again. The first 1: " + f"{EVIL}.csv: line 2: no worker"
         in shown
     )
-    assert "Rejected answers 7 rows; the head of this page says why." in shown
+    assert "Rejected answers 7 rows; people/rejected.csv in the job folder says why." in shown
 
 
 def test_ways_that_come_to_the_same_are_one_row(make):
