@@ -1,6 +1,6 @@
 import pytest
 
-from tests.jobs import BOXES, boxes, digits, write_job
+from tests.jobs import boxes, digits, write_job
 from tests.serve.jobs import waiting
 
 

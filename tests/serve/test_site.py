@@ -311,13 +311,12 @@ def test_a_picture_is_shown_upright_and_without_what_its_file_tells(open_job, tm
     (tmp_path / "images").mkdir()
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "secret place"  # lies on its side; a description
-    for name in "abcdefghijklmnopqrstuvwxyz":
+    names = "abcdefghijklmnopqrstuvwxyz"
+    for name in names:
         pixels = np.zeros((300, 400, 3), "uint8")
         pixels[:150, :, ord(name) % 3] = 255
         Image.fromarray(pixels).save(tmp_path / f"images/{name}.jpg", exif=exif)
-    write_lines(
-        tmp_path / "input.manifest", [{"source-ref": f"images/{name}.jpg"} for name in "abcdefghijklmnopqrstuvwxyz"]
-    )
+    write_lines(tmp_path / "input.manifest", [{"source-ref": f"images/{name}.jpg"} for name in names])
     job = waiting(JobSpec.from_file(write_job(tmp_path, workforce={"backend": "page"})))
     with pages(Desk(job.address)) as page:
         ann = page("ann")
@@ -328,9 +327,8 @@ def test_a_picture_is_shown_upright_and_without_what_its_file_tells(open_job, tm
 
 
 def test_the_page_shows_the_instructions(open_job, tmp_path):
-    from tests.jobs import write_job
     from roundtruth.spec import JobSpec
-    from tests.jobs import digits
+    from tests.jobs import digits, write_job
 
     digits(tmp_path, 12)
     Image.new("RGB", (9, 9)).save(tmp_path / "good.png")
