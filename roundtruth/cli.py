@@ -304,6 +304,7 @@ def label(args) -> int:
     from roundtruth.serve.alone import labeling
 
     with job_file(args.job) as spec, PrefectServer() as server:
+        need_page(spec)
         settled(spec, server)
         with labeling(spec, args.host, args.port) as page:
             put(f"Label at {page.url}")
@@ -314,15 +315,32 @@ def label(args) -> int:
     return code
 
 
+def need_page(spec) -> None:
+    if spec.workforce.backend != "page":
+        raise UserError(
+            f"workforce: nobody labels on a page in this job; say `backend: page`, not {spec.workforce.backend}"
+        )
+
+
 def serve(args) -> int:
     from roundtruth.serve.team import served
 
-    address = args.jobs
+    address, again = args.jobs, "JOB.yaml"
     if address.endswith((".yaml", ".yml")):
+        again = address
         with begun_job(address) as job:
+            need_page(job.spec)
             address = job.address
-    with served(address, args.host, args.port, args.url) as lines:
-        for line in lines:
+
+    def complete(name: str, job: str, round: int) -> None:
+        from flows.batch_complete import announce
+
+        told = announce(job, name, round)
+        more = "Prefect goes on with it" if told else f"`roundtruth run {again}` goes on with it"
+        put(f"{name}: round {round} has all its answers; {more}")
+
+    with served(address, args.host, args.port, args.url, complete) as told:
+        for line in told:
             put(line)
         threading.Event().wait()
     return DONE
@@ -332,6 +350,7 @@ def link(args) -> int:
     from roundtruth.serve import team
 
     with begun_job(args.job) as job:
+        need_page(job.spec)
         if args.name is None:
             lines = team.listed(job.store, args.url)
         elif args.revoke:

@@ -1,9 +1,9 @@
 """The labeling page for a team: every job below a folder, and a link for each person."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, Thread
 
 from roundtruth.errors import UserError
 from roundtruth.plural import counted
@@ -20,8 +20,10 @@ class Desks:
     """The desks of all jobs below an address, by the id that their links have. New jobs are found when a link names
     one that is not known."""
 
-    def __init__(self, root: str):
-        self.root, self.lock = one_name(root), Lock()
+    def __init__(self, root: str, complete: Callable[[str, str, int], None]):
+        """complete(name, address, round) is called once for each batch that has all its answers."""
+        self.root, self.lock, self._complete = one_name(root), Lock(), complete
+        self.told: set[tuple[str, int]] = set()
         self.found: dict[str, Desk] = {}
         self.broken: dict[str, str] = {}  # the addresses of jobs that cannot be served, and why
         self.searched = 0.0
@@ -43,21 +45,28 @@ class Desks:
             if address in known:
                 continue
             try:
-                desk = Desk(address)
+                desk = Desk(address, self.tell)
             except UserError as mistake:
                 self.broken[address] = str(mistake)
                 continue
             if desk.spec.workforce.backend == "page":
                 self.found[desk.id] = desk
+                if desk.is_complete():  # the server that took its last answer may have been killed then
+                    self.tell(desk, desk.round)
         self.searched = time.monotonic()
+
+    def tell(self, desk: Desk, round: int) -> None:
+        """In a thread of its own: whoever sent the last answer does not wait for it."""
+        batch = desk.id, round
+        if batch not in self.told:
+            self.told.add(batch)
+            Thread(target=self._complete, args=(desk.spec.name, desk.store.address, round), daemon=True).start()
 
 
 @contextmanager
-def served(root: str, host: str, port: int, url: str) -> Iterator[list[str]]:
-    """The page answers in this context; what its owner should know, a line each."""
-    desks = Desks(root)
-    if not desks.found:
-        raise UserError(f"{root}: no job that people label on the page; say `workforce: {{backend: page}}` and run it")
+def served(root: str, host: str, port: int, url: str, complete: Callable[[str, str, int], None]) -> Iterator[list[str]]:
+    """The page answers in this context; what its owner should know, a line each. complete: as in Desks."""
+    desks = Desks(root, complete)
     with running(Site(desks.get).app(), host, port):
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
         lines += [f"Left out: {mistake}" for mistake in desks.broken.values()]
