@@ -1,0 +1,486 @@
+// The page on which a person labels one picture after the other. What is particular to a kind of label is its editor.
+
+import { Ahead, withPicture } from "./ahead.js";
+import { Clock } from "./clock.js";
+import { keyName, needsKey } from "./keys.js";
+import { Outbox } from "./outbox.js";
+import { keyText, make, showKeys, showNotices, Tools } from "./parts.js";
+import { ask, LinkEnded, Pauses } from "./server.js";
+
+const EDITORS = { "object-detection": "boxes", "image-classification": "classes" };
+const REASONS = [
+  "The picture is too dark, too blurred or too small",
+  "What is asked for is hidden or cut off",
+  "More than one answer is right",
+  "The picture does not belong here",
+  "The instructions do not say what to do",
+];
+const MOST_ANSWERED = 20; // answers that one can go back to; the server gives as many
+
+const part = (id) => document.getElementById(id);
+const counted = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
+class Page {
+  job = { state: "open", mine: 0, answered: 0, asked: 0, round: 0, note: "", alone: false };
+  answered = []; // the person's own answers of the open batch, the newest first
+  visited = null; // the earlier answer that is on the screen
+  feedbacks = []; // to show, the oldest first
+  loaded = null; // the item that the editor has
+  given = ""; // the label that the editor was given with it
+  drawn = []; // the rows of the last picture
+  dropped = []; // why answers were not kept
+  clock = new Clock();
+  tools = new Tools(part("tools"));
+
+  constructor() {
+    this.outbox = new Outbox(location.pathname, {
+      changed: () => this.render(),
+      confirmed: (entry, said) => this.confirmed(entry, said),
+      dropped: (entry, why) => this.wasDropped(entry, why),
+      refused: (entry) => this.wasRefused(entry),
+    });
+    this.ahead = new Ahead({
+      unsent: () => this.outbox.entries().map(({ answer }) => answer.item),
+      told: (said) => this.told(said),
+      changed: () => this.render(),
+    });
+    this.commands = this.makeCommands();
+    this.listen();
+  }
+
+  async start() {
+    const job = await this.persistently("job");
+    if (!job) return;
+    await this.setUp(job);
+    this.told(job);
+    await this.recall();
+    this.outbox.send();
+    this.ahead.fill();
+  }
+
+  // Asks until the server answers; null if the link is not valid.
+  async persistently(path) {
+    const pauses = new Pauses(30);
+    for (;;) {
+      try {
+        return await ask(path);
+      } catch (error) {
+        this.ahead.linkEnded = error instanceof LinkEnded;
+        this.ahead.unreached = !this.ahead.linkEnded;
+        this.render();
+        if (this.ahead.linkEnded) return null;
+        await pauses.next();
+      }
+    }
+  }
+
+  async setUp({ job, kind, classes, instructions, worker }) {
+    document.title = `${job} · roundtruth`;
+    part("name").textContent = job;
+    part("name").title = worker;
+    for (const id of ["line", "help-line"]) part(id).textContent = instructions.line;
+    this.showInstructions(instructions);
+    const { Editor } = await editorOf(kind);
+    this.manyRows = Editor.manyRows ?? true;
+    part("nothing").hidden = !this.manyRows;
+    this.editor = new Editor(part("editor"), {
+      classes,
+      changed: () => this.changed(),
+      message: (text) => this.message(text),
+      submit: () => this.submit(),
+    });
+    this.nameKeys();
+  }
+
+  // An editor in which letters are typed leaves only the keys with Alt to the page.
+  nameKeys() {
+    for (const command of this.commands) {
+      if (this.editor.takesLetters) command.keys = command.keys.filter((key) => !/^[A-Z]$/.test(key));
+    }
+    for (const { id, keys } of this.commands.filter(({ id }) => ["nothing", "unsure"].includes(id))) {
+      part(id).querySelector("kbd").textContent = keyText(keys[0]);
+      part(id).setAttribute("aria-keyshortcuts", keys.join(" "));
+    }
+  }
+
+  showInstructions({ line, html }) {
+    part("help-text").innerHTML = html; // the server has made it from Markdown, without anything that runs
+    for (const link of part("help-text").querySelectorAll("a")) Object.assign(link, { target: "_blank", rel: "noreferrer" });
+    const title = line || html ? "Instructions" : "Keys";
+    part("help-title").textContent = title;
+    part("help-button").firstChild.textContent = title;
+  }
+
+  // ---- what the server says
+
+  told(said) {
+    const round = this.job.round;
+    for (const key of Object.keys(this.job)) if (key in said) this.job[key] = said[key];
+    this.ahead.state = this.job.state;
+    if (this.job.state === "paused") this.ahead.fill(); // it asks when work goes on
+    if (round && this.job.round !== round) this.recall();
+  }
+
+  // The answers to which one can go back: what the server has, and over it what it does not have yet.
+  async recall() {
+    const said = await ask("answers").catch(() => null);
+    if (said) this.answered = said.answers;
+    for (const { item, answer } of this.outbox.entries()) this.remember({ ...item, ...answer });
+    this.drawn = this.answered[0]?.label ?? [];
+    this.render();
+  }
+
+  remember(answer) {
+    const others = this.answered.filter(({ item }) => item !== answer.item);
+    this.answered = [answer, ...others].slice(0, MOST_ANSWERED);
+  }
+
+  confirmed({ item }, said) {
+    if (said.feedback) this.feedbacks.push(withPicture({ ...item, ...said.feedback }, () => this.render()));
+    this.told(said);
+    this.ahead.fill();
+  }
+
+  wasDropped({ answer }, why) {
+    this.dropped.push(`An answer was not kept. ${why}`);
+    this.answered = this.answered.filter(({ item }) => item !== answer.item);
+    this.ahead.dropNext();
+  }
+
+  // Shown at once to a person who has not begun with another picture.
+  wasRefused({ answer }) {
+    const begun = this.ahead.current && this.outbox.draft(this.ahead.current.item);
+    if (!this.visited && !this.feedbacks.length && !begun) this.visitItem(answer.item);
+  }
+
+  // ---- what the person does
+
+  get shown() {
+    return this.feedbacks[0] ?? this.visited ?? (this.job.state === "paused" ? null : this.ahead.current) ?? null;
+  }
+
+  get canAnswer() {
+    return Boolean(this.shown && !this.feedbacks.length && !this.ahead.linkEnded);
+  }
+
+  // The editor has another label, or shows it in another way.
+  changed() {
+    if (!this.canAnswer || this.loaded !== this.shown) return;
+    const { item } = this.shown;
+    const label = this.editor.label();
+    if (JSON.stringify(label) === this.given) this.outbox.dropDraft(item);
+    else this.outbox.keepDraft(item, label, this.clock.seconds());
+    this.render();
+  }
+
+  submit() {
+    if (!this.canAnswer || this.loaded !== this.shown) return;
+    if (!this.editor.empty()) this.send({ label: this.editor.label(), nothing: false, reason: "" });
+    else if (this.manyRows) this.message("Nothing is drawn. Choose “Nothing here” or “I cannot tell” to say so.");
+    else this.message("Nothing is chosen yet.");
+  }
+
+  nothingHere() {
+    if (!this.canAnswer || this.loaded !== this.shown) return;
+    if (this.editor.empty()) this.send({ label: [], nothing: true, reason: "" });
+    else this.message("Something is drawn here. Delete it first, or submit it.");
+  }
+
+  askWhy() {
+    if (!this.canAnswer) return;
+    part("reason").value = "";
+    part("unsure-dialog").showModal();
+  }
+
+  cannotTell(reason) {
+    part("unsure-dialog").close();
+    if (this.canAnswer) this.send({ label: null, nothing: false, reason });
+  }
+
+  send(answer) {
+    this.message("");
+    const { item, picture, width, height } = this.shown;
+    const shown = { item, picture, width, height };
+    this.outbox.put({ item, ...answer, seconds: this.clock.seconds() }, shown);
+    this.outbox.dropDraft(item);
+    this.remember({ ...shown, ...answer });
+    if (this.visited) {
+      this.visited = null;
+    } else {
+      this.drawn = answer.label ?? [];
+      this.ahead.goOn();
+    }
+    this.render();
+  }
+
+  // ---- back to earlier answers
+
+  place() {
+    return this.answered.findIndex(({ item }) => item === this.visited?.item);
+  }
+
+  older() {
+    if (!this.feedbacks.length) this.visit(this.answered[this.place() + 1]);
+  }
+
+  newer() {
+    if (!this.visited) return;
+    const place = this.place();
+    if (place > 0) this.visit(this.answered[place - 1]);
+    else this.leave();
+  }
+
+  visitItem(item) {
+    this.visit(this.answered.find((answer) => answer.item === item));
+  }
+
+  visit(answer) {
+    if (!answer) return;
+    this.visited = withPicture(answer, () => this.render());
+    this.message("");
+    this.render();
+  }
+
+  leave() {
+    this.visited = null;
+    this.render();
+  }
+
+  understood() {
+    this.feedbacks.shift();
+    this.render();
+  }
+
+  // ---- keys and buttons
+
+  makeCommands() {
+    return [
+      { id: "submit", name: "Submit", keys: ["Enter", "Ctrl+Enter"], run: () => this.submit() },
+      { id: "nothing", name: "Nothing here", keys: ["E", "Alt+E"], run: () => this.nothingHere() },
+      { id: "unsure", name: "I cannot tell", keys: ["T", "Alt+T"], run: () => this.askWhy() },
+      { id: "back", name: "Back to an earlier answer", keys: ["Alt+ArrowLeft"], run: () => this.older() },
+      { id: "newer", name: "On to a newer answer", keys: ["Alt+ArrowRight"], run: () => this.newer() },
+      { id: "return", name: "Return from an earlier answer", keys: ["Escape"], run: () => this.leave() },
+      { id: "help-button", name: "Instructions and keys", keys: ["?", "F1"], run: () => this.help() },
+    ];
+  }
+
+  help() {
+    part("help").showModal();
+  }
+
+  listen() {
+    for (const { id, run } of this.commands) part(id).addEventListener("click", run);
+    part("understood").addEventListener("click", () => this.understood());
+    part("own-reason").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (part("reason").value.trim()) this.cannotTell(part("reason").value.trim());
+    });
+    part("reason").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      part("own-reason").requestSubmit();
+    });
+    part("unsure-dialog").addEventListener("keydown", (event) => this.reasonKey(event));
+    part("reasons").append(...REASONS.map((reason, place) => this.reasonButton(reason, place)));
+    addEventListener("keydown", (event) => this.key(event));
+  }
+
+  reasonKey(event) {
+    const button = part("reasons").children[Number(keyName(event)) - 1];
+    if (!button || event.target === part("reason")) return;
+    event.preventDefault(); // or the key would answer the next picture too
+    if (!event.repeat) button.click();
+  }
+
+  reasonButton(reason, place) {
+    const button = make("button", { type: "button" }, make("span", { textContent: reason }), make("kbd", { textContent: place + 1 }));
+    button.addEventListener("click", () => this.cannotTell(reason));
+    return button;
+  }
+
+  key(event) {
+    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+    const name = keyName(event);
+    const command = this.commands.find(({ id, keys }) => keys.includes(name) && !part(id).hidden);
+    const first = command && /^(Ctrl|Alt)\+|^F\d/.test(name); // no editor needs these, and no text field
+    const used = first ? this.runOnce(command, event) : this.smallKey(event, name, command);
+    if (used) event.preventDefault();
+  }
+
+  smallKey(event, name, command) {
+    if (needsKey(event.target, name)) return false;
+    if (this.feedbacks.length && name === "Enter") {
+      this.understood();
+      return true;
+    }
+    if (this.canAnswer && this.loaded === this.shown && this.editor.key(event)) return true;
+    return Boolean(command) && this.runOnce(command, event);
+  }
+
+  // A key that is held down does not do it again.
+  runOnce(command, event) {
+    if (!event.repeat) command.run();
+    return true;
+  }
+
+  // ---- what is on the screen
+
+  message(text) {
+    part("message").textContent = text;
+  }
+
+  render() {
+    if (this.editor) this.showItem();
+    const screen = this.screen();
+    document.body.dataset.screen = screen.name;
+    part("screen").hidden = screen.name === "picture";
+    setText("screen-title", screen.title ?? "");
+    setText("screen-text", screen.text ?? "");
+    this.showProgress();
+    this.showVisit();
+    this.showFeedback();
+    this.showButtons();
+    this.showStatus();
+    showNotices(part("notices"), this.notices());
+  }
+
+  screen() {
+    const { state, note, mine } = this.job;
+    const unsent = this.outbox.entries().length;
+    if (this.ahead.linkEnded || this.outbox.linkEnded) {
+      const kept = unsent ? ` ${counted(unsent, "answer is", "answers are")} kept in this browser.` : "";
+      return { name: "ended", title: "This link is not valid", text: `Ask for a new link.${kept}` };
+    }
+    if (this.shown) return this.shown === this.loaded ? { name: "picture" } : this.loadingScreen();
+    if (state === "paused") return { name: state, title: "Paused", text: note || "Nothing is lost. This page goes on by itself." };
+    if (state === "waiting") return { name: state, title: "Nothing to do right now", text: note || "This page goes on by itself." };
+    if (state === "done") return { name: state, title: "Thank you", text: `All done. You gave ${counted(mine, "answer", "answers")}.` };
+    return this.loadingScreen();
+  }
+
+  loadingScreen() {
+    const failed = this.shown?.failed;
+    return { name: "loading", title: "Loading", text: failed ? "The picture cannot be loaded yet. Trying again." : "" };
+  }
+
+  // Gives the editor the item that is to be seen, once its picture is there.
+  showItem() {
+    const item = this.shown;
+    if (item === this.loaded || (item && !item.image)) return;
+    if (this.loaded) this.loaded.seconds = this.clock.seconds();
+    this.loaded = item;
+    if (!item) return;
+    const { picture, image, width, height } = item;
+    const draft = this.feedbacks.length ? null : this.outbox.draft(item.item);
+    this.clock.start(Math.max(item.seconds, draft?.seconds ?? 0));
+    this.editor.load({ picture: image, width, height, label: draft?.label ?? item.label, previous: this.drawn });
+    this.given = JSON.stringify(draft ? (item.label ?? []) : this.editor.label());
+    part("editor").inert = this.feedbacks.length > 0;
+    if (this.feedbacks.length) part("understood").focus();
+  }
+
+  showProgress() {
+    const { mine, answered, asked } = this.job;
+    const left = Math.max(asked - answered, 0);
+    setProgress("mine", mine, mine + left, counted(mine, "answer", "answers"));
+    setProgress("batch", answered, asked, `${answered.toLocaleString("en")} of ${asked.toLocaleString("en")}`);
+    part("job").hidden = !this.job.alone;
+    setText("round", `Round ${this.job.round}`);
+    setText("note", this.job.note);
+  }
+
+  showVisit() {
+    part("visit").hidden = !this.visited || this.feedbacks.length > 0;
+    if (this.visited) setText("visit-text", this.visitText(this.visited));
+  }
+
+  visitText({ item, nothing, reason }) {
+    const refused = this.outbox.refused().find(({ answer }) => answer.item === item);
+    if (refused) return `This answer was not taken. ${refused.refused}`;
+    if (this.outbox.draft(item)) return "An earlier answer, changed and not sent yet.";
+    if (nothing) return "Your answer was: nothing here.";
+    if (reason) return `Your answer was: I cannot tell. ${reason}`;
+    return `Your answer ${this.place() + 1} of the last ${this.answered.length}.`;
+  }
+
+  showFeedback() {
+    const [feedback] = this.feedbacks;
+    part("feedback").hidden = !feedback;
+    if (!feedback) return;
+    part("feedback").dataset.right = feedback.right;
+    setText("verdict", feedback.right ? "Right." : "Not quite. This is the right answer.");
+    setText("explanation", feedback.text);
+  }
+
+  showButtons() {
+    const here = this.canAnswer && this.loaded === this.shown;
+    setEnabled("submit", here);
+    setEnabled("nothing", here && this.editor.empty());
+    setEnabled("unsure", this.canAnswer);
+    setEnabled("back", !this.feedbacks.length && this.place() + 1 < this.answered.length);
+    if (this.editor) {
+      const actions = this.editor.actions();
+      this.tools.show(actions.map((action) => (here ? action : { ...action, enabled: false })));
+      const commands = this.commands.filter(({ id }) => id !== "nothing" || this.manyRows);
+      showKeys(part("keys"), [...commands, ...actions, ...this.editor.shortcuts()]);
+    }
+  }
+
+  showStatus() {
+    const number = this.outbox.unsent().length;
+    const { failures, linkEnded } = this.outbox;
+    let text = "";
+    if (number && failures && !linkEnded) text = `${counted(number, "answer", "answers")} not sent yet, trying again`;
+    else if (this.ahead.unreached && !this.ahead.linkEnded) text = "The server cannot be reached, trying again";
+    setText("unsent", text);
+  }
+
+  notices() {
+    const refused = this.outbox.refused().filter(({ answer }) => answer.item !== this.visited?.item);
+    const notices = refused.map(({ answer, refused }) => ({
+      text: `An answer was not taken. ${refused}`, verb: "Mend it", run: () => this.visitItem(answer.item),
+    })); // prettier-ignore
+    for (const text of this.dropped) notices.push({ text, verb: "Close", run: () => this.closeNotice(text) });
+    if (this.outbox.keepsNothing && !this.warned) {
+      const text = "This browser cannot store anything, so keep this page open until your answers are sent.";
+      notices.push({ text, verb: "Close", run: () => this.closeWarning() });
+    }
+    return notices;
+  }
+
+  closeNotice(text) {
+    this.dropped = this.dropped.filter((other) => other !== text);
+    this.render();
+  }
+
+  closeWarning() {
+    this.warned = true;
+    this.render();
+  }
+}
+
+async function editorOf(kind) {
+  const name = EDITORS[kind];
+  const style = make("link", { rel: "stylesheet", href: new URL(`./${name}.css`, import.meta.url).href });
+  const styled = new Promise((done) => Object.assign(style, { onload: done, onerror: done }));
+  document.head.append(style);
+  const [editor] = await Promise.all([import(`./${name}.js`), styled]);
+  return editor;
+}
+
+// A text is only set if it is another, or a screen reader would read it again.
+function setText(id, text) {
+  if (part(id).textContent !== text) part(id).textContent = text;
+}
+
+function setProgress(id, value, max, text) {
+  Object.assign(part(id), { max: Math.max(max, 1), value });
+  setText(`${id}-text`, text);
+}
+
+function setEnabled(id, enabled) {
+  part(id).setAttribute("aria-disabled", String(!enabled));
+}
+
+new Page().start();

@@ -1,0 +1,72 @@
+// Parts of the page that are made from lists: the tools, the table of keys, the notices. Every text is set as text.
+
+export function make(name, properties = {}, ...inside) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...inside);
+  return element;
+}
+
+const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space", Escape: "Esc" };
+
+export const keyText = (key) => key.split(/(?<=.)\+/).map((part) => SIGNS[part] ?? part).join(" + ");
+
+// One button for each action. Buttons stay the same elements, so that the focus stays where it is.
+export class Tools {
+  buttons = new Map();
+
+  constructor(element) {
+    this.element = element;
+  }
+
+  show(actions) {
+    const ids = actions.map((action) => action.id);
+    if (ids.join() !== [...this.buttons.keys()].join()) this.build(actions);
+    for (const action of actions) this.update(this.buttons.get(action.id), action);
+  }
+
+  build(actions) {
+    this.buttons = new Map(actions.map((action) => [action.id, this.button(action)]));
+    this.element.replaceChildren(...this.buttons.values());
+  }
+
+  button({ id, keys = [] }) {
+    const button = make("button", { type: "button" }, make("span"));
+    button.dataset.action = id;
+    if (keys.length) button.append(make("kbd", { textContent: keyText(keys[0]) }));
+    button.title = keys.map(keyText).join(" or ");
+    button.setAttribute("aria-keyshortcuts", keys.join(" ").replaceAll("Ctrl", "Control"));
+    button.addEventListener("click", () => {
+      if (button.getAttribute("aria-disabled") !== "true") button.run();
+    });
+    return button;
+  }
+
+  update(button, { name, run, pressed, enabled = true }) {
+    button.run = run;
+    button.firstChild.textContent = name;
+    button.setAttribute("aria-disabled", String(!enabled)); // a button that is disabled for good would lose the focus
+    if (pressed === undefined) button.removeAttribute("aria-pressed");
+    else button.setAttribute("aria-pressed", String(pressed));
+  }
+}
+
+export function showKeys(body, actions) {
+  const rows = actions.filter((action) => action.keys?.length).map(({ name, keys }) => {
+    const cell = make("td");
+    keys.forEach((key, place) => cell.append(place ? " or " : "", make("kbd", { textContent: keyText(key) })));
+    return make("tr", {}, make("th", { scope: "row", textContent: name }), cell);
+  });
+  body.replaceChildren(...rows);
+}
+
+// notices: [{text, verb, run}]
+export function showNotices(list, notices) {
+  const wanted = JSON.stringify(notices);
+  if (list.dataset.shown === wanted) return; // or a screen reader would read them again
+  list.dataset.shown = wanted;
+  list.replaceChildren(...notices.map(({ text, verb, run }) => {
+    const button = make("button", { type: "button", textContent: verb });
+    button.addEventListener("click", run);
+    return make("li", {}, make("span", { textContent: text, dir: "auto" }), button);
+  }));
+}
