@@ -189,7 +189,7 @@ export class Editor {
 
   select(index) {
     this.history.now = { ...this.history.now, selected: index };
-    this.hidden = false;
+    if (index >= 0) this.hidden = false;
     this.update();
   }
 

@@ -43,7 +43,9 @@ export class ClassList {
     button.append(swatch, text);
     button.title = name;
     if (keyOf(place)) {
-      button.append(element("kbd", "", keyOf(place)));
+      const key = element("kbd", "", keyOf(place));
+      key.setAttribute("aria-hidden", "true"); // aria-keyshortcuts says it
+      button.append(key);
       button.setAttribute("aria-keyshortcuts", keyOf(place));
     }
     button.addEventListener("click", (event) => {

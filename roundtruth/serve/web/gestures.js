@@ -17,6 +17,9 @@ export class Gestures {
     this.editor = editor;
     this.view = editor.view;
     const on = (type, listener, target = canvas) => target.addEventListener(type, listener, { signal, passive: false });
+    // The ring of the focus is for who came by the keyboard; a key after a click would bring it too.
+    on("focus", () => canvas.classList.toggle("boxes-by-keyboard", canvas.matches(":focus-visible")));
+    on("blur", () => canvas.classList.remove("boxes-by-keyboard"));
     on("pointerdown", (event) => this.down(event));
     on("pointermove", (event) => this.moved(event));
     on("pointerup", (event) => this.up(event));
@@ -44,6 +47,7 @@ export class Gestures {
 
   down(event) {
     if (!this.editor.picture) return;
+    this.canvas.classList.remove("boxes-by-keyboard");
     this.canvas.setPointerCapture(event.pointerId); // the drag goes on outside of the stage and of the window
     const at = this.place(event);
     this.presses.set(event.pointerId, at);
