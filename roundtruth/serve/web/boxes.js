@@ -50,7 +50,8 @@ export class Editor {
     this.gestures = new Gestures(this.boxCanvas, this, this.ending.signal);
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.stage);
-    window.addEventListener("resize", () => this.resize(), { signal: this.ending.signal }); // or another screen's pixels
+    // The stage has its size on a screen with other pixels too.
+    window.addEventListener("resize", () => this.resize(), { signal: this.ending.signal });
     this.classList.mark(this.chosen);
   }
 
@@ -291,13 +292,15 @@ export class Editor {
     const chosen = this.selectedRow() !== undefined;
     const some = this.rows.length > 0;
     const undo = this.history.past.length > 0 || this.points.length > 0;
+    const redo = this.history.future.length > 0;
+    const repeat = this.previous.length > 0;
     const action = (id, name, keys, run, more = {}) => ({ id, name, keys, run, ...more });
     return [
       action("undo", "Undo", ["Ctrl+Z"], () => this.undo(), { enabled: undo }),
-      action("redo", "Redo", ["Ctrl+Y", "Ctrl+Shift+Z"], () => this.redo(), { enabled: this.history.future.length > 0 }),
+      action("redo", "Redo", ["Ctrl+Y", "Ctrl+Shift+Z"], () => this.redo(), { enabled: redo }),
       action("extreme", "Draw by four points", ["X"], () => this.useExtremePoints(), { pressed: this.extreme }),
       action("cursor", "Draw with the keyboard", ["B"], () => this.useCursor(), { pressed: this.cursor !== null }),
-      action("repeat", "Repeat the last picture's boxes", ["R"], () => this.repeat(), { enabled: this.previous.length > 0 }),
+      action("repeat", "Repeat the last picture's boxes", ["R"], () => this.repeat(), { enabled: repeat }),
       action("duplicate", "Duplicate", ["D", "Ctrl+D"], () => this.duplicate(), { enabled: chosen }),
       action("delete", "Delete", ["Delete", "Backspace"], () => this.remove(), { enabled: chosen }),
       action("next", "Next box", ["N", "]"], () => this.selectNext(1), { enabled: some }),
@@ -306,7 +309,7 @@ export class Editor {
       action("zoom-out", "Zoom out", ["-"], () => this.zoom(1 / ZOOM)),
       action("fit", "Fit the picture", ["F"], () => this.fit()),
       action("hide", "Hide the boxes", ["H"], () => this.hide(), { pressed: this.hidden }),
-      action("light", "Brightness and contrast", ["L"], () => this.toggleLight(), { pressed: !this.light.panel.hidden }),
+      action("light", "Brightness and contrast", ["L"], () => this.toggleLight(), { pressed: this.light.shown }),
     ];
   }
 
@@ -354,7 +357,7 @@ export class Editor {
   }
 
   toggleLight() {
-    this.light.panel.hidden = !this.light.panel.hidden;
+    this.light.panel.hidden = this.light.shown;
     this.update();
   }
 
@@ -392,7 +395,7 @@ export class Editor {
     if (this.drawing()) {
       this.dropBegun();
       this.update();
-    } else if (!this.light.panel.hidden) this.toggleLight();
+    } else if (this.light.shown) this.toggleLight();
     else if (this.selected >= 0) this.select(-1);
     else return false;
     return true;

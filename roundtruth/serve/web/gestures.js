@@ -3,7 +3,7 @@
 import { around, isBox, moved, resized, sideAt } from "./geometry.js";
 
 const WANDER = { mouse: 4, touch: 10 }; // stage pixels that a press may wander and still be a click
-const REACH = { mouse: 8, touch: 22 }; // stage pixels from an edge where a press pulls it
+const REACH = { mouse: 9, touch: 22 }; // stage pixels from an edge where a press pulls it
 const LINE = 16; // stage pixels, for a wheel that counts in lines
 
 export class Gestures {
@@ -199,13 +199,13 @@ export class Gestures {
     else this.editor.selectUnder(this.view.toPicture(at));
   }
 
-  // Where the magnifier looks, and on which side of the pointer it is: away from what is being drawn, above a finger.
+  // Where the magnifier looks, and on which side of the pointer it is: away from what is being drawn.
   lookClosely(at, from) {
     const { x, y } = this.view.toPicture(at);
     const { width, height } = this.view.picture;
     const place = { x: Math.min(Math.max(x, 0), width), y: Math.min(Math.max(y, 0), height) };
     const beside = { x: at.x < from.x ? -1 : 1, y: at.y < from.y ? -1 : 1 };
-    this.editor.close = { at: place, away: this.editor.touch ? { x: 0, y: -1 } : beside };
+    this.editor.close = { at: place, away: this.editor.touch ? null : beside };
     this.editor.aim = place;
     this.editor.repaint();
   }
