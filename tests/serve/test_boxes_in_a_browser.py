@@ -575,6 +575,12 @@ def test_every_change_is_undone_and_redone(desk, change):
     assert desk.rows()[1] == row(A, top=99)
 
 
+def test_what_changes_nothing_is_no_change(desk):
+    desk.load(label=[{**A, "left": 0}])
+    desk.press("n", "ArrowLeft", "ArrowLeft", "1")
+    assert not desk.page.evaluate("editor.actions().find(({ id }) => id === 'undo').enabled")
+
+
 def test_undo_ends_at_the_label_that_was_loaded(desk):
     desk.load(label=[A])
     desk.press("Control+z", "Control+z", "Control+y")
@@ -808,6 +814,19 @@ def test_a_second_finger_drops_the_box_that_the_first_began(opened):
     desk.finger("Move", (x + 80, y + 80))
     desk.finger("End")
     assert desk.rows() == []
+
+
+def test_the_magnifier_keeps_clear_of_the_finger(opened):
+    desk = opened(PHONE)
+    desk.load(4000, 3000)
+    x, y = desk.at(1000, 1000)
+    desk.finger("Start", (x, y))
+    desk.finger("Move", (x + 30, y + 30))
+    screen = desk.screen()
+    desk.finger("End")
+    desk.press("h")  # the box that was drawn
+    changed = (screen != desk.screen()).any(axis=2)
+    assert changed[: 160 * 3, 240 * 3 :].mean() > 0.5  # it is in the other upper corner
 
 
 def test_a_finger_selects_moves_and_ends_the_selection(opened):

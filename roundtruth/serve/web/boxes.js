@@ -138,7 +138,9 @@ export class Editor {
   }
 
   replace(index, changes, merge = false) {
-    this.change(this.rows.with(index, { ...this.rows[index], ...changes }), index, merge);
+    const row = this.rows[index];
+    if (Object.entries(changes).every(([name, value]) => row[name] === value)) return; // nothing for undo to take back
+    this.change(this.rows.with(index, { ...row, ...changes }), index, merge);
   }
 
   remove() {
@@ -492,15 +494,21 @@ export class Editor {
     const { rows, selected } = this;
     const now = rows[selected] ? `; box ${selected + 1}, ${rows[selected].class}, is selected` : "";
     const text = counted(rows.length) + now + (this.hidden ? "; the boxes are hidden" : "");
-    if (this.status.textContent !== text) this.status.textContent = text;
-    this.list.replaceChildren(...rows.map((row, index) => inWords(row, index === selected)));
+    write(this.status, text);
+    const items = this.list.children;
+    while (items.length > rows.length) this.list.lastChild.remove();
+    while (items.length < rows.length) this.list.append(document.createElement("li"));
+    rows.forEach((row, index) => write(items[index], inWords(row, index === selected)));
   }
 }
 
 function inWords(row, selected) {
   const [left, top, width, height] = [row.left, row.top, row.width, row.height].map(Math.round);
-  const item = document.createElement("li");
   const place = `${left} from the left, ${top} from the top, ${width} wide, ${height} high`;
-  item.textContent = `${row.class}: ${place}${selected ? ", selected" : ""}`;
-  return item;
+  return `${row.class}: ${place}${selected ? ", selected" : ""}`;
+}
+
+// A text that stays the same costs nothing, and is not read out again.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

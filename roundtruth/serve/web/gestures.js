@@ -21,9 +21,10 @@ export class Gestures {
     on("focus", () => canvas.classList.toggle("boxes-by-keyboard", canvas.matches(":focus-visible")));
     on("blur", () => canvas.classList.remove("boxes-by-keyboard"));
     on("pointerdown", (event) => this.down(event));
-    on("pointermove", (event) => this.moved(event));
+    on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.up(event));
     on("pointercancel", (event) => this.lost(event));
+    on("lostpointercapture", (event) => this.presses.has(event.pointerId) && this.lost(event));
     on("pointerleave", () => this.gesture || this.hover(null));
     on("wheel", (event) => this.wheel(event));
     on("mousedown", (event) => event.button === 1 && event.preventDefault()); // no scrolling by the middle button
@@ -82,7 +83,7 @@ export class Gestures {
     return this.editor.under(this.view.toPicture(at)).includes(this.editor.selected);
   }
 
-  moved(event) {
+  move(event) {
     const at = this.place(event);
     const before = this.presses.get(event.pointerId);
     if (before) this.presses.set(event.pointerId, at);
