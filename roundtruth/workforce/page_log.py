@@ -93,6 +93,7 @@ class Log:
         self.store, self.lock = store, Lock()
         self.items: defaultdict[int, Item] = defaultdict(Item)
         self.said: Counter[str] = Counter()  # items that a worker answered
+        self.had: defaultdict[str, list[int]] = defaultdict(list)  # items that a worker was given, in this order
 
     def read(self, paths: Iterable[str]) -> None:
         """Read the entries among the files of the job folder that are not known yet."""
@@ -118,7 +119,10 @@ class Log:
         with self.lock:
             known = self.items[item]
             if number == known.entries + 1:  # or another thread added it
-                self.said[entry["worker"]] += entry["what"] == "answer" and entry["worker"] not in known.answers
+                worker = entry["worker"]
+                self.said[worker] += entry["what"] == "answer" and worker not in known.answers
+                if entry["what"] == "given" and worker not in known.given:
+                    self.had[worker].append(item)
                 known.add(entry)
 
     def _entry(self, path: str) -> Entry:
