@@ -127,7 +127,7 @@ def test_the_picture_of_a_known_item_is_shown_and_boxes_are_compared_by_iou(gold
 
 
 def test_other_known_pictures_can_be_named_later(gold_job, tmp_path):
-    job, truth = gold_job()
+    job, _ = gold_job()
     (tmp_path / "more.manifest").write_text(
         (tmp_path / "known/truth.manifest").read_text().replace("images/", "known/images/")
     )
