@@ -9,6 +9,7 @@ export class Ahead {
   state = "open"; // of the job, as the server said last
   taken = 0; // items that were new in the server's last answer
   asking = false;
+  wanted = false;
   unreached = false;
   linkEnded = false;
   waiting = new Pauses(15);
@@ -26,7 +27,7 @@ export class Ahead {
 
   goOn() {
     this.items.shift().dropped = true;
-    this.fill();
+    if (!this.current) this.fill(); // otherwise the server is asked when it has the answer
   }
 
   // Gives up the items that nobody has seen yet; the server says anew which there are.
@@ -37,11 +38,14 @@ export class Ahead {
 
   // Asks for items until there are enough. Asks again and again while there is nothing to do.
   async fill() {
+    this.wanted = true; // whoever calls has news for the server: it may give more now
+    this.waiting.end();
     if (this.asking) return;
     this.asking = true;
     while ((this.items.length < IN_HAND || this.state === "paused") && !this.linkEnded) {
+      this.wanted = false;
       const answered = await this.next();
-      if (!answered || this.taken) continue;
+      if (!answered || this.taken || this.wanted) continue;
       if (this.state === "done" || (this.state !== "paused" && this.current)) break;
       await this.waiting.next();
     }
@@ -83,7 +87,7 @@ export class Ahead {
 
 // The item with `image`, once its picture is there. It is tried for as long as somebody wants it.
 export function withPicture(item, changed) {
-  const made = { ...item, image: null, seconds: 0, failed: false, dropped: false };
+  const made = { image: null, ...item, seconds: 0, failed: false, dropped: false };
   load(made, changed);
   return made;
 }

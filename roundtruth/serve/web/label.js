@@ -15,6 +15,7 @@ const REASONS = [
   "The picture does not belong here",
   "The instructions do not say what to do",
 ];
+const MESSAGE_SHOWN = 6_000; // milliseconds
 const MOST_ANSWERED = 20; // answers that one can go back to; the server gives as many
 
 const part = (id) => document.getElementById(id);
@@ -25,6 +26,9 @@ class Page {
   answered = []; // the person's own answers of the open batch, the newest first
   visited = null; // the earlier answer that is on the screen
   feedbacks = []; // to show, the oldest first
+  training = false; // the server said of the last answer whether it is right
+  checked = null; // the item that stays on the screen until the server has said so
+  last = null; // the item that was answered last, with its picture
   loaded = null; // the item that the editor has
   given = ""; // the label that the editor was given with it
   drawn = []; // the rows of the last picture
@@ -34,7 +38,7 @@ class Page {
 
   constructor() {
     this.outbox = new Outbox(location.pathname, {
-      changed: () => this.render(),
+      changed: () => this.outboxChanged(),
       confirmed: (entry, said) => this.confirmed(entry, said),
       dropped: (entry, why) => this.wasDropped(entry, why),
       refused: (entry) => this.wasRefused(entry),
@@ -90,6 +94,7 @@ class Page {
       submit: () => this.submit(),
     });
     this.nameKeys();
+    document.body.dataset.ready = "";
   }
 
   // An editor in which letters are typed leaves only the keys with Alt to the page.
@@ -105,7 +110,7 @@ class Page {
 
   showInstructions({ line, html }) {
     part("help-text").innerHTML = html; // the server has made it from Markdown, without anything that runs
-    for (const link of part("help-text").querySelectorAll("a")) Object.assign(link, { target: "_blank", rel: "noreferrer" });
+    for (const link of part("help-text").querySelectorAll("a")) link.target = "_blank"; // this page stays open
     const title = line || html ? "Instructions" : "Keys";
     part("help-title").textContent = title;
     part("help-button").firstChild.textContent = title;
@@ -126,7 +131,7 @@ class Page {
     const said = await ask("answers").catch(() => null);
     if (said) this.answered = said.answers;
     for (const { item, answer } of this.outbox.entries()) this.remember({ ...item, ...answer });
-    this.drawn = this.answered[0]?.label ?? [];
+    if (this.drawn.length === 0) this.drawn = this.answered[0]?.label ?? [];
     this.render();
   }
 
@@ -135,13 +140,21 @@ class Page {
     this.answered = [answer, ...others].slice(0, MOST_ANSWERED);
   }
 
+  outboxChanged() {
+    if (this.outbox.failures) this.checked = null; // the person need not wait for it
+    this.render();
+  }
+
   confirmed({ item }, said) {
-    if (said.feedback) this.feedbacks.push(withPicture({ ...item, ...said.feedback }, () => this.render()));
+    this.checked = null;
+    this.training = Boolean(said.feedback);
+    if (said.feedback) this.feedbacks.push(this.withPicture({ ...item, ...said.feedback }));
     this.told(said);
     this.ahead.fill();
   }
 
   wasDropped({ answer }, why) {
+    this.checked = null;
     this.dropped.push(`An answer was not kept. ${why}`);
     this.answered = this.answered.filter(({ item }) => item !== answer.item);
     this.ahead.dropNext();
@@ -149,6 +162,7 @@ class Page {
 
   // Shown at once to a person who has not begun with another picture.
   wasRefused({ answer }) {
+    this.checked = null;
     const begun = this.ahead.current && this.outbox.draft(this.ahead.current.item);
     if (!this.visited && !this.feedbacks.length && !begun) this.visitItem(answer.item);
   }
@@ -156,11 +170,12 @@ class Page {
   // ---- what the person does
 
   get shown() {
-    return this.feedbacks[0] ?? this.visited ?? (this.job.state === "paused" ? null : this.ahead.current) ?? null;
+    const current = this.job.state === "paused" ? null : this.ahead.current;
+    return this.feedbacks[0] ?? this.checked ?? this.visited ?? current ?? null;
   }
 
   get canAnswer() {
-    return Boolean(this.shown && !this.feedbacks.length && !this.ahead.linkEnded);
+    return Boolean(this.shown && !this.checked && !this.feedbacks.length && !this.ahead.linkEnded);
   }
 
   // The editor has another label, or shows it in another way.
@@ -201,6 +216,8 @@ class Page {
     this.message("");
     const { item, picture, width, height } = this.shown;
     const shown = { item, picture, width, height };
+    this.last = this.shown;
+    if (this.training) this.checked = this.shown;
     this.outbox.put({ item, ...answer, seconds: this.clock.seconds() }, shown);
     this.outbox.dropDraft(item);
     this.remember({ ...shown, ...answer });
@@ -236,9 +253,15 @@ class Page {
 
   visit(answer) {
     if (!answer) return;
-    this.visited = withPicture(answer, () => this.render());
+    this.visited = this.withPicture(answer);
     this.message("");
     this.render();
+  }
+
+  // The picture of the last answer is at hand.
+  withPicture(item) {
+    const image = this.last?.item === item.item ? this.last.image : null;
+    return withPicture({ ...item, image }, () => this.render());
   }
 
   leave() {
@@ -294,7 +317,8 @@ class Page {
   }
 
   reasonButton(reason, place) {
-    const button = make("button", { type: "button" }, make("span", { textContent: reason }), make("kbd", { textContent: place + 1 }));
+    const inside = [make("span", { textContent: reason }), make("kbd", { textContent: place + 1 })];
+    const button = make("button", { type: "button" }, ...inside);
     button.addEventListener("click", () => this.cannotTell(reason));
     return button;
   }
@@ -327,7 +351,9 @@ class Page {
   // ---- what is on the screen
 
   message(text) {
-    part("message").textContent = text;
+    setText("message", text);
+    clearTimeout(this.fading);
+    this.fading = setTimeout(() => setText("message", ""), MESSAGE_SHOWN);
   }
 
   render() {
@@ -353,15 +379,21 @@ class Page {
       return { name: "ended", title: "This link is not valid", text: `Ask for a new link.${kept}` };
     }
     if (this.shown) return this.shown === this.loaded ? { name: "picture" } : this.loadingScreen();
-    if (state === "paused") return { name: state, title: "Paused", text: note || "Nothing is lost. This page goes on by itself." };
-    if (state === "waiting") return { name: state, title: "Nothing to do right now", text: note || "This page goes on by itself." };
-    if (state === "done") return { name: state, title: "Thank you", text: `All done. You gave ${counted(mine, "answer", "answers")}.` };
-    return this.loadingScreen();
+    const text = `${note} This page goes on by itself.`;
+    const screens = {
+      paused: { name: "paused", title: "Paused", text },
+      waiting: { name: "waiting", title: "Nothing to do right now", text },
+      done: { name: "done", title: "Thank you", text: `All done. You gave ${counted(mine, "answer", "answers")}.` },
+    };
+    return screens[state] ?? this.loadingScreen();
   }
 
   loadingScreen() {
-    const failed = this.shown?.failed;
-    return { name: "loading", title: "Loading", text: failed ? "The picture cannot be loaded yet. Trying again." : "" };
+    const name = "loading";
+    const cut = this.ahead.unreached || this.outbox.failures > 0;
+    if (this.shown?.failed) return { name, title: "The picture cannot be loaded yet", text: "Trying again." };
+    if (cut && !this.shown) return { name, title: "No connection", text: "Your answers are kept. This page goes on by itself." };
+    return { name, title: "Loading" };
   }
 
   // Gives the editor the item that is to be seen, once its picture is there.
@@ -377,7 +409,7 @@ class Page {
     this.editor.load({ picture: image, width, height, label: draft?.label ?? item.label, previous: this.drawn });
     this.given = JSON.stringify(draft ? (item.label ?? []) : this.editor.label());
     part("editor").inert = this.feedbacks.length > 0;
-    if (this.feedbacks.length) part("understood").focus();
+    if (this.feedbacks.length) this.message("");
   }
 
   showProgress() {
@@ -401,7 +433,7 @@ class Page {
     if (this.outbox.draft(item)) return "An earlier answer, changed and not sent yet.";
     if (nothing) return "Your answer was: nothing here.";
     if (reason) return `Your answer was: I cannot tell. ${reason}`;
-    return `Your answer ${this.place() + 1} of the last ${this.answered.length}.`;
+    return this.place() > 0 ? `Your answer ${this.place() + 1} pictures back.` : "Your last answer.";
   }
 
   showFeedback() {
@@ -439,7 +471,7 @@ class Page {
   notices() {
     const refused = this.outbox.refused().filter(({ answer }) => answer.item !== this.visited?.item);
     const notices = refused.map(({ answer, refused }) => ({
-      text: `An answer was not taken. ${refused}`, verb: "Mend it", run: () => this.visitItem(answer.item),
+      text: `An answer was not taken. ${refused}`, verb: "Change it", run: () => this.visitItem(answer.item),
     })); // prettier-ignore
     for (const text of this.dropped) notices.push({ text, verb: "Close", run: () => this.closeNotice(text) });
     if (this.outbox.keepsNothing && !this.warned) {
