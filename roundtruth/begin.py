@@ -16,13 +16,14 @@ import pandas as pd
 from roundtruth import delivery, finding, formats, kinds, learners, plans, plural, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.formats.listing import PICTURES
+from roundtruth.instructions import Instructions
 from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
 from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_store, resolve_all
 
 CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
-AMENDABLE = ("budget", "target", "prices", "workforce", "learner")
+AMENDABLE = ("budget", "target", "prices", "workforce", "learner", "instructions")
 DIGEST = re.compile(r"[0-9a-f]{16}")  # names what is kept about a dataset's pictures
 
 
@@ -82,6 +83,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     else:
         dataset = read_dataset(spec, store, progress)
         check_workforce(spec, items_of(dataset))
+        check_instructions(spec)
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
@@ -154,6 +156,8 @@ def amend(spec: JobSpec) -> Job:
         check_model(spec)
     if "workforce" in changed:
         check_workforce(spec, job.items())
+    if "instructions" in changed:
+        check_instructions(spec)
     if not changed:
         return job
     job.amend({key: now[key] for key in changed})
@@ -258,6 +262,11 @@ def check_workforce(spec: JobSpec, items: pd.DataFrame) -> None:
     check = getattr(workforce.module(spec.workforce.backend), "check", None)
     if check:
         check(spec, items)
+
+
+def check_instructions(spec: JobSpec) -> None:
+    with naming("instructions"):
+        Instructions(spec.instructions)
 
 
 def items_of(dataset: Dataset) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The command line: demo, run, forecast, status, stop, report, export.
+"""The command line: demo, label, run, serve, link, forecast, status, stop, report, export.
 
 Exit codes: 0 done, 1 a fault, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the
 budget, 5 another run holds the job, 130 interrupted. A command imports only what it needs, so `status` answers at once.
@@ -21,6 +21,7 @@ from roundtruth.terminal import lines, put
 DONE, FAULT, MISTAKE, WAITING, BUDGET, HELD = range(6)
 INTERRUPTED = 130  # as a shell has it for Ctrl-C
 WATCH = 3.0  # seconds between two looks at a job
+PORT = 8484  # of the labeling page
 PATIENCE = 5.0  # seconds that an interrupted command has to end cleanly; the job folder survives any other end, too
 
 
@@ -149,7 +150,15 @@ def parser() -> argparse.ArgumentParser:
         added.arguments = arguments
 
     verb("demo", demo, "Run a whole job on built-in pictures: no account, no network.", demo_arguments)
+    verb(
+        "label",
+        label,
+        "Label a job alone, on a page in the browser, from the first batch to the end.",
+        page_arguments,
+    )
     verb("run", run, "Run a job, or continue it, until it is done or waits for people.", job_and_json)
+    verb("serve", serve, "Serve the labeling page of a job, or of all jobs below a folder.", serve_arguments)
+    verb("link", link, "Make a link to the labeling page for a person, or list or revoke links.", link_arguments)
     verb("forecast", forecast, "Forecast what a job will cost, before anything is spent.", job_and_json)
     verb("status", status, "Show the rounds, who is waited for, what comes next, and the money.", status_arguments)
     verb("stop", stop, "Stop asking people, and write the manifest with the labels so far.", job_argument)
@@ -178,6 +187,38 @@ def export_arguments(verb: argparse.ArgumentParser) -> None:
     job_argument(verb)
     verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
     verb.add_argument("path", metavar="PATH", help="the file or folder to write: a local path or s3://...")
+
+
+def page_arguments(verb: argparse.ArgumentParser) -> None:
+    job_argument(verb)
+    address_arguments(verb)
+
+
+def serve_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "jobs", metavar="JOB.yaml|FOLDER", help="a job file, or a folder of job folders: local or s3://..."
+    )
+    address_arguments(verb)
+    url_argument(verb)
+
+
+def address_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen at; default: %(default)s, this machine"
+    )
+    verb.add_argument("--port", default=PORT, type=int, help="the port to listen at; default: %(default)s")
+
+
+def url_argument(verb: argparse.ArgumentParser) -> None:
+    here = f"http://127.0.0.1:{PORT}"
+    verb.add_argument("--url", default=here, help="where people reach the page, as links say; default: %(default)s")
+
+
+def link_arguments(verb: argparse.ArgumentParser) -> None:
+    job_argument(verb)
+    verb.add_argument("name", metavar="NAME", nargs="?", help="the person; without a name all links are listed")
+    verb.add_argument("--revoke", action="store_true", help="end the person's links")
+    url_argument(verb)
 
 
 def demo_arguments(verb: argparse.ArgumentParser) -> None:
@@ -255,6 +296,70 @@ def settled(spec, server) -> dict | None:
         job = begin(spec, progress)
         summary = None if new else summarize(job)
     return summary if summary and nothing_to_do(job, summary) else None
+
+
+def label(args) -> int:
+    """Label alone: serve the page, and run the job in this process whenever a batch has all its answers."""
+    from flows.private_server import PrefectServer
+    from roundtruth.serve.alone import labeling
+
+    with job_file(args.job) as spec, PrefectServer() as server:
+        need_page(spec)
+        settled(spec, server)
+        with labeling(spec, args.host, args.port) as page:
+            put(f"Label at {page.url}")
+            page.open()
+            while (code := run_file(args.job, server)) == WAITING:
+                page.wait()
+            page.say_goodbye()
+    return code
+
+
+def need_page(spec) -> None:
+    if spec.workforce.backend != "page":
+        raise UserError(
+            f"workforce: nobody labels on a page in this job; say `backend: page`, not {spec.workforce.backend}"
+        )
+
+
+def serve(args) -> int:
+    from roundtruth.serve.team import served
+
+    address, again = args.jobs, "JOB.yaml"
+    if address.endswith((".yaml", ".yml")):
+        again = address
+        with begun_job(address) as job:
+            need_page(job.spec)
+            address = job.address
+
+    def complete(name: str, job: str, round: int) -> None:
+        from flows.batch_complete import announce
+
+        told = announce(job, name, round)
+        more = "Prefect goes on with it" if told else f"`roundtruth run {again}` goes on with it"
+        put(f"{name}: round {round} has all its answers; {more}")
+
+    with served(address, args.host, args.port, args.url, complete) as told:
+        for line in told:
+            put(line)
+        threading.Event().wait()
+    return DONE
+
+
+def link(args) -> int:
+    from roundtruth.serve import team
+
+    with begun_job(args.job) as job:
+        need_page(job.spec)
+        if args.name is None:
+            lines = team.listed(job.store, args.url)
+        elif args.revoke:
+            lines = [team.revoked(job.store, args.name)]
+        else:
+            lines = [team.link_of(job.store, args.name, args.url)]
+    for line in lines:
+        put(line)
+    return DONE
 
 
 def run_flow(spec, server) -> None:

@@ -123,7 +123,7 @@ def paths_in(given: dict) -> list[str]:
     part = given.get("workforce")
     name = part.get("backend") if isinstance(part, dict) else None
     more = workforce.module(name).PATHS if isinstance(name, str) and name in workforce.BACKENDS else ()
-    return ["data", "pictures", "output", "weights", *(f"workforce.{key}" for key in more)]
+    return ["data", "pictures", "output", "weights", "instructions", *(f"workforce.{key}" for key in more)]
 
 
 class JobSpec(Strict):
@@ -162,6 +162,10 @@ class JobSpec(Strict):
         "`folders` as classes, or `none`. Without it VOC's or YOLO's count in a job about boxes.",
     )
     boxes: Boxes | None = Field(None, description="How the data's boxes are written, where it is not the usual way.")
+    instructions: Address | None = Field(
+        None,
+        description="A Markdown file that tells people what to do; the labeling page shows it, with its pictures.",
+    )
     plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
         "certified",
         description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "

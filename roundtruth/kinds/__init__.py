@@ -117,6 +117,11 @@ class Kind(Protocol):
         """The inverse of `read_answers`: the CSV columns, as text; same index."""
         ...
 
+    def suspect(self, labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> None:
+        """Add the labels that seem to be written in another unit to `mistakes`. It is asked only about labels that
+        people wrote down themselves. `labels` and `items` are as in `check`."""
+        ...
+
     def check(self, labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> pd.DataFrame:
         """The labels, put right where no guess is needed, such as a box that sticks out of the picture a little.
 

@@ -228,6 +228,10 @@ def in_both(labels: pd.DataFrame, reference: pd.DataFrame, column: str) -> tuple
     return one.reindex(items), other.reindex(items)
 
 
+def unsuspected(labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> None:
+    """`Kind.suspect` where labels have no unit."""
+
+
 def possible(labels: pd.DataFrame, items: pd.DataFrame, mistakes: RowMistakes) -> pd.DataFrame:
     """`Kind.check` where every label that can be read is possible on every item."""
     return labels

@@ -29,6 +29,7 @@ LEARNER = "roundtruth.learners.classifier:Classifier"
 confidence = common.score
 objects = common.one_each
 check = common.possible
+suspect = common.unsuspected
 fit = common.unplaced
 within = common.anywhere
 scaled = common.unscaled

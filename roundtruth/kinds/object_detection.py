@@ -225,18 +225,24 @@ def write_answers(labels: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(text, index=labels.index, dtype="str")
 
 
-def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistakes) -> pd.DataFrame:
-    """A box may stick out of its picture by ROUNDING and is cut there. A box that sticks out further or has nothing of
-    the picture is a mistake, and so are nothing together with more, and boxes that are not in pixels."""
-    drawn, size = labels["class_id"] >= 0, items.set_index("item")
-    mistakes.add(drawn & ~has_area(labels), "width", "the box has no area")
-    sides, limits = labels[SIDES].to_numpy(float), size.reindex(labels["item"])[["width", "height"]].to_numpy(float)
+def suspect(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistakes) -> None:
+    """Boxes that are shares or per cent of the picture by all their numbers."""
+    drawn = (labels["class_id"] >= 0) & has_area(labels)
+    sides, limits = sides_and_limits(labels, items)
     unit = other_unit(sides[drawn.to_numpy()], limits[drawn.to_numpy()])
     if unit:
         why = why_other_unit(int(drawn.sum()), unit)
         mistakes.add(drawn, "width", f"{why}; multiply them: a box is given in pixels")
     share = f"{why_other_unit(1, 'relative')}; multiply them: a box is given in pixels"
     mistakes.add(drawn & is_share(sides, limits), "width", share)
+
+
+def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistakes) -> pd.DataFrame:
+    """A box may stick out of its picture by ROUNDING and is cut there. A box that sticks out further or has nothing of
+    the picture is a mistake, and so is nothing together with more."""
+    drawn = labels["class_id"] >= 0
+    mistakes.add(drawn & ~has_area(labels), "width", "the box has no area")
+    sides, limits = sides_and_limits(labels, items)
     known = (limits > 0).all(axis=1)
     for side, bad, say in outside(sides, limits):
         mistakes.add(drawn & known & bad, side, lambda row, say=say: say(labels.index.get_loc(row)))
@@ -247,6 +253,12 @@ def check(labels: pd.DataFrame, items: pd.DataFrame, mistakes: common.RowMistake
 
     mistakes.add(again & ~drawn, "class", more)
     return labels.assign(**dict(zip(SIDES, np.where(known[:, None], clipped(sides, limits), sides).T)))
+
+
+def sides_and_limits(labels: pd.DataFrame, items: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The sides of each box (n, 4), and width and height of its picture (n, 2)."""
+    limits = items.set_index("item").reindex(labels["item"])[["width", "height"]]
+    return labels[SIDES].to_numpy(float), limits.to_numpy(float)
 
 
 def within(predictions: pd.DataFrame, sizes: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ import pandas as pd
 BACKENDS = {
     "simulated": "roundtruth.workforce.simulated",
     "files": "roundtruth.workforce.files",
+    "page": "roundtruth.workforce.page",
 }
 
 

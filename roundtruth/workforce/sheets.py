@@ -43,6 +43,7 @@ def read(frame: pd.DataFrame, kind: Kind, classes: list[str], sizes: pd.DataFram
     again = table.duplicated(["item", "worker", *kind.COLUMNS, "reason"]) & (not kind.ONE_PER_ITEM)
     table = table[~again]
     said = table[table["reason"] == ""].astype(kind.COLUMNS)
+    kind.suspect(said, sizes, mistakes)
     right = kind.check(said, sizes, mistakes)
     if not kind.ONE_PER_ITEM:
         several = (table["reason"] != "") & (table.groupby(["item", "worker"])["item"].transform("size") > 1)

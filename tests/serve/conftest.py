@@ -1,4 +1,4 @@
-"""Tests of the labeling page: a browser, and a small server that does what a test tells it to."""
+"""Tests of the labeling page: a browser, a small server that does what a test tells it to, and jobs to label."""
 
 import time
 
@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import chromium
+from tests.jobs import boxes, digits, write_job
 from tests.serve.fake_server import FakeServer
+from tests.serve.jobs import waiting
 
 PATIENCE = 60_000  # milliseconds
 expect.set_options(timeout=PATIENCE)
@@ -71,3 +73,24 @@ def watch(page, faults: list, trouble: bool) -> None:
 
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", told)
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("ROUNDTRUTH_LINK_KEY", "k" * 40)
+
+
+@pytest.fixture
+def open_job(tmp_path):
+    """open_job(kind, n, **workforce): a job whose first batch waits for people."""
+    from roundtruth.spec import JobSpec
+
+    def made(kind: str = "image-classification", n: int = 60, folder=tmp_path, **workforce):
+        is_boxes = kind == "object-detection"
+        folder.mkdir(parents=True, exist_ok=True)
+        (boxes if is_boxes else digits)(folder, n)
+        changed = {"classes": ["red", "green", "blue"], "learner": "default"} if is_boxes else {}
+        people = {"backend": "page", "answers_per_item": 1, **workforce}
+        return waiting(JobSpec.from_file(write_job(folder, kind=kind, workforce=people, **changed)))
+
+    return made

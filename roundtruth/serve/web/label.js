@@ -403,6 +403,7 @@ class Page {
     if (this.loaded) this.loaded.seconds = this.clock.seconds();
     this.loaded = item;
     if (!item) return;
+    part("editor").dataset.item = item.item;
     const { picture, image, width, height } = item;
     const draft = this.feedbacks.length ? null : this.outbox.draft(item.item);
     this.clock.start(Math.max(item.seconds, draft?.seconds ?? 0));

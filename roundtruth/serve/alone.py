@@ -1,0 +1,56 @@
+"""The labeling page for one person, who labels a job from its beginning to its end."""
+
+import getpass
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from roundtruth.serve import links
+from roundtruth.serve.desk import Desk
+from roundtruth.serve.running import running
+from roundtruth.serve.site import Site
+
+LOOK = 1.0  # seconds between two looks whether the batch is complete
+GOODBYE = 20.0  # seconds in which the page may learn that the job is done
+
+
+class Page:
+    """The page as the command sees it."""
+
+    def __init__(self, desk: Desk, url: str):
+        self.desk, self.url = desk, url
+
+    def open(self) -> None:
+        """Open the browser, where this machine has one."""
+        threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
+
+    def wait(self) -> None:
+        """Wait until the open batch has all its answers."""
+        pause = threading.Event()
+        self.desk.look(anew=True)
+        while not self.desk.is_complete():
+            pause.wait(LOOK)
+            self.desk.look()
+
+    def say_goodbye(self) -> None:
+        """Wait until the page knows that the job has ended, unless nobody looks at it any more."""
+        self.desk.look(anew=True)
+        self.desk.told.wait(GOODBYE)
+
+
+@contextmanager
+def labeling(spec, host: str, port: int) -> Iterator[Page]:
+    """The page of a job that has begun, for who runs the command."""
+    desk = Desk(spec.output)
+    mine = links.of(desk.store, user())
+    with running(Site({desk.id: desk}.get, alone=True).app(), host, port) as port:
+        yield Page(desk, links.url(f"http://{host}:{port}", links.token(desk.id, mine)))
+
+
+def user() -> str:
+    """The name of who runs the command, as the answers have it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the user of a container may have no name
+        return "me"

@@ -1,0 +1,301 @@
+"""One job on the labeling page: hands out its items, and takes what people say of them."""
+
+import math
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from threading import Event, Lock
+from typing import Any
+
+import pandas as pd
+
+from roundtruth import plans
+from roundtruth.csv_table import numbers_of
+from roundtruth.job import Job
+from roundtruth.kinds.common import RowMistakes
+from roundtruth.manifest import is_text
+from roundtruth.plural import counted
+from roundtruth.serve import links
+from roundtruth.storage import open_store
+from roundtruth.workforce import page, page_log
+from roundtruth.workforce.page_log import FOLDER, Entry, Item
+
+AT_ONCE = 2  # items that one page has: the one on the screen, and the next one
+LOOK = {"disk": 1.0, "s3": 5.0}  # seconds between two looks at what others wrote in the job folder
+MOST_ROWS = 5_000  # of one answer
+LONGEST_TEXT = 1_000  # characters of a reason, or of one value of a row
+MINE = 20  # answers that a person may go back to
+
+OTHERS = re.compile(rf"{FOLDER}|{links.FOLDER}|(?:report|output)/")  # what does not say how the job stands
+
+
+class Refused(Exception):
+    """An answer that is not taken: an HTTP status, and why."""
+
+    def __init__(self, status: int, why: str):
+        super().__init__(why)
+        self.status = status
+
+
+class Desk:
+    """Several threads may use it. What it knows is what the job folder says, at most a few seconds old."""
+
+    def __init__(self, address: str, complete: Callable[["Desk", int], None] = lambda desk, round: None):
+        """complete(desk, round) is called when the last answer that a round's batch needs is in."""
+        self.store = open_store(address)
+        self.id = links.job_id(self.store)
+        self.log = page_log.Log(self.store)
+        self.told = Event()  # set once a page was told that the job has ended
+        self._complete, self._looking, self._looked = complete, Lock(), 0.0
+        self._every = LOOK["s3" if address.startswith("s3://") else "disk"]
+        self._files: frozenset[str] = frozenset()
+        self._links: dict[str, links.Link] = {}
+        self.look(anew=True)
+
+    # -- how the job stands
+
+    def look(self, anew: bool = False) -> None:
+        """Learn what others wrote, other servers and the job's own steps, unless the last look was just now."""
+        with self._looking:
+            if not anew and time.monotonic() - self._looked < self._every:
+                return
+            paths = self.store.list()
+            self.log.read(paths)
+            self._links = {link.id: link for link in links.links(self.store, self._links)}
+            files = frozenset(path for path in paths if not OTHERS.match(path))
+            if files != self._files:
+                self._read(Job(self.store.address))
+                self._files = files
+            self._looked = time.monotonic()
+
+    def _read(self, job: Job) -> None:
+        opened = [round for round in job.rounds_with("posted.json") if not job.has(round, "closed.json")]
+        self.job, self.spec = job, job.spec
+        self.round = opened[-1] if opened else 0
+        self.asked: dict[int, None] = dict.fromkeys(job.asks(self.round)["item"].tolist() if opened else ())
+        self.left = list(self.asked)  # those that may still want answers
+        self.wanted = getattr(job.spec.workforce, "answers_per_item", 1)
+        self.state = plans.state(job)
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """(item, source, width, height) of all items."""
+        return self.job.items(["item", "source", "width", "height"])
+
+    def worker(self, text: str, link: str) -> str | None:
+        """Whose the token is; None where it opens nothing."""
+        found = self._links.get(link)
+        return found.worker if found and links.opens(text, self.id, found) else None
+
+    def workers(self) -> list[links.Link]:
+        return list(self._links.values())
+
+    def standing(self, worker: str, nothing: bool = False) -> dict[str, Any]:
+        """What a page shows besides the items. nothing: the worker has no item, and got none."""
+        with self.log.lock:
+            self.left = [item for item in self.left if not self.log.items[item].settled(self.wanted)]
+            mine, left = self.log.said[worker], len(self.left)
+        if self.state in ("complete", "stopped"):
+            self.told.set()
+        state = "done" if self.state in ("complete", "stopped") else "open" if left and not nothing else "waiting"
+        return {
+            "state": state,
+            "round": self.round or self.job.last_round(),
+            "mine": mine,
+            "answered": len(self.asked) - left,
+            "asked": len(self.asked),
+            "note": self._note(left) if state == "waiting" else "",
+        }
+
+    def _note(self, left: int) -> str:
+        """Why there is nothing to do now. left: pictures of the open batch that still want answers."""
+        last = self.job.last_round()
+        if last == 0:
+            return "The job is being prepared."
+        if left:
+            return counted(left, "picture[|s] of this batch [waits|wait] for other people.")
+        if self.round:
+            return f"Round {last} has all its answers. The job goes on soon."
+        return f"The model is learning from round {last}."
+
+    def is_complete(self) -> bool:
+        """Whether the open batch has all its answers."""
+        with self.log.lock:
+            return self.round > 0 and all(self.log.items[item].settled(self.wanted) for item in self.asked)
+
+    # -- items to people
+
+    def give(self, worker: str, have: list[int]) -> list[int]:
+        """The items that a worker is to do next, with which the page has AT_ONCE: the ones that it lost first, as when
+        it was opened anew, then others. The same ones are given again until they are answered."""
+        given: list[int] = []
+        keep = [item for item in have if self._lend(worker, item)]
+        for item in [*self._held(worker), *self.left]:
+            if len(keep) + len(given) >= AT_ONCE:
+                break
+            if item not in keep and item not in given and self._lend(worker, item):
+                given.append(item)
+        return given
+
+    def _held(self, worker: str) -> list[int]:
+        with self.log.lock:
+            return [item for item in self.left if worker in self.log.items[item].given]
+
+    def _lend(self, worker: str, item: int) -> bool:
+        """Give a worker an item of the open batch, or more time for it; False where nobody else is wanted."""
+        lease = timedelta(minutes=getattr(self.spec.workforce, "lease_minutes", page.Settings().lease_minutes))
+        while item in self.asked:
+            now = datetime.now(UTC)
+            with self.log.lock:
+                known = self.log.items[item]
+                if not known.free(self.wanted, now.timestamp(), worker):
+                    return False
+                if known.until.get(worker, 0) > (now + lease / 2).timestamp():
+                    return True
+                number = known.entries + 1
+            entry = {"what": "given", "worker": worker, "at": stamp(now), "until": stamp(now + lease)}
+            if self.log.append(item, number, entry):
+                return True
+        return False
+
+    def may_see(self, worker: str, item: int) -> bool:
+        """Whether a worker was ever given an item."""
+        with self.log.lock:
+            return item in self.log.items and worker in self.log.items[item].given
+
+    # -- answers from people
+
+    def take(self, worker: str, given: Any) -> None:
+        """Take an answer as the page sends it; it is on the disk when this returns. Raises Refused."""
+        nonce, item, answer = checked(given)
+        if not self.may_see(worker, item):
+            raise Refused(404, "This picture was not given to you.")
+        answer = self._read_answer(worker, item, answer)
+        while True:
+            now = datetime.now(UTC)
+            with self.log.lock:
+                known = self.log.items[item]
+                if nonce in known.nonces:
+                    entry, number = None, 0
+                else:
+                    entry, number = self._entry(known, worker, item, answer, now), known.entries + 1
+            if entry is None:
+                break
+            if self.log.append(item, number, {**entry, "nonce": nonce}):
+                break
+        self._taken(item, nonce)
+
+    def _entry(self, known: Item, worker: str, item: int, answer: Entry, now: datetime) -> Entry:
+        since = now - datetime.fromisoformat(known.given[worker])
+        entry = {"worker": worker, "at": stamp(now), **answer}
+        entry["seconds"] = min(answer["seconds"], max(0.0, since.total_seconds()))
+        return {"what": "late" if self._late(known, worker, item, answer, now) else "answer", **entry}
+
+    def _late(self, known: Item, worker: str, item: int, answer: Entry, now: datetime) -> bool:
+        if item not in self.asked:
+            return True
+        before = known.answers.get(worker)
+        if before is not None and (before["label"] is not None or answer["label"] is None):
+            return False
+        others = [holder for holder in known.holders(now.timestamp()) if holder != worker]
+        return answer["label"] is not None and known.labels() + len(others) >= self.wanted
+
+    def _taken(self, item: int, nonce: str) -> None:
+        with self.log.lock:
+            late = self.log.items[item].nonces[nonce] == "late"
+        if late and item not in self.asked:
+            raise Refused(409, "The batch was closed before this answer came. It is kept, but it does not count.")
+        if late:
+            raise Refused(409, "This picture waited too long and went to somebody else. Your answer is kept.")
+        if self.is_complete():
+            self._complete(self, self.round)
+
+    def _read_answer(self, worker: str, item: int, answer: Entry) -> Entry:
+        """The answer, validated as strictly as a row of a CSV, with its values as text. Raises Refused."""
+        kind, rows = self.job.kind, answer["label"]
+        if rows is None:
+            return answer
+        if kind.ONE_PER_ITEM and len(rows) != 1:
+            raise Refused(422, f"Give one {kind.THING}.")
+        texts = [{name: text(row[name]) for name in kind.CSV} for row in rows if set(row) == set(kind.CSV)]
+        if len(texts) != len(rows):
+            raise Refused(422, f"Every {kind.THING} has exactly these values: {', '.join(kind.CSV)}.")
+        frame = pd.DataFrame(texts or [dict.fromkeys(kind.CSV, "")], columns=kind.CSV, dtype="str")
+        mistakes = RowMistakes()
+        sizes = self.items.iloc[[item - 1]]
+        page.read(frame.assign(item=item, worker=worker, reason=""), kind, self.spec.classes, sizes, mistakes)
+        if len(mistakes):
+            row, why = next(iter(mistakes.reasons().items()))
+            raise Refused(422, f"{kind.THING.capitalize()} {row + 1}: {why}")
+        return {**answer, "label": texts}
+
+    def mine(self, worker: str) -> list[dict]:
+        """A worker's answers to the open batch, the newest first."""
+        with self.log.lock:
+            said = [(item, self.log.items[item].answers.get(worker)) for item in self.asked]
+        said = [(item, entry) for item, entry in said if entry]
+        said.sort(key=lambda one: one[1]["at"], reverse=True)
+        return [
+            self.shown(item)
+            | {"label": self._numbers(entry["label"]), "nothing": entry["label"] == [], "reason": entry["reason"]}
+            for item, entry in said[:MINE]
+        ]
+
+    def _numbers(self, rows: list[dict] | None) -> list[dict] | None:
+        """The rows of an answer as the page drew them: what is a number is no text."""
+        numbers = numbers_of(self.job.kind)
+        return rows and [{name: float(row[name]) if name in numbers else row[name] for name in row} for row in rows]
+
+    def shown(self, item: int) -> dict:
+        """An item as a page gets it."""
+        row = self.items.iloc[item - 1]
+        return {"item": item, "picture": f"pictures/{item}", "width": int(row["width"]), "height": int(row["height"])}
+
+    def url(self, item: int) -> str:
+        """Where the picture of an item is."""
+        return self.job.urls(self.items.iloc[[item - 1]])[0]
+
+
+def checked(given: Any) -> tuple[str, int, Entry]:
+    """The nonce, the item, and what is kept of an answer as a page sends it. Raises Refused."""
+    if not isinstance(given, dict):
+        raise Refused(422, "An answer is a JSON object.")
+    nonce, item, label = given.get("nonce"), given.get("item"), given.get("label")
+    reason, seconds = given.get("reason", ""), given.get("seconds")
+    if not isinstance(nonce, str) or not re.fullmatch("[0-9a-f]{32}", nonce):
+        raise Refused(422, "nonce: 32 hexadecimal digits.")
+    if type(item) is not int or not 0 < item < 2**53:
+        raise Refused(422, "item: a number from 1.")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not math.isfinite(seconds) or seconds < 0:
+        raise Refused(422, "seconds: a number from 0.")
+    if not isinstance(reason, str) or len(reason) > LONGEST_TEXT or not is_text(reason):
+        raise Refused(422, f"reason: a text of at most {LONGEST_TEXT} characters.")
+    if (label is None) == (reason.strip() == ""):
+        raise Refused(422, "Give either a label, or the reason why there is none.")
+    if label is not None:
+        check_rows(label)
+        if (label == []) != (given.get("nothing") is True):
+            raise Refused(422, "Say `nothing` where there is nothing to draw, and only there.")
+    return nonce, item, {"label": label, "reason": reason.strip(), "seconds": float(seconds)}
+
+
+def check_rows(label: Any) -> None:
+    if not isinstance(label, list) or not all(isinstance(row, dict) for row in label):
+        raise Refused(422, "label: a list of objects.")
+    if len(label) > MOST_ROWS:
+        raise Refused(422, f"label: at most {MOST_ROWS} rows.")
+
+
+def text(value: Any) -> str:
+    """A value of a row as a CSV has it."""
+    if isinstance(value, str) and len(value) <= LONGEST_TEXT and is_text(value):
+        return value.strip()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    raise Refused(422, f"A value is a number, or a text of at most {LONGEST_TEXT} characters.")
+
+
+def stamp(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")

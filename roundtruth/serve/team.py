@@ -1,0 +1,95 @@
+"""The labeling page for a team: every job below a folder, and a link for each person."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock, Thread
+
+from roundtruth.errors import UserError
+from roundtruth.plural import counted
+from roundtruth.serve import links
+from roundtruth.serve.desk import Desk
+from roundtruth.serve.running import LOOPBACK, running
+from roundtruth.serve.site import Site
+from roundtruth.storage import Store, list_url, one_name
+
+SEARCH = 10.0  # seconds between two searches for new jobs
+
+
+class Desks:
+    """The desks of all jobs below an address, by the id that their links have. New jobs are found when a link names
+    one that is not known."""
+
+    def __init__(self, root: str, complete: Callable[[str, str, int], None]):
+        """complete(name, address, round) is called once for each batch that has all its answers."""
+        self.root, self.lock, self._complete = one_name(root), Lock(), complete
+        self.told: set[tuple[str, int]] = set()
+        self.found: dict[str, Desk] = {}
+        self.broken: dict[str, str] = {}  # the addresses of jobs that cannot be served, and why
+        self.searched = 0.0
+        self.search()
+
+    def get(self, job: str) -> Desk | None:
+        with self.lock:
+            if job not in self.found and time.monotonic() - self.searched > SEARCH:
+                self.search()
+            return self.found.get(job)
+
+    def search(self) -> None:
+        known = {desk.store.address for desk in self.found.values()}
+        try:
+            paths = list_url(self.root)
+        except FileNotFoundError:
+            paths = []
+        for address in (one_name(path.removesuffix("/job.json")) for path in paths if path.endswith("/job.json")):
+            if address in known:
+                continue
+            try:
+                desk = Desk(address, self.tell)
+            except UserError as mistake:
+                self.broken[address] = str(mistake)
+                continue
+            if desk.spec.workforce.backend == "page":
+                self.found[desk.id] = desk
+                if desk.is_complete():  # the server that took its last answer may have been killed then
+                    self.tell(desk, desk.round)
+        self.searched = time.monotonic()
+
+    def tell(self, desk: Desk, round: int) -> None:
+        """In a thread of its own: whoever sent the last answer does not wait for it."""
+        batch = desk.id, round
+        if batch not in self.told:
+            self.told.add(batch)
+            Thread(target=self._complete, args=(desk.spec.name, desk.store.address, round), daemon=True).start()
+
+
+@contextmanager
+def served(root: str, host: str, port: int, url: str, complete: Callable[[str, str, int], None]) -> Iterator[list[str]]:
+    """The page answers in this context; what its owner should know, a line each. complete: as in Desks."""
+    desks = Desks(root, complete)
+    with running(Site(desks.get).app(), host, port):
+        lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
+        lines += [f"Left out: {mistake}" for mistake in desks.broken.values()]
+        for desk in desks.found.values():
+            lines += [f"{desk.spec.name}:", *(f"  {line}" for line in listed(desk.store, url))]
+        if host not in LOOPBACK and not url.startswith("https://"):
+            lines.append("Others in the network can read the links and the pictures: put HTTPS before the page.")
+        yield lines
+
+
+def listed(store: Store, url: str) -> list[str]:
+    """The links that are good, a line each."""
+    job = links.job_id(store)
+    good = [link for link in links.links(store) if link.good()]
+    lines = [f"{link.worker}: {links.url(url, links.token(job, link))}" for link in good]
+    return lines or ["Nobody has a link yet; `roundtruth link JOB.yaml NAME` makes one."]
+
+
+def link_of(store: Store, name: str, url: str) -> str:
+    return links.url(url, links.token(links.job_id(store), links.of(store, name)))
+
+
+def revoked(store: Store, name: str) -> str:
+    if count := links.revoke(store, name):
+        return f"{counted(count, 'link[|s]')} of {name} revoked."
+    raise UserError(f"link: {name} has no link; `roundtruth link JOB.yaml` lists those there are")

@@ -1,0 +1,136 @@
+"""Who was given which item by the labeling page, and what they said: one log an item, in the job folder.
+
+An entry is one file, people/page/ITEM-NUMBER.json, and the numbers of an item count from 1 without a gap. Who wants to
+add an entry writes the next number, and only one writer of a number succeeds (`Store.write_once`). The loser reads what
+was written and decides anew. So any number of servers on one folder agree on each item without a lock, and a server
+that is killed leaves nothing to clear up.
+
+An entry is {"what", "worker", "at", "nonce", ...}:
+    given     the worker has the item until "until"
+    answer    "label", rows of the kind's CSV columns as text; or "reason", why the worker could not tell; and "seconds"
+    late      an answer that came too late to count, kept as it was sent
+"""
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from threading import Lock
+from typing import Any, NamedTuple
+
+from roundtruth.errors import UserError
+from roundtruth.storage import Store
+
+FOLDER = "people/page/"
+NAME = re.compile(rf"{FOLDER}([1-9][0-9]*)-([1-9][0-9]*)\.json")
+THREADS = 8  # that read entries: nearly all of their time is waiting
+
+Entry = dict[str, Any]
+
+
+class Item:
+    """What is known of one item: the entries of its log, in their order."""
+
+    def __init__(self):
+        self.entries = 0
+        self.until: dict[str, float] = {}  # by worker: when the item was taken back, or will be; seconds since 1970
+        self.given: dict[str, str] = {}  # by worker: when they first got it
+        self.answers: dict[str, Entry] = {}  # by worker: the newest
+        self.nonces: dict[str, str] = {}  # of answers and late ones: what they were taken as
+
+    def add(self, entry: Entry) -> None:
+        self.entries += 1
+        worker, what = entry["worker"], entry["what"]
+        if what == "given":
+            self.until[worker] = datetime.fromisoformat(entry["until"]).timestamp()
+            self.given.setdefault(worker, entry["at"])
+        elif what == "answer":
+            self.answers[worker] = entry
+        if what in ("answer", "late"):
+            self.nonces[entry["nonce"]] = what
+
+    def labels(self) -> int:
+        """How many people gave it a label."""
+        return sum(entry["label"] is not None for entry in self.answers.values())
+
+    def settled(self, wanted: int) -> bool:
+        """Whether nobody else is asked: it has the labels that were wanted, or as many people could not tell."""
+        labels = self.labels()
+        return labels >= wanted or len(self.answers) - labels >= wanted
+
+    def holders(self, now: float) -> list[str]:
+        """Who has it now and has not answered yet."""
+        return [worker for worker, until in self.until.items() if until > now and worker not in self.answers]
+
+    def free(self, wanted: int, now: float, worker: str) -> bool:
+        """Whether the worker may have it: somebody is wanted beside the others who have it or answered."""
+        if self.settled(wanted) or worker in self.answers:
+            return False
+        others = [holder for holder in self.holders(now) if holder != worker]
+        return self.labels() + len(others) < wanted
+
+
+class Found(NamedTuple):
+    item: int
+    number: int
+    path: str
+
+
+def entries_in(paths: Iterable[str]) -> list[Found]:
+    """The entries among the files of a job folder, in the order of their numbers."""
+    found = [(NAME.fullmatch(path), path) for path in paths]
+    return sorted(Found(int(name[1]), int(name[2]), path) for name, path in found if name)
+
+
+class Log:
+    """The logs of a job's items, as far as they were read. Several threads may use it: who looks at items holds `lock`,
+    who calls a method does not."""
+
+    def __init__(self, store: Store):
+        self.store, self.lock = store, Lock()
+        self.items: defaultdict[int, Item] = defaultdict(Item)
+        self.said: Counter[str] = Counter()  # items that a worker answered
+
+    def read(self, paths: Iterable[str]) -> None:
+        """Read the entries among the files of the job folder that are not known yet."""
+        with self.lock:
+            new = [entry for entry in entries_in(paths) if entry.number > self.items[entry.item].entries]
+        with ThreadPoolExecutor(THREADS) as threads:
+            for entry, value in zip(new, threads.map(lambda entry: self._entry(entry.path), new)):
+                self._add(entry.item, entry.number, value)
+
+    def append(self, item: int, number: int, entry: Entry) -> bool:
+        """Add the entry with this number to an item's log; it is on the disk when this returns. False where another
+        writer was faster; the log was read again then."""
+        if self.store.write_once(path_of(item, number), dumped(entry)):
+            self._add(item, number, entry)
+            return True
+        with suppress(FileNotFoundError):
+            while True:
+                self._add(item, number, self._entry(path_of(item, number)))
+                number += 1
+        return False
+
+    def _add(self, item: int, number: int, entry: Entry) -> None:
+        with self.lock:
+            known = self.items[item]
+            if number == known.entries + 1:  # or another thread added it
+                self.said[entry["worker"]] += entry["what"] == "answer" and entry["worker"] not in known.answers
+                known.add(entry)
+
+    def _entry(self, path: str) -> Entry:
+        try:
+            return self.store.read_json(path)
+        except ValueError:
+            raise UserError(f"{self.store.address}: {path} is damaged: not JSON; restore it from a copy") from None
+
+
+def path_of(item: int, number: int) -> str:
+    return f"{FOLDER}{item}-{number}.json"
+
+
+def dumped(entry: Entry) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
