@@ -125,7 +125,7 @@ class FakeServer:
         fault = self.faults.pop(0) if self.faults else None
         if fault == "break off before storing":
             return BREAK_OFF
-        if isinstance(fault, int):
+        if isinstance(fault, int) and fault >= 400:
             return JSONResponse({"error": self.errors.get(fault, "No.")}, fault)
         if invalid := self.invalid():
             return invalid

@@ -297,16 +297,19 @@ def test_two_tabs(served, opened):
 
 
 def test_an_answer_that_cannot_be_taken_comes_back(served, opened):
-    server = served(4)
-    server.faults = [422]
+    server = served(3)
     page = opened(server, trouble=True)
     shows(page, 1)
-    page.keyboard.press("1")
-    expect(page.get_by_text("This answer was not taken. This class is not in the job.")).to_be_visible()
-    shows(page, 1)  # nobody had begun with the second one
-    page.keyboard.press("2")
-    shows(page, 2)
-    until(page, lambda: labels(server) == {1: ["dog"]})
+    server.faults = [422, 200, 422]
+    for item in (1, 2, 3):
+        shows(page, item)
+        page.keyboard.press("1")
+    for item in (1, 3):  # when there is nothing else to do
+        shows(page, item)
+        expect(page.get_by_text("This answer was not taken. This class is not in the job.")).to_be_visible()
+        page.keyboard.press("2")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert labels(server) == {1: ["dog"], 2: ["cat"], 3: ["dog"]}
     until(page, lambda: kept(page) == [])
 
 
@@ -418,6 +421,49 @@ def test_paused_and_resumed(served, opened):
     until(page, lambda: len(server.answers) == 1)
     server.job["state"] = "open"
     shows(page, 2)
+
+
+def test_a_reason_is_never_sent_for_another_picture(served, opened):
+    """The first answer in training: what the server says of it comes while the person doubts the next picture."""
+    server = served(3)
+    server.feedback = {1: {"right": True, "text": "", "label": [{"label": "cat"}]}}
+    page = opened(server, trouble=True)
+    shows(page, 1)
+    server.faults = [500]
+    page.keyboard.press("1")
+    shows(page, 2)
+    page.keyboard.press("t")
+    expect(page.get_by_text("Right.")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    shows(page, 2)
+    assert labels(server) == {1: ["cat"]}
+
+
+def test_in_training_the_next_picture_waits_for_the_feedback(served, opened):
+    server = served(4)
+    server.feedback = {item: {"right": True, "text": "", "label": [{"label": "cat"}]} for item in (1, 2)}
+    page = opened(server, trouble=True)
+    watch = """() => {
+        window.seen = [];
+        const see = () => window.seen.push(document.querySelector('.classes-picture').getAttribute('src'));
+        new MutationObserver(see).observe(document.querySelector('.classes-stage'), {childList: true});
+    }"""
+    shows(page, 1)
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Go on").click()
+    shows(page, 2)
+    page.evaluate(watch)
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Go on").click()
+    shows(page, 3)
+    assert page.evaluate("window.seen") == ["pictures/2", "pictures/3"]
+    server.faults = [500] * 100
+    page.keyboard.press("1")
+    shows(page, 4)  # nobody waits for a server that is in trouble
+    server.faults = []
+    until(page, lambda: len(server.answers) == 3)
 
 
 def test_feedback(served, opened):

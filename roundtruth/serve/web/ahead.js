@@ -3,11 +3,12 @@
 import { ask, LinkEnded, NotTaken, Pauses, Unreached } from "./server.js";
 
 const IN_HAND = 2;
+const MOST_NAMED = 10; // items of which the server is told that they are here
 
 export class Ahead {
   items = [];
   state = "open"; // of the job, as the server said last
-  taken = 0; // items that were new in the server's last answer
+  taken = null; // items that were new in the server's answer, or null while it is asked
   asking = false;
   wanted = false;
   unreached = false;
@@ -23,6 +24,11 @@ export class Ahead {
 
   get current() {
     return this.items[0];
+  }
+
+  // Whether the server has nothing new to do, as far as it knows what was done here.
+  get nothing() {
+    return this.taken === 0 && !this.wanted;
   }
 
   goOn() {
@@ -54,8 +60,9 @@ export class Ahead {
 
   // True if the server answered.
   async next() {
+    this.taken = null;
     try {
-      const said = await ask("next", { have: [...this.items.map(({ item }) => item), ...this.unsent()] });
+      const said = await ask("next", { have: this.known().slice(0, MOST_NAMED) });
       this.unreached = false;
       this.trouble.reset();
       this.take(said);
@@ -66,8 +73,12 @@ export class Ahead {
     }
   }
 
+  known() {
+    return [...this.items.map(({ item }) => item), ...this.unsent()];
+  }
+
   take(said) {
-    const known = [...this.items.map(({ item }) => item), ...this.unsent()];
+    const known = this.known();
     const fresh = said.items.filter(({ item }) => !known.includes(item));
     this.taken = fresh.length;
     if (fresh.length) this.waiting.reset();

@@ -41,7 +41,7 @@ class Page {
       changed: () => this.outboxChanged(),
       confirmed: (entry, said) => this.confirmed(entry, said),
       dropped: (entry, why) => this.wasDropped(entry, why),
-      refused: (entry) => this.wasRefused(entry),
+      refused: () => this.wasRefused(),
     });
     this.ahead = new Ahead({
       unsent: () => this.outbox.entries().map(({ answer }) => answer.item),
@@ -53,21 +53,21 @@ class Page {
   }
 
   async start() {
-    const job = await this.persistently("job");
+    const job = await this.persistently(() => ask("job"));
     if (!job) return;
-    await this.setUp(job);
+    this.setUp(job, await this.persistently(() => editorOf(job.kind)));
     this.told(job);
     await this.recall();
     this.outbox.send();
     this.ahead.fill();
   }
 
-  // Asks until the server answers; null if the link is not valid.
-  async persistently(path) {
+  // Tries until it works; null if the link is not valid.
+  async persistently(work) {
     const pauses = new Pauses(30);
     for (;;) {
       try {
-        return await ask(path);
+        return await work();
       } catch (error) {
         this.ahead.linkEnded = error instanceof LinkEnded;
         this.ahead.unreached = !this.ahead.linkEnded;
@@ -78,13 +78,12 @@ class Page {
     }
   }
 
-  async setUp({ job, kind, classes, instructions, worker }) {
+  setUp({ job, classes, instructions, worker }, Editor) {
     document.title = `${job} · roundtruth`;
     part("name").textContent = job;
     part("name").title = worker;
     for (const id of ["line", "help-line"]) part(id).textContent = instructions.line;
     this.showInstructions(instructions);
-    const { Editor } = await editorOf(kind);
     this.manyRows = Editor.manyRows ?? true;
     part("nothing").hidden = !this.manyRows;
     this.editor = new Editor(part("editor"), {
@@ -160,11 +159,9 @@ class Page {
     this.ahead.dropNext();
   }
 
-  // Shown at once to a person who has not begun with another picture.
-  wasRefused({ answer }) {
+  // The picture on the screen stays, or a key that is meant for it would answer the refused one.
+  wasRefused() {
     this.checked = null;
-    const begun = this.ahead.current && this.outbox.draft(this.ahead.current.item);
-    if (!this.visited && !this.feedbacks.length && !begun) this.visitItem(answer.item);
   }
 
   // ---- what the person does
@@ -203,13 +200,14 @@ class Page {
 
   askWhy() {
     if (!this.canAnswer) return;
+    this.doubted = this.shown;
     part("reason").value = "";
     part("unsure-dialog").showModal();
   }
 
   cannotTell(reason) {
     part("unsure-dialog").close();
-    if (this.canAnswer) this.send({ label: null, nothing: false, reason });
+    if (this.canAnswer && this.shown === this.doubted) this.send({ label: null, nothing: false, reason });
   }
 
   send(answer) {
@@ -357,7 +355,9 @@ class Page {
   }
 
   render() {
+    this.showRefused();
     if (this.editor) this.showItem();
+    if (this.shown !== this.doubted) part("unsure-dialog").close();
     const screen = this.screen();
     document.body.dataset.screen = screen.name;
     part("screen").hidden = screen.name === "picture";
@@ -394,6 +394,13 @@ class Page {
     if (this.shown?.failed) return { name, title: "The picture cannot be loaded yet", text: "Trying again." };
     if (cut && !this.shown) return { name, title: "No connection", text: "Your answers are kept. This page goes on by itself." };
     return { name, title: "Loading" };
+  }
+
+  // An answer that was not taken comes back when there is nothing else to do.
+  showRefused() {
+    const busy = this.shown || this.outbox.unsent().length > 0 || !this.ahead.nothing;
+    const [entry] = this.outbox.refused();
+    if (entry && !busy && this.job.state !== "paused") this.visited = this.withPicture({ ...entry.item, ...entry.answer });
   }
 
   // Gives the editor the item that is to be seen, once its picture is there.
@@ -496,10 +503,10 @@ class Page {
 async function editorOf(kind) {
   const name = EDITORS[kind];
   const style = make("link", { rel: "stylesheet", href: new URL(`./${name}.css`, import.meta.url).href });
-  const styled = new Promise((done) => Object.assign(style, { onload: done, onerror: done }));
+  const styled = new Promise((done, failed) => Object.assign(style, { onload: done, onerror: failed }));
   document.head.append(style);
-  const [editor] = await Promise.all([import(`./${name}.js`), styled]);
-  return editor;
+  const [{ Editor }] = await Promise.all([import(`./${name}.js`), styled]);
+  return Editor;
 }
 
 // A text is only set if it is another, or a screen reader would read it again.
