@@ -96,11 +96,11 @@ class Page {
     document.body.dataset.ready = "";
   }
 
-  // An editor in which letters are typed leaves only the keys with Alt to the page.
+  // The page has only the keys that the editor leaves to it.
   nameKeys() {
-    for (const command of this.commands) {
-      if (this.editor.takesLetters) command.keys = command.keys.filter((key) => !/^[A-Z]$/.test(key));
-    }
+    const taken = this.editor.actions().flatMap(({ keys }) => keys);
+    const free = (key) => !taken.includes(key) && !(this.editor.takesLetters && /^[A-Z]$/.test(key));
+    for (const command of this.commands) command.keys = command.keys.filter(free);
     for (const { id, keys } of this.commands.filter(({ id }) => ["nothing", "unsure"].includes(id))) {
       part(id).querySelector("kbd").textContent = keyText(keys[0]);
       part(id).setAttribute("aria-keyshortcuts", keys.join(" "));
@@ -279,7 +279,7 @@ class Page {
       { id: "submit", name: "Submit", keys: ["Enter", "Ctrl+Enter"], run: () => this.submit() },
       { id: "nothing", name: "Nothing here", keys: ["E", "Alt+E"], run: () => this.nothingHere() },
       { id: "unsure", name: "I cannot tell", keys: ["T", "Alt+T"], run: () => this.askWhy() },
-      { id: "back", name: "Back to an earlier answer", keys: ["Alt+ArrowLeft"], run: () => this.older() },
+      { id: "back", name: "Back to an earlier answer", keys: ["Alt+ArrowLeft", "Ctrl+Z"], run: () => this.older() },
       { id: "newer", name: "On to a newer answer", keys: ["Alt+ArrowRight"], run: () => this.newer() },
       { id: "return", name: "Return from an earlier answer", keys: ["Escape"], run: () => this.leave() },
       { id: "help-button", name: "Instructions and keys", keys: ["?", "F1"], run: () => this.help() },
@@ -325,7 +325,7 @@ class Page {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const name = keyName(event);
     const command = this.commands.find(({ id, keys }) => keys.includes(name) && !part(id).hidden);
-    const first = command && /^(Ctrl|Alt)\+|^F\d/.test(name); // no editor needs these, and no text field
+    const first = command && /^Alt\+|^Ctrl\+Enter|^F\d/.test(name); // no editor needs these, and no text field
     const used = first ? this.runOnce(command, event) : this.smallKey(event, name, command);
     if (used) event.preventDefault();
   }
