@@ -317,8 +317,8 @@ def test_a_workforce_that_is_registered_later_is_in_the_form(monkeypatch):
     monkeypatch.setitem(sys.modules, "some_people", SimpleNamespace(Settings=Settings, PATHS=()))
     schema = JobSpec.model_json_schema()
     people = schema["properties"]["workforce"]["anyOf"]
-    assert [part["title"] for part in people] == ["Simulated", "Files", "Some people"]
-    assert people[2]["properties"]["home"]["$ref"] == "#/$defs/Place"
+    assert [part["title"] for part in people] == ["Simulated", "Files", "Page", "Some people"]
+    assert people[3]["properties"]["home"]["$ref"] == "#/$defs/Place"
     assert "oneOf" not in json.dumps(schema)
     jsonschema.Draft202012Validator.check_schema(schema)
     given = {

@@ -62,4 +62,4 @@ def test_prefects_form_can_show_every_field_of_a_job():
 
     assert not {"oneOf", "allOf", "discriminator", "prefixItems"} & set(keys(schema))
     workforce = schema["definitions"]["JobSpec"]["properties"]["workforce"]["anyOf"]
-    assert [choice["title"] for choice in workforce] == ["Simulated", "Files"]
+    assert [choice["title"] for choice in workforce] == ["Simulated", "Files", "Page"]

@@ -12,6 +12,7 @@ from infra import local
 from roundtruth import plans
 from roundtruth.job import Job
 from tests.flows.conftest import answer, until
+from tests.serve.teams import Server, Worker
 
 pytestmark = pytest.mark.slow
 DATABASE = "postgres"
@@ -88,6 +89,25 @@ def test_a_job_by_csv_goes_on_when_answers_came(servers, job):
     assert plans.state(Job(str(folder))) == "complete"
     assert len((folder / "output/output.manifest").read_text().splitlines()) == 40
     assert "started: none" in sweep()
+
+
+def test_a_job_on_the_labeling_page_goes_on_at_once(servers, job, monkeypatch):
+    """The page's server says that the batch is complete, and a trigger of the deployment starts the run; no sweep."""
+    monkeypatch.setenv("PREFECT_API_URL", servers.api)
+    monkeypatch.setenv("ROUNDTRUTH_LINK_KEY", "k" * 40)
+    spec = job("by page", 40, workforce={"backend": "page", "answers_per_item": 1})
+    run = servers.ended(servers.start("labeling-job", {"job": spec}))
+    assert run["state_name"] == "WaitingForPeople"
+    page = Server(spec["output"])
+    try:
+        ann = Worker(Job(spec["output"]), "ann", [page])
+        ann.run()  # until the job is done
+        assert ann.fault == ""
+    finally:
+        page.kill()
+    assert plans.state(Job(spec["output"])) == "complete"
+    runs = servers.runs("batch-complete")
+    assert len(runs) == len(Job(spec["output"]).rounds_with("closed.json"))
 
 
 def test_what_was_killed_is_started_again_and_nothing_is_left_at_the_end(servers):

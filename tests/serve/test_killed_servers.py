@@ -1,100 +1,26 @@
 """Teams on the labeling page while its server is killed again and again: nothing is lost, nothing is there twice."""
 
 import random
-import secrets
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from roundtruth import loop
 from roundtruth.job import Job
-from roundtruth.serve import links
 from roundtruth.spec import JobSpec
 from tests.jobs import digits, write_job
 from tests.serve.jobs import waiting
+from tests.serve.teams import PATIENCE, Server, Worker, until
 
 pytestmark = pytest.mark.slow
+pytest_plugins = ["tests.s3"]
 
 PEOPLE = ("ann", "bob", "cem")
 ITEMS, WANTED, KILLS = 200, 2, 20
-PATIENCE = 600.0
-
-
-class Server:
-    """`roundtruth serve`, which can be killed and started again at the same port."""
-
-    def __init__(self, folder: str):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        command = ["-m", "roundtruth.cli", "serve", folder, "--port", str(self.port)]
-        self.command = [sys.executable, *command]
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-class Worker(threading.Thread):
-    """A person's page: it labels whatever it is given, and sends each answer until the server took it."""
-
-    def __init__(self, job: Job, name: str, servers: list[Server], leaves_after: int | None = None):
-        super().__init__(name=f"{name} {job.spec.name}", daemon=True)
-        self.at = f"/w/{links.token(links.job_id(job.store), links.of(job.store, name))}"
-        self.servers, self.leaves_after = servers, leaves_after
-        self.said: dict[int, str] = {}
-        self.fault = ""
-
-    def run(self) -> None:
-        try:
-            self.label()
-        except AssertionError as fault:
-            self.fault = str(fault)
-
-    def label(self) -> None:
-        have: list[dict] = []
-        while self.leaves_after is None or len(self.said) < self.leaves_after:
-            found = self.ask("next", {"have": [item["item"] for item in have]})
-            have += found["items"]
-            if found["state"] == "done":
-                return
-            if not have:
-                time.sleep(0.05)
-                continue
-            item = have.pop(0)["item"]
-            label = str(item % 10)
-            answer = {"nonce": secrets.token_hex(16), "item": item, "label": [{"label": label}], "nothing": False}
-            if "error" not in self.ask("answers", answer | {"reason": "", "seconds": 0.0}):
-                self.said[item] = label
-
-    def ask(self, what: str, body: dict) -> dict:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            port = random.choice(self.servers).port
-            with suppress(httpx.TransportError):
-                found = httpx.post(f"http://127.0.0.1:{port}{self.at}/api/{what}", json=body, timeout=20)
-                if found.status_code in (200, 409):
-                    return found.json()
-                if found.status_code not in (429, 503):
-                    raise AssertionError(f"{found.status_code}: {found.text}")
-            time.sleep(0.02)
-        raise AssertionError("the server never answered")
 
 
 def go_on(spec: JobSpec, done: threading.Event) -> None:
@@ -123,13 +49,6 @@ def team(folder: str, specs: list[JobSpec], servers: int):
     finally:
         for server in running:
             server.kill()
-
-
-def until(true) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def check(specs: list[JobSpec], workers: list[Worker]) -> None:
@@ -180,8 +99,17 @@ def specs_in(folder: Path, address: str) -> list[JobSpec]:
     return made
 
 
-@pytest.mark.parametrize("servers", [1, 2])
-def test_a_server_that_is_killed_loses_nothing(tmp_path, monkeypatch, servers):
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
     monkeypatch.setenv("ROUNDTRUTH_LINK_KEY", "k" * 40)
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_server_that_is_killed_loses_nothing(tmp_path, servers):
     folder = str(tmp_path / "jobs")
     run_team(folder, specs_in(tmp_path, folder), servers, KILLS)
+
+
+def test_a_server_that_is_killed_loses_nothing_on_s3(tmp_path, s3):
+    folder = f"{s3.url}/jobs"
+    run_team(folder, specs_in(tmp_path, folder), 2, KILLS)

@@ -24,7 +24,7 @@ class Person:
 
     def __init__(self, page, truth: pd.DataFrame, classes: list[str]):
         self.page, self.classes = page, classes
-        self.truth = {item: rows for item, rows in truth.groupby("item")}
+        self.truth = dict(list(truth.groupby("item")))
         self.sizes: dict[int, tuple[int, int]] = {}
         self.drawn: dict[int, list[dict]] = {}
         page.on("response", self.hear)

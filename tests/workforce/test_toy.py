@@ -117,5 +117,7 @@ def test_asking_again_is_nothing_new_and_asking_for_more_adds(service):
     more = spec.workforce.model_copy(update={"answers_per_item": 3})
     assert run_job(spec.model_copy(update={"workforce": more})).last_round() == 1
     assert SERVICE["wanted"] == dict.fromkeys(items, 3)
-    with pytest.raises(UserError, match="workforce: name a backend that is there: simulated or files or service"):
+    with pytest.raises(
+        UserError, match="workforce: name a backend that is there: simulated or files or page or service"
+    ):
         service("job", backend="servise")
