@@ -9,7 +9,7 @@ from PIL import Image
 
 from roundtruth import report
 from roundtruth.summary import summarize
-from tests.browser import chromium
+from tests.browser import chromium, hard_to_read
 from tests.jobs import run_job
 from tests.report.conftest import KINDS, finished_job
 
@@ -173,25 +173,4 @@ def bright(image) -> float:
 def test_text_can_be_read(copied, opened, scheme):
     """Contrast of at least 4.5 (WCAG 2.2, 1.4.3) for every text against the nearest background that is not clear."""
     page = opened(copied("object-detection"), color_scheme=scheme)
-    poor = page.evaluate(
-        """() => {
-        const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-        const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
-            .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-            .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-        const behind = one => {
-            for (; one; one = one.parentElement) {
-                const colour = numbers(getComputedStyle(one).backgroundColor);
-                if (colour.length < 4 || colour[3] > 0) return colour;
-            }
-            return numbers(getComputedStyle(document.body).backgroundColor);
-        };
-        return [...document.querySelectorAll('main *, footer')].filter(one =>
-            [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())
-        ).filter(one => {
-            const [a, b] = [light(numbers(getComputedStyle(one).color)), light(behind(one))];
-            return (Math.max(a, b) + .05) / (Math.min(a, b) + .05) < 4.5;
-        }).map(one => one.outerHTML.slice(0, 200));
-    }"""
-    )
-    assert poor == []
+    assert hard_to_read(page, "main *, footer") == []

@@ -26,7 +26,9 @@ COLOURS = ["#4a7fa5", "#a5744a", "#5c8f57", "#8a5a94", "#98843c"]
 def picture(item: int, width: int = 640, height: int = 480) -> bytes:
     """A picture that shows the item's number."""
     image = Image.new("RGB", (width, height), COLOURS[item % len(COLOURS)])
-    ImageDraw.Draw(image).text((width / 2, height / 2), str(item), fill="white", font_size=height // 2, anchor="mm")
+    ImageDraw.Draw(image).text(
+        (width / 2, height / 2), str(item), fill="white", font_size=max(height // 2, 1), anchor="mm"
+    )
     data = io.BytesIO()
     image.save(data, "PNG")
     return data.getvalue()
@@ -41,7 +43,7 @@ class FakeServer:
         self.stored: dict[str, dict] = {}
         self.attempts: list[str] = []  # the nonce of each request with an answer that was read
         self.asked_pictures: list[int] = []
-        # what happens to the next requests with an answer: a status, "break off before storing", "break off after storing"
+        # what happens to the next requests with an answer: a status, or "break off before storing" or "after storing"
         self.faults: list = []
         self.picture_faults: Counter = Counter()  # item -> how often its picture is refused
         self.feedback: dict[int, dict] = {}
@@ -123,7 +125,7 @@ class FakeServer:
         fault = self.faults.pop(0) if self.faults else None
         if fault == "break off before storing":
             return BREAK_OFF
-        if isinstance(fault, int):
+        if isinstance(fault, int) and fault >= 400:
             return JSONResponse({"error": self.errors.get(fault, "No.")}, fault)
         if invalid := self.invalid():
             return invalid

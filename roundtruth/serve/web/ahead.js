@@ -3,12 +3,14 @@
 import { ask, LinkEnded, NotTaken, Pauses, Unreached } from "./server.js";
 
 const IN_HAND = 2;
+const MOST_NAMED = 10; // items of which the server is told that they are here
 
 export class Ahead {
   items = [];
   state = "open"; // of the job, as the server said last
-  taken = 0; // items that were new in the server's last answer
+  taken = null; // items that were new in the server's answer, or null while it is asked
   asking = false;
+  wanted = false;
   unreached = false;
   linkEnded = false;
   waiting = new Pauses(15);
@@ -24,9 +26,14 @@ export class Ahead {
     return this.items[0];
   }
 
+  // Whether the server has nothing new to do, as far as it knows what was done here.
+  get nothing() {
+    return this.taken === 0 && !this.wanted;
+  }
+
   goOn() {
     this.items.shift().dropped = true;
-    this.fill();
+    if (!this.current) this.fill(); // otherwise the server is asked when it has the answer
   }
 
   // Gives up the items that nobody has seen yet; the server says anew which there are.
@@ -37,11 +44,14 @@ export class Ahead {
 
   // Asks for items until there are enough. Asks again and again while there is nothing to do.
   async fill() {
+    this.wanted = true; // whoever calls has news for the server: it may give more now
+    this.waiting.end();
     if (this.asking) return;
     this.asking = true;
     while ((this.items.length < IN_HAND || this.state === "paused") && !this.linkEnded) {
+      this.wanted = false;
       const answered = await this.next();
-      if (!answered || this.taken) continue;
+      if (!answered || this.taken || this.wanted) continue;
       if (this.state === "done" || (this.state !== "paused" && this.current)) break;
       await this.waiting.next();
     }
@@ -50,8 +60,9 @@ export class Ahead {
 
   // True if the server answered.
   async next() {
+    this.taken = null;
     try {
-      const said = await ask("next", { have: [...this.items.map(({ item }) => item), ...this.unsent()] });
+      const said = await ask("next", { have: this.known().slice(0, MOST_NAMED) });
       this.unreached = false;
       this.trouble.reset();
       this.take(said);
@@ -62,8 +73,12 @@ export class Ahead {
     }
   }
 
+  known() {
+    return [...this.items.map(({ item }) => item), ...this.unsent()];
+  }
+
   take(said) {
-    const known = [...this.items.map(({ item }) => item), ...this.unsent()];
+    const known = this.known();
     const fresh = said.items.filter(({ item }) => !known.includes(item));
     this.taken = fresh.length;
     if (fresh.length) this.waiting.reset();
@@ -83,7 +98,7 @@ export class Ahead {
 
 // The item with `image`, once its picture is there. It is tried for as long as somebody wants it.
 export function withPicture(item, changed) {
-  const made = { ...item, image: null, seconds: 0, failed: false, dropped: false };
+  const made = { image: null, ...item, seconds: 0, failed: false, dropped: false };
   load(made, changed);
   return made;
 }

@@ -37,7 +37,8 @@ export class Editor {
     this.side = make("div", { className: "classes-side" });
     if (this.takesLetters) this.side.append(this.makeFilter());
     this.side.append(this.list);
-    this.editor = make("div", { className: "classes" }, this.stage, this.side);
+    const stage = make("div", { className: "classes-area" }, this.stage, this.zoomButtons());
+    this.editor = make("div", { className: "classes" }, stage, this.side);
     host.replaceChildren(this.editor);
     this.listen();
     this.filterBy("");
@@ -53,7 +54,7 @@ export class Editor {
   }
 
   makeFilter() {
-    this.filter = make("input", { type: "search", className: "classes-filter", placeholder: "Type to find a class" });
+    this.filter = make("input", { type: "search", className: "classes-filter", placeholder: "Find a class" });
     this.filter.setAttribute("aria-label", "Find a class");
     this.filter.autocomplete = "off";
     this.filter.addEventListener("input", () => this.filterBy(this.filter.value));
@@ -168,8 +169,8 @@ export class Editor {
     const name = keyName(event);
     if (/^\d$/.test(name)) return this.digit(Number(name), event.repeat);
     if (name === "Enter") return this.enter(event.repeat);
-    const action = this.allActions().find(({ keys }) => keys.includes(name));
-    if (action) action.run();
+    const view = this.views().find(({ keys }) => keys.includes(name));
+    if (view) view.run();
     else if (/^Arrow/.test(name)) this.step(/Down|Right/.test(name) ? 1 : -1);
     else return this.type(event);
     return true;
@@ -194,8 +195,9 @@ export class Editor {
     return true;
   }
 
+  // The page has nothing to show in its row of tools: the picture gets the room.
   actions() {
-    return this.views();
+    return [];
   }
 
   shortcuts() {
@@ -205,22 +207,30 @@ export class Editor {
       { name: "Go through the classes", keys: ["ArrowUp", "ArrowDown"] },
       { name: "Send the class that is marked", keys: ["Enter"] },
       ...(this.filter ? [{ name: "Find a class", keys: ["A … Z"] }] : []),
-      { name: "Zoom", keys: ["Wheel", "Two fingers"] },
+      { name: "Zoom", keys: ["+", "-", "Wheel", "Two fingers"] },
       { name: "Move the picture", keys: ["Drag", "Shift+Arrows"] },
+      { name: "Show the whole picture", keys: ["Home"] },
     ];
   }
 
   views() {
+    const pan = (key, x, y) => ({ keys: [`Shift+Arrow${key}`], run: () => this.pan(x * PAN, y * PAN) });
     return [
-      { id: "zoom-in", name: "Zoom in", keys: ["+", "="], run: () => this.zoom(ZOOM) },
-      { id: "zoom-out", name: "Zoom out", keys: ["-"], run: () => this.zoom(1 / ZOOM) },
-      { id: "fit", name: "Whole picture", keys: ["Home"], run: () => this.fit() },
-    ];
+      { sign: "+", name: "Zoom in", keys: ["+", "="], run: () => this.zoom(ZOOM) },
+      { sign: "−", name: "Zoom out", keys: ["-"], run: () => this.zoom(1 / ZOOM) },
+      { sign: "Fit", name: "Show the whole picture", keys: ["Home"], run: () => this.fit() },
+      pan("Left", 1, 0), pan("Right", -1, 0), pan("Up", 0, 1), pan("Down", 0, -1),
+    ]; // prettier-ignore
   }
 
-  allActions() {
-    const pan = (key, x, y) => ({ keys: [`Shift+Arrow${key}`], run: () => this.pan(x * PAN, y * PAN) });
-    return [...this.views(), pan("Left", 1, 0), pan("Right", -1, 0), pan("Up", 0, 1), pan("Down", 0, -1)];
+  zoomButtons() {
+    const buttons = this.views().filter(({ sign }) => sign).map(({ sign, name, keys, run }) => {
+      const button = make("button", { type: "button", textContent: sign, title: `${name} (${keys[0]})` });
+      button.setAttribute("aria-label", name);
+      button.addEventListener("click", run);
+      return button;
+    });
+    return make("div", { className: "classes-zoom" }, ...buttons);
   }
 
   // ---- zoom and pan
@@ -260,7 +270,8 @@ export class Editor {
   wheel(event) {
     event.preventDefault();
     const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1);
-    this.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.002)), this.at(event)); // with Ctrl: two fingers on a trackpad
+    const speed = event.ctrlKey ? 0.01 : 0.002; // with Ctrl these are two fingers on a trackpad
+    this.zoom(Math.exp(-pixels * speed), this.at(event));
   }
 
   down(event) {

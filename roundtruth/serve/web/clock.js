@@ -1,4 +1,5 @@
-// Counts the seconds in which a person works: the page is visible and has the focus, and there was an input not long ago.
+// Counts the seconds in which a person works: the page is visible and has the focus, and there was an input a short
+// time ago.
 
 const STILL_WORKING = 20_000; // milliseconds after an input
 const INPUTS = ["pointerdown", "pointermove", "keydown", "wheel", "touchmove"];

@@ -15,6 +15,7 @@ const REASONS = [
   "The picture does not belong here",
   "The instructions do not say what to do",
 ];
+const MESSAGE_SHOWN = 6_000; // milliseconds
 const MOST_ANSWERED = 20; // answers that one can go back to; the server gives as many
 
 const part = (id) => document.getElementById(id);
@@ -25,6 +26,9 @@ class Page {
   answered = []; // the person's own answers of the open batch, the newest first
   visited = null; // the earlier answer that is on the screen
   feedbacks = []; // to show, the oldest first
+  training = false; // the server said of the last answer whether it is right
+  checked = null; // the item that stays on the screen until the server has said so
+  last = null; // the item that was answered last, with its picture
   loaded = null; // the item that the editor has
   given = ""; // the label that the editor was given with it
   drawn = []; // the rows of the last picture
@@ -34,10 +38,10 @@ class Page {
 
   constructor() {
     this.outbox = new Outbox(location.pathname, {
-      changed: () => this.render(),
+      changed: () => this.outboxChanged(),
       confirmed: (entry, said) => this.confirmed(entry, said),
       dropped: (entry, why) => this.wasDropped(entry, why),
-      refused: (entry) => this.wasRefused(entry),
+      refused: () => this.wasRefused(),
     });
     this.ahead = new Ahead({
       unsent: () => this.outbox.entries().map(({ answer }) => answer.item),
@@ -49,21 +53,21 @@ class Page {
   }
 
   async start() {
-    const job = await this.persistently("job");
+    const job = await this.persistently(() => ask("job"));
     if (!job) return;
-    await this.setUp(job);
+    this.setUp(job, await this.persistently(() => editorOf(job.kind)));
     this.told(job);
     await this.recall();
     this.outbox.send();
     this.ahead.fill();
   }
 
-  // Asks until the server answers; null if the link is not valid.
-  async persistently(path) {
+  // Tries until it works; null if the link is not valid.
+  async persistently(work) {
     const pauses = new Pauses(30);
     for (;;) {
       try {
-        return await ask(path);
+        return await work();
       } catch (error) {
         this.ahead.linkEnded = error instanceof LinkEnded;
         this.ahead.unreached = !this.ahead.linkEnded;
@@ -74,13 +78,12 @@ class Page {
     }
   }
 
-  async setUp({ job, kind, classes, instructions, worker }) {
+  setUp({ job, classes, instructions, worker }, Editor) {
     document.title = `${job} · roundtruth`;
     part("name").textContent = job;
     part("name").title = worker;
     for (const id of ["line", "help-line"]) part(id).textContent = instructions.line;
     this.showInstructions(instructions);
-    const { Editor } = await editorOf(kind);
     this.manyRows = Editor.manyRows ?? true;
     part("nothing").hidden = !this.manyRows;
     this.editor = new Editor(part("editor"), {
@@ -90,13 +93,14 @@ class Page {
       submit: () => this.submit(),
     });
     this.nameKeys();
+    document.body.dataset.ready = "";
   }
 
-  // An editor in which letters are typed leaves only the keys with Alt to the page.
+  // The page has only the keys that the editor leaves to it.
   nameKeys() {
-    for (const command of this.commands) {
-      if (this.editor.takesLetters) command.keys = command.keys.filter((key) => !/^[A-Z]$/.test(key));
-    }
+    const taken = this.editor.actions().flatMap(({ keys }) => keys);
+    const free = (key) => !taken.includes(key) && !(this.editor.takesLetters && /^[A-Z]$/.test(key));
+    for (const command of this.commands) command.keys = command.keys.filter(free);
     for (const { id, keys } of this.commands.filter(({ id }) => ["nothing", "unsure"].includes(id))) {
       part(id).querySelector("kbd").textContent = keyText(keys[0]);
       part(id).setAttribute("aria-keyshortcuts", keys.join(" "));
@@ -105,7 +109,7 @@ class Page {
 
   showInstructions({ line, html }) {
     part("help-text").innerHTML = html; // the server has made it from Markdown, without anything that runs
-    for (const link of part("help-text").querySelectorAll("a")) Object.assign(link, { target: "_blank", rel: "noreferrer" });
+    for (const link of part("help-text").querySelectorAll("a")) link.target = "_blank"; // this page stays open
     const title = line || html ? "Instructions" : "Keys";
     part("help-title").textContent = title;
     part("help-button").firstChild.textContent = title;
@@ -126,7 +130,7 @@ class Page {
     const said = await ask("answers").catch(() => null);
     if (said) this.answered = said.answers;
     for (const { item, answer } of this.outbox.entries()) this.remember({ ...item, ...answer });
-    this.drawn = this.answered[0]?.label ?? [];
+    if (this.drawn.length === 0) this.drawn = this.answered[0]?.label ?? [];
     this.render();
   }
 
@@ -135,32 +139,40 @@ class Page {
     this.answered = [answer, ...others].slice(0, MOST_ANSWERED);
   }
 
+  outboxChanged() {
+    if (this.outbox.failures) this.checked = null; // the person need not wait for it
+    this.render();
+  }
+
   confirmed({ item }, said) {
-    if (said.feedback) this.feedbacks.push(withPicture({ ...item, ...said.feedback }, () => this.render()));
+    this.checked = null;
+    this.training = Boolean(said.feedback);
+    if (said.feedback) this.feedbacks.push(this.withPicture({ ...item, ...said.feedback }));
     this.told(said);
     this.ahead.fill();
   }
 
   wasDropped({ answer }, why) {
+    this.checked = null;
     this.dropped.push(`An answer was not kept. ${why}`);
     this.answered = this.answered.filter(({ item }) => item !== answer.item);
     this.ahead.dropNext();
   }
 
-  // Shown at once to a person who has not begun with another picture.
-  wasRefused({ answer }) {
-    const begun = this.ahead.current && this.outbox.draft(this.ahead.current.item);
-    if (!this.visited && !this.feedbacks.length && !begun) this.visitItem(answer.item);
+  // The picture on the screen stays, or a key that is meant for it would answer the refused one.
+  wasRefused() {
+    this.checked = null;
   }
 
   // ---- what the person does
 
   get shown() {
-    return this.feedbacks[0] ?? this.visited ?? (this.job.state === "paused" ? null : this.ahead.current) ?? null;
+    const current = this.job.state === "paused" ? null : this.ahead.current;
+    return this.feedbacks[0] ?? this.checked ?? this.visited ?? current ?? null;
   }
 
   get canAnswer() {
-    return Boolean(this.shown && !this.feedbacks.length && !this.ahead.linkEnded);
+    return Boolean(this.shown && !this.checked && !this.feedbacks.length && !this.ahead.linkEnded);
   }
 
   // The editor has another label, or shows it in another way.
@@ -188,19 +200,22 @@ class Page {
 
   askWhy() {
     if (!this.canAnswer) return;
+    this.doubted = this.shown;
     part("reason").value = "";
     part("unsure-dialog").showModal();
   }
 
   cannotTell(reason) {
     part("unsure-dialog").close();
-    if (this.canAnswer) this.send({ label: null, nothing: false, reason });
+    if (this.canAnswer && this.shown === this.doubted) this.send({ label: null, nothing: false, reason });
   }
 
   send(answer) {
     this.message("");
     const { item, picture, width, height } = this.shown;
     const shown = { item, picture, width, height };
+    this.last = this.shown;
+    if (this.training) this.checked = this.shown;
     this.outbox.put({ item, ...answer, seconds: this.clock.seconds() }, shown);
     this.outbox.dropDraft(item);
     this.remember({ ...shown, ...answer });
@@ -236,9 +251,15 @@ class Page {
 
   visit(answer) {
     if (!answer) return;
-    this.visited = withPicture(answer, () => this.render());
+    this.visited = this.withPicture(answer);
     this.message("");
     this.render();
+  }
+
+  // The picture of the last answer is at hand.
+  withPicture(item) {
+    const image = this.last?.item === item.item ? this.last.image : null;
+    return withPicture({ ...item, image }, () => this.render());
   }
 
   leave() {
@@ -258,7 +279,7 @@ class Page {
       { id: "submit", name: "Submit", keys: ["Enter", "Ctrl+Enter"], run: () => this.submit() },
       { id: "nothing", name: "Nothing here", keys: ["E", "Alt+E"], run: () => this.nothingHere() },
       { id: "unsure", name: "I cannot tell", keys: ["T", "Alt+T"], run: () => this.askWhy() },
-      { id: "back", name: "Back to an earlier answer", keys: ["Alt+ArrowLeft"], run: () => this.older() },
+      { id: "back", name: "Back to an earlier answer", keys: ["Alt+ArrowLeft", "Ctrl+Z"], run: () => this.older() },
       { id: "newer", name: "On to a newer answer", keys: ["Alt+ArrowRight"], run: () => this.newer() },
       { id: "return", name: "Return from an earlier answer", keys: ["Escape"], run: () => this.leave() },
       { id: "help-button", name: "Instructions and keys", keys: ["?", "F1"], run: () => this.help() },
@@ -294,7 +315,8 @@ class Page {
   }
 
   reasonButton(reason, place) {
-    const button = make("button", { type: "button" }, make("span", { textContent: reason }), make("kbd", { textContent: place + 1 }));
+    const inside = [make("span", { textContent: reason }), make("kbd", { textContent: place + 1 })];
+    const button = make("button", { type: "button" }, ...inside);
     button.addEventListener("click", () => this.cannotTell(reason));
     return button;
   }
@@ -303,7 +325,7 @@ class Page {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const name = keyName(event);
     const command = this.commands.find(({ id, keys }) => keys.includes(name) && !part(id).hidden);
-    const first = command && /^(Ctrl|Alt)\+|^F\d/.test(name); // no editor needs these, and no text field
+    const first = command && /^Alt\+|^Ctrl\+Enter|^F\d/.test(name); // no editor needs these, and no text field
     const used = first ? this.runOnce(command, event) : this.smallKey(event, name, command);
     if (used) event.preventDefault();
   }
@@ -327,11 +349,15 @@ class Page {
   // ---- what is on the screen
 
   message(text) {
-    part("message").textContent = text;
+    setText("message", text);
+    clearTimeout(this.fading);
+    this.fading = setTimeout(() => setText("message", ""), MESSAGE_SHOWN);
   }
 
   render() {
+    this.showRefused();
     if (this.editor) this.showItem();
+    if (this.shown !== this.doubted) part("unsure-dialog").close();
     const screen = this.screen();
     document.body.dataset.screen = screen.name;
     part("screen").hidden = screen.name === "picture";
@@ -353,15 +379,28 @@ class Page {
       return { name: "ended", title: "This link is not valid", text: `Ask for a new link.${kept}` };
     }
     if (this.shown) return this.shown === this.loaded ? { name: "picture" } : this.loadingScreen();
-    if (state === "paused") return { name: state, title: "Paused", text: note || "Nothing is lost. This page goes on by itself." };
-    if (state === "waiting") return { name: state, title: "Nothing to do right now", text: note || "This page goes on by itself." };
-    if (state === "done") return { name: state, title: "Thank you", text: `All done. You gave ${counted(mine, "answer", "answers")}.` };
-    return this.loadingScreen();
+    const text = `${note} This page goes on by itself.`;
+    const screens = {
+      paused: { name: "paused", title: "Paused", text },
+      waiting: { name: "waiting", title: "Nothing to do right now", text },
+      done: { name: "done", title: "Thank you", text: `All done. You gave ${counted(mine, "answer", "answers")}.` },
+    };
+    return screens[state] ?? this.loadingScreen();
   }
 
   loadingScreen() {
-    const failed = this.shown?.failed;
-    return { name: "loading", title: "Loading", text: failed ? "The picture cannot be loaded yet. Trying again." : "" };
+    const name = "loading";
+    const cut = this.ahead.unreached || this.outbox.failures > 0;
+    if (this.shown?.failed) return { name, title: "The picture cannot be loaded yet", text: "Trying again." };
+    if (cut && !this.shown) return { name, title: "No connection", text: "Your answers are kept. This page goes on by itself." };
+    return { name, title: "Loading" };
+  }
+
+  // An answer that was not taken comes back when there is nothing else to do.
+  showRefused() {
+    const busy = this.shown || this.outbox.unsent().length > 0 || !this.ahead.nothing;
+    const [entry] = this.outbox.refused();
+    if (entry && !busy && this.job.state !== "paused") this.visited = this.withPicture({ ...entry.item, ...entry.answer });
   }
 
   // Gives the editor the item that is to be seen, once its picture is there.
@@ -378,7 +417,7 @@ class Page {
     this.editor.load({ picture: image, width, height, label: draft?.label ?? item.label, previous: this.drawn });
     this.given = JSON.stringify(draft ? (item.label ?? []) : this.editor.label());
     part("editor").inert = this.feedbacks.length > 0;
-    if (this.feedbacks.length) part("understood").focus();
+    if (this.feedbacks.length) this.message("");
   }
 
   showProgress() {
@@ -402,7 +441,7 @@ class Page {
     if (this.outbox.draft(item)) return "An earlier answer, changed and not sent yet.";
     if (nothing) return "Your answer was: nothing here.";
     if (reason) return `Your answer was: I cannot tell. ${reason}`;
-    return `Your answer ${this.place() + 1} of the last ${this.answered.length}.`;
+    return this.place() > 0 ? `Your answer ${this.place() + 1} pictures back.` : "Your last answer.";
   }
 
   showFeedback() {
@@ -440,7 +479,7 @@ class Page {
   notices() {
     const refused = this.outbox.refused().filter(({ answer }) => answer.item !== this.visited?.item);
     const notices = refused.map(({ answer, refused }) => ({
-      text: `An answer was not taken. ${refused}`, verb: "Mend it", run: () => this.visitItem(answer.item),
+      text: `An answer was not taken. ${refused}`, verb: "Change it", run: () => this.visitItem(answer.item),
     })); // prettier-ignore
     for (const text of this.dropped) notices.push({ text, verb: "Close", run: () => this.closeNotice(text) });
     if (this.outbox.keepsNothing && !this.warned) {
@@ -464,10 +503,10 @@ class Page {
 async function editorOf(kind) {
   const name = EDITORS[kind];
   const style = make("link", { rel: "stylesheet", href: new URL(`./${name}.css`, import.meta.url).href });
-  const styled = new Promise((done) => Object.assign(style, { onload: done, onerror: done }));
+  const styled = new Promise((done, failed) => Object.assign(style, { onload: done, onerror: failed }));
   document.head.append(style);
-  const [editor] = await Promise.all([import(`./${name}.js`), styled]);
-  return editor;
+  const [{ Editor }] = await Promise.all([import(`./${name}.js`), styled]);
+  return Editor;
 }
 
 // A text is only set if it is another, or a screen reader would read it again.

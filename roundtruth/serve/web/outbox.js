@@ -61,7 +61,10 @@ class Store {
   }
 }
 
-const nonce = () => [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
+function nonce() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 export class Outbox {
   pauses = new Pauses(30);
@@ -87,7 +90,7 @@ export class Outbox {
     return this.store.failed;
   }
 
-  // Answers that the server has not confirmed, the oldest first. One with `refused` waits until the person mends it.
+  // Answers that the server has not confirmed, the oldest first. One with `refused` waits until the person changes it.
   entries() {
     return this.store.all("answer:");
   }

@@ -45,18 +45,17 @@ export class Pauses {
     this.seconds = 1;
   }
 
-  // Ends early when the network is back.
+  // Ends early when the network is back, or somebody calls `end`.
   async next() {
     const milliseconds = this.seconds * 1000 * (0.8 + 0.4 * Math.random());
     this.seconds = Math.min(this.seconds * 2, this.longest);
     await new Promise((done) => {
-      const end = () => {
-        clearTimeout(timer);
-        removeEventListener("online", end);
-        done();
-      };
-      const timer = setTimeout(end, milliseconds);
-      addEventListener("online", end);
+      this.end = done;
+      setTimeout(done, milliseconds);
+      addEventListener("online", done);
     });
+    removeEventListener("online", this.end);
   }
+
+  end() {}
 }
