@@ -232,7 +232,12 @@ class Desk:
         return {"right": bool(good), "text": self.job.kind.words(right, self.spec.classes), "label": label}
 
     def may_see(self, worker: str, item: int) -> bool:
-        """Whether a worker was ever given an item."""
+        """Whether a worker was ever given an item, by any server."""
+        if not self._was_given(worker, item) and (0 < item <= self.job.begun["items"] or self._is_gold(item)):
+            self.log.catch_up(item)
+        return self._was_given(worker, item)
+
+    def _was_given(self, worker: str, item: int) -> bool:
         with self.log.lock:
             return item in self.log.items and worker in self.log.items[item].given
 
@@ -243,6 +248,8 @@ class Desk:
         nonce, item, answer = checked(given)
         if not self.may_see(worker, item):
             raise Refused(404, "This picture was not given to you.")
+        if not self._is_open(item):
+            self.look(anew=True)  # another server may know of a newer batch
         answer = self._read_answer(worker, item, answer)
         while True:
             now = datetime.now(UTC)

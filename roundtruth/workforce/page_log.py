@@ -109,11 +109,16 @@ class Log:
         if self.store.write_once(path_of(item, number), dumped(entry)):
             self._add(item, number, entry)
             return True
+        self.catch_up(item)
+        return False
+
+    def catch_up(self, item: int) -> None:
+        """Read what others added to an item's log."""
         with suppress(FileNotFoundError):
             while True:
+                with self.lock:
+                    number = self.items[item].entries + 1
                 self._add(item, number, self._entry(path_of(item, number)))
-                number += 1
-        return False
 
     def _add(self, item: int, number: int, entry: Entry) -> None:
         with self.lock:
