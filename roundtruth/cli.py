@@ -325,6 +325,7 @@ def need_page(spec) -> None:
 def serve(args) -> int:
     from roundtruth.serve.team import served
 
+    log_requests()
     address, again = args.jobs, "JOB.yaml"
     if address.endswith((".yaml", ".yml")):
         again = address
@@ -344,6 +345,15 @@ def serve(args) -> int:
             put(line)
         threading.Event().wait()
     return DONE
+
+
+def log_requests() -> None:
+    """A line a request on standard error, unless a person would see it there."""
+    import logging
+
+    if not sys.stderr.isatty():
+        logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s")
+        logging.getLogger("roundtruth.serve").setLevel(logging.INFO)
 
 
 def link(args) -> int:

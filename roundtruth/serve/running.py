@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from roundtruth.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+KEPT = 75  # seconds that an idle connection is kept: longer than browsers think, and than proxies keep theirs
 GRACE = 3  # seconds that requests have to end
 
 
@@ -23,7 +24,13 @@ def running(app: ASGIApp, host: str, port: int) -> Iterator[int]:
     except OSError as error:
         raise UserError(f"serve: {host}:{port}: {error.strerror}; give another --port or --host") from None
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=GRACE
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_keep_alive=KEPT,
+        timeout_graceful_shutdown=GRACE,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), name="labeling page", daemon=True)
