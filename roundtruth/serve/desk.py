@@ -52,15 +52,18 @@ class Desk:
         self._every = LOOK["s3" if address.startswith("s3://") else "disk"]
         self._files: frozenset[str] = frozenset()
         self._links: dict[str, links.Link] = {}
+        self._judged: dict[str, tuple[tuple, bool]] = {}  # by worker: answers to known items, and whether they are out
         self.look(anew=True)
 
     # -- how the job stands
 
     def look(self, anew: bool = False) -> None:
-        """Learn what others wrote, other servers and the job's own steps, unless the last look was just now."""
-        with self._looking:
-            if not anew and time.monotonic() - self._looked < self._every:
-                return
+        """Learn what others wrote, other servers and the job's own steps, unless somebody looks now or did just now."""
+        if not anew and time.monotonic() - self._looked < self._every:
+            return
+        if not self._looking.acquire(blocking=anew):
+            return
+        try:
             paths = self.store.list()
             self.log.read(paths)
             self._links = {link.id: link for link in links.links(self.store, self._links)}
@@ -68,17 +71,36 @@ class Desk:
             if files != self._files:
                 self._read(Job(self.store.address))
                 self._files = files
+            self._sort(list(self.asked))
             self._looked = time.monotonic()
+        finally:
+            self._looking.release()
 
     def _read(self, job: Job) -> None:
         opened = [round for round in job.rounds_with("posted.json") if not job.has(round, "closed.json")]
         self.job, self.spec = job, job.spec
         self.round = opened[-1] if opened else 0
         self.asked: dict[int, None] = dict.fromkeys(job.asks(self.round)["item"].tolist() if opened else ())
-        self.left = list(self.asked)  # those that may still want answers
+        self.left, self.free = dict(self.asked), dict(self.asked)
         self.wanted = getattr(job.spec.workforce, "answers_per_item", 1)
         self.gold = gold.of(job.store, job.spec.workforce) if job.spec.workforce.backend == "page" else None
         self.state = plans.state(job)
+
+    def _sort(self, items: list[int]) -> None:
+        """See anew which items of the batch want answers (`left`), and which of them somebody may get now (`free`)."""
+        now = time.time()
+        with self.log.lock:
+            for item in items:
+                known = self.log.items[item]
+                if known.settled(self.wanted) or item not in self.asked:
+                    self.left.pop(item, None)
+                    self.free.pop(item, None)
+                    continue
+                self.left[item] = None
+                if known.labels() + len(known.holders(now)) < self.wanted:
+                    self.free[item] = None
+                else:
+                    self.free.pop(item, None)
 
     @cached_property
     def items(self) -> pd.DataFrame:
@@ -95,9 +117,7 @@ class Desk:
 
     def standing(self, worker: str, nothing: bool = False) -> dict[str, Any]:
         """What a page shows besides the items. nothing: the worker has no item, and got none."""
-        with self.log.lock:
-            self.left = [item for item in self.left if not self.log.items[item].settled(self.wanted)]
-            mine, left = self.log.said[worker], len(self.left)
+        mine, left = self.log.said[worker], len(self.left)
         if self.state in ("complete", "stopped"):
             self.told.set()
         out = self._is_out(worker)
@@ -126,8 +146,7 @@ class Desk:
 
     def is_complete(self) -> bool:
         """Whether the open batch has all its answers."""
-        with self.log.lock:
-            return self.round > 0 and all(self.log.items[item].settled(self.wanted) for item in self.asked)
+        return self.round > 0 and not self.left
 
     # -- items to people
 
@@ -163,10 +182,12 @@ class Desk:
                 for item in self.gold.items.index:
                     if item not in had and self._lend(worker, item):
                         return item
-        for item in self.left:
-            if item not in had and item not in but and self._lend(worker, item):
+        while True:
+            with self.log.lock:
+                item = next((item for item in self.free if item not in had and item not in but), None)
+            if item is None or self._lend(worker, item):
                 return item
-        return None
+            had.add(item)
 
     def _lend(self, worker: str, item: int) -> bool:
         """Give a worker an item of the open batch, or more time for it; False where nobody else is wanted."""
@@ -181,7 +202,9 @@ class Desk:
                     return True
                 number = known.entries + 1
             entry = {"what": "given", "worker": worker, "at": stamp(now), "until": stamp(now + lease)}
-            if self.log.append(item, number, entry):
+            lent = self.log.append(item, number, entry)
+            self._sort([item])
+            if lent:
                 return True
         return False
 
@@ -201,8 +224,13 @@ class Desk:
         """Whether a worker gets no more items."""
         if self.gold is None:
             return False
-        found = gold.quality(self._golds_of(worker), self.gold, self.job.kind)
-        return worker in gold.not_good_enough(found, self.spec.workforce.gold_least)
+        with self.log.lock:
+            answers = [self.log.items[item].answers.get(worker) for item in self.log.had[worker] if self._is_gold(item)]
+        said = tuple(entry["nonce"] for entry in answers if entry)
+        if self._judged.get(worker, ((), False))[0] != said:
+            found = gold.quality(self._golds_of(worker), self.gold, self.job.kind)
+            self._judged[worker] = said, worker in gold.not_good_enough(found, self.spec.workforce.gold_least)
+        return self._judged[worker][1] if said else False
 
     def _golds_of(self, worker: str) -> pd.DataFrame:
         """A worker's answers to items whose labels are known."""
@@ -281,6 +309,7 @@ class Desk:
         return answer["label"] is not None and known.labels() + len(others) >= self._wanted(item)
 
     def _taken(self, item: int, nonce: str) -> None:
+        self._sort([item])
         with self.log.lock:
             late = self.log.items[item].nonces[nonce] == "late"
         if late and not self._is_open(item):
