@@ -21,6 +21,7 @@ from roundtruth.job import FORMAT, Job, Progress, portable
 from roundtruth.settings import Boxes
 from roundtruth.spec import JobSpec
 from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_store, resolve_all
+from roundtruth.workforce import gold
 
 CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
 AMENDABLE = ("budget", "target", "prices", "workforce", "learner", "instructions")
@@ -84,11 +85,13 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         dataset = read_dataset(spec, store, progress)
         check_workforce(spec, items_of(dataset))
         check_instructions(spec)
+        check_gold(spec, store)
         start(spec, store, dataset)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
         dataset = dataset or read_dataset(job.spec, store, progress, job)
         ingest(job, dataset)
+    write_gold(job)
     if begun and not job.stopped:
         look_again(job, progress)
     return job
@@ -156,6 +159,7 @@ def amend(spec: JobSpec) -> Job:
         check_model(spec)
     if "workforce" in changed:
         check_workforce(spec, job.items())
+        check_gold(spec, job.store)
     if "instructions" in changed:
         check_instructions(spec)
     if not changed:
@@ -262,6 +266,44 @@ def check_workforce(spec: JobSpec, items: pd.DataFrame) -> None:
     check = getattr(workforce.module(spec.workforce.backend), "check", None)
     if check:
         check(spec, items)
+
+
+def check_gold(spec: JobSpec, store: Store) -> None:
+    if given := getattr(spec.workforce, "gold", None):
+        read_gold(spec, given, store)
+
+
+def read_gold(spec: JobSpec, given: str, store: Store) -> gold.Gold:
+    """The pictures with known labels that the labeling page is to show among the others; their items count from 1."""
+    try:
+        found = read_dataset(spec.model_copy(update={"data": given, "pictures": None, "labels": None}), store, None)
+        urls = resolve_all(replaced(all_sources(found.shards), found.paths), found.folder)
+    except UserError as mistake:
+        said = str(mistake).removeprefix("data: ")
+        raise UserError(f"workforce: gold: {said}", mistake.mistakes) from None
+    labels = pd.concat([shard.labels for shard in found.shards])
+    items = found.facts.reset_index(drop=True).assign(item=np.arange(1, len(urls) + 1), url=urls)
+    items = items[items["item"].isin(labels["item"]) & items["failure"].isna()]
+    if items.empty:
+        raise UserError(f"workforce: gold: {given}: no picture with a label that can be read; give their labels")
+    known = labels.loc[labels["item"].isin(items["item"]), ["item", *kinds.get(spec.kind).COLUMNS]]
+    return gold.Gold(items[["item", "url", "width", "height"]], known)
+
+
+def write_gold(job: Job) -> None:
+    """Keep the known labels in the job folder, unless they are there. Their items count on from the dataset's."""
+    given = getattr(job.spec.workforce, "gold", None)
+    if given is None:
+        return
+    before, last = gold.newest(job.store, job.store.list(gold.FOLDER)), job.begun["items"]
+    if before:
+        written = job.store.read_json(gold.path(before))
+        if written["gold"] == given:
+            return
+        last = written["last"]
+    found = read_gold(job.spec, given, job.store)
+    items, labels = (table.assign(item=table["item"] + last) for table in found)
+    gold.write(job.store, before + 1, gold.Gold(items, labels), given)
 
 
 def check_instructions(spec: JobSpec) -> None:

@@ -19,7 +19,7 @@ from roundtruth.manifest import is_text
 from roundtruth.plural import counted
 from roundtruth.serve import links
 from roundtruth.storage import open_store
-from roundtruth.workforce import page, page_log
+from roundtruth.workforce import gold, page, page_log
 from roundtruth.workforce.page_log import FOLDER, Entry, Item
 
 AT_ONCE = 2  # items that one page has: the one on the screen, and the next one
@@ -77,6 +77,7 @@ class Desk:
         self.asked: dict[int, None] = dict.fromkeys(job.asks(self.round)["item"].tolist() if opened else ())
         self.left = list(self.asked)  # those that may still want answers
         self.wanted = getattr(job.spec.workforce, "answers_per_item", 1)
+        self.gold = gold.of(job.store, job.spec.workforce) if job.spec.workforce.backend == "page" else None
         self.state = plans.state(job)
 
     @cached_property
@@ -99,7 +100,10 @@ class Desk:
             mine, left = self.log.said[worker], len(self.left)
         if self.state in ("complete", "stopped"):
             self.told.set()
-        state = "done" if self.state in ("complete", "stopped") else "open" if left and not nothing else "waiting"
+        out = self._is_out(worker)
+        state = (
+            "done" if out or self.state in ("complete", "stopped") else "open" if left and not nothing else "waiting"
+        )
         return {
             "state": state,
             "round": self.round or self.job.last_round(),
@@ -130,27 +134,48 @@ class Desk:
     def give(self, worker: str, have: list[int]) -> list[int]:
         """The items that a worker is to do next, with which the page has AT_ONCE: the ones that it lost first, as when
         it was opened anew, then others. The same ones are given again until they are answered."""
+        if self._is_out(worker):
+            return []
+        have = [item for item in have if self._lend(worker, item)]
         given: list[int] = []
-        keep = [item for item in have if self._lend(worker, item)]
-        for item in [*self._held(worker), *self.left]:
-            if len(keep) + len(given) >= AT_ONCE:
-                break
-            if item not in keep and item not in given and self._lend(worker, item):
+        for item in self._held(worker):
+            if len(have) + len(given) < AT_ONCE and item not in have and self._lend(worker, item):
                 given.append(item)
+        while len(have) + len(given) < AT_ONCE:
+            item = self._new(worker, [*have, *given])
+            if item is None:
+                break
+            given.append(item)
         return given
 
     def _held(self, worker: str) -> list[int]:
+        """What the worker was given and did not answer."""
         with self.log.lock:
-            return [item for item in self.left if worker in self.log.items[item].given]
+            return [item for item in self.log.had[worker] if worker not in self.log.items[item].answers]
+
+    def _new(self, worker: str, but: list[int]) -> int | None:
+        """Give a worker an item that they did not have before; None where there is none."""
+        with self.log.lock:
+            had = set(self.log.had[worker])
+        if self.left and self.gold:
+            golds = len(had.intersection(self.gold.items.index))
+            if gold.due(self.spec.seed, worker, len(had), golds, self.spec.workforce.gold_share):
+                for item in self.gold.items.index:
+                    if item not in had and self._lend(worker, item):
+                        return item
+        for item in self.left:
+            if item not in had and item not in but and self._lend(worker, item):
+                return item
+        return None
 
     def _lend(self, worker: str, item: int) -> bool:
         """Give a worker an item of the open batch, or more time for it; False where nobody else is wanted."""
         lease = timedelta(minutes=getattr(self.spec.workforce, "lease_minutes", page.Settings().lease_minutes))
-        while item in self.asked:
+        while self._is_open(item):
             now = datetime.now(UTC)
             with self.log.lock:
                 known = self.log.items[item]
-                if not known.free(self.wanted, now.timestamp(), worker):
+                if not known.free(self._wanted(item), now.timestamp(), worker):
                     return False
                 if known.until.get(worker, 0) > (now + lease / 2).timestamp():
                     return True
@@ -160,8 +185,59 @@ class Desk:
                 return True
         return False
 
+    def _is_open(self, item: int) -> bool:
+        return item in self.asked or (self.round > 0 and self._is_gold(item))
+
+    def _is_gold(self, item: int) -> bool:
+        return self.gold is not None and item in self.gold.items.index
+
+    def _wanted(self, item: int) -> float:
+        """How many people are to label an item: everybody may label one whose label is known."""
+        return math.inf if self._is_gold(item) else self.wanted
+
+    # -- known answers
+
+    def _is_out(self, worker: str) -> bool:
+        """Whether a worker gets no more items."""
+        if self.gold is None:
+            return False
+        found = gold.quality(self._golds_of(worker), self.gold, self.job.kind)
+        return worker in gold.not_good_enough(found, self.spec.workforce.gold_least)
+
+    def _golds_of(self, worker: str) -> pd.DataFrame:
+        """A worker's answers to items whose labels are known."""
+        with self.log.lock:
+            mine = [item for item in self.log.had[worker] if self._is_gold(item)]
+            said = {item: {worker: self.log.items[item].answers.get(worker)} for item in mine}
+        said = {item: entries for item, entries in said.items() if entries[worker]}
+        sizes = self.gold.items if self.gold else self.items
+        return page.table(said, self.job.kind, self.spec.classes, sizes)
+
+    def feedback(self, worker: str, item: int) -> dict | None:
+        """What a worker learns of their answer to one of the first items whose labels are known."""
+        if self.gold is None or item not in self.gold.items.index:
+            return None
+        with self.log.lock:
+            golds = [one for one in self.log.had[worker] if self._is_gold(one)]
+        if item not in golds[: gold.TRAINING]:
+            return None
+        mine = self._golds_of(worker)
+        mine, right = mine[(mine["item"] == item) & mine["reason"].isna()], self.gold.labels
+        right = right[right["item"] == item]
+        least = self.spec.workforce.gold_least
+        good = len(mine) > 0 and self.job.kind.quality(mine, right)[item] >= least
+        shown = self.job.kind.write_answers(right, self.spec.classes).to_dict("records")
+        rows = [row for row in shown if any(row.values())]
+        label = self._numbers([row for row in rows if row.get("class") != ""])
+        return {"right": bool(good), "text": self.job.kind.words(right, self.spec.classes), "label": label}
+
     def may_see(self, worker: str, item: int) -> bool:
-        """Whether a worker was ever given an item."""
+        """Whether a worker was ever given an item, by any server."""
+        if not self._was_given(worker, item) and (0 < item <= self.job.begun["items"] or self._is_gold(item)):
+            self.log.catch_up(item)
+        return self._was_given(worker, item)
+
+    def _was_given(self, worker: str, item: int) -> bool:
         with self.log.lock:
             return item in self.log.items and worker in self.log.items[item].given
 
@@ -172,6 +248,8 @@ class Desk:
         nonce, item, answer = checked(given)
         if not self.may_see(worker, item):
             raise Refused(404, "This picture was not given to you.")
+        if not self._is_open(item):
+            self.look(anew=True)  # another server may know of a newer batch
         answer = self._read_answer(worker, item, answer)
         while True:
             now = datetime.now(UTC)
@@ -194,18 +272,18 @@ class Desk:
         return {"what": "late" if self._late(known, worker, item, answer, now) else "answer", **entry}
 
     def _late(self, known: Item, worker: str, item: int, answer: Entry, now: datetime) -> bool:
-        if item not in self.asked:
+        if not self._is_open(item):
             return True
         before = known.answers.get(worker)
         if before is not None and (before["label"] is not None or answer["label"] is None):
             return False
         others = [holder for holder in known.holders(now.timestamp()) if holder != worker]
-        return answer["label"] is not None and known.labels() + len(others) >= self.wanted
+        return answer["label"] is not None and known.labels() + len(others) >= self._wanted(item)
 
     def _taken(self, item: int, nonce: str) -> None:
         with self.log.lock:
             late = self.log.items[item].nonces[nonce] == "late"
-        if late and item not in self.asked:
+        if late and not self._is_open(item):
             raise Refused(409, "The batch was closed before this answer came. It is kept, but it does not count.")
         if late:
             raise Refused(409, "This picture waited too long and went to somebody else. Your answer is kept.")
@@ -224,7 +302,7 @@ class Desk:
             raise Refused(422, f"Every {kind.THING} has exactly these values: {', '.join(kind.CSV)}.")
         frame = pd.DataFrame(texts or [dict.fromkeys(kind.CSV, "")], columns=kind.CSV, dtype="str")
         mistakes = RowMistakes()
-        sizes = self.items.iloc[[item - 1]]
+        sizes = self._row(item)
         page.read(frame.assign(item=item, worker=worker, reason=""), kind, self.spec.classes, sizes, mistakes)
         if len(mistakes):
             row, why = next(iter(mistakes.reasons().items()))
@@ -234,7 +312,8 @@ class Desk:
     def mine(self, worker: str) -> list[dict]:
         """A worker's answers to the open batch, the newest first."""
         with self.log.lock:
-            said = [(item, self.log.items[item].answers.get(worker)) for item in self.asked]
+            had = [item for item in self.log.had[worker] if item in self.asked]
+            said = [(item, self.log.items[item].answers.get(worker)) for item in had]
         said = [(item, entry) for item, entry in said if entry]
         said.sort(key=lambda one: one[1]["at"], reverse=True)
         return [
@@ -250,12 +329,16 @@ class Desk:
 
     def shown(self, item: int) -> dict:
         """An item as a page gets it."""
-        row = self.items.iloc[item - 1]
+        row = self._row(item).iloc[0]
         return {"item": item, "picture": f"pictures/{item}", "width": int(row["width"]), "height": int(row["height"])}
 
     def url(self, item: int) -> str:
         """Where the picture of an item is."""
-        return self.job.urls(self.items.iloc[[item - 1]])[0]
+        return self._row(item)["url"].iloc[0] if self._is_gold(item) else self.job.urls(self._row(item))[0]
+
+    def _row(self, item: int) -> pd.DataFrame:
+        """(item, width, height, ...) of one item."""
+        return self.gold.items.loc[[item]] if self.gold and self._is_gold(item) else self.items.iloc[[item - 1]]
 
 
 def checked(given: Any) -> tuple[str, int, Entry]:

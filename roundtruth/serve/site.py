@@ -142,7 +142,7 @@ class Site:
     def _answer(self, request: Request, body: Any) -> Response:
         desk, worker = self.who(request)
         desk.take(worker, body)
-        return JSONResponse({"feedback": None, **desk.standing(worker)})
+        return JSONResponse({"feedback": desk.feedback(worker, body["item"]), **desk.standing(worker)})
 
     def mine(self, request: Request) -> Response:
         desk, worker = self.who(request)

@@ -33,9 +33,12 @@ class Desks:
         with self.lock:
             if job not in self.found and time.monotonic() - self.searched > SEARCH:
                 self.search()
+            if job not in self.found and self.broken:
+                raise UserError(f"{min(self.broken)}: {self.broken[min(self.broken)]}")  # it may be the job asked for
             return self.found.get(job)
 
     def search(self) -> None:
+        self.broken = {}
         known = {desk.store.address for desk in self.found.values()}
         try:
             paths = list_url(self.root)

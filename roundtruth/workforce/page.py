@@ -6,12 +6,14 @@ import pandas as pd
 from pydantic import Field
 
 from roundtruth.kinds.common import RowMistakes
-from roundtruth.settings import Number, Strict, Whole
+from roundtruth.plural import counted
+from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.tables import as_answers, no_answers
-from roundtruth.workforce import Collected, page_log
+from roundtruth.workforce import Collected, gold, page_log
 
+SHOWN = 10  # names in a line
 DESCRIPTION = "people, on a labeling page"
-PATHS = ()
+PATHS = ("gold",)
 
 
 class Settings(Strict):
@@ -21,6 +23,19 @@ class Settings(Strict):
     answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(3, description="How many people answer each item.")
     lease_minutes: Annotated[Number, Field(gt=0, le=10_000)] = Field(
         30.0, description="How long an item waits for one person. Then somebody else gets it."
+    )
+    gold: Address | None = Field(
+        None,
+        description="Pictures whose labels are known, in any format that `data` may have. People label them among the "
+        "others: the first five show each person what is right, later ones check silently.",
+    )
+    gold_share: Annotated[Number, Field(ge=0, le=0.5)] = Field(
+        0.05, description="The share of pictures with known labels, after the first five."
+    )
+    gold_least: Annotated[Number, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="The least mean quality of a person's answers to pictures with known labels. Who is below it after "
+        "five of them gets no more items; what was done is paid, and flagged.",
     )
 
 
@@ -37,21 +52,41 @@ class Backend:
 
     def collect(self, posted: dict[int, dict]) -> Collected:
         """Everybody's newest word on each item; nothing more comes once every item has enough."""
-        log = page_log.Log(self.job.store)
-        log.read(self.job.store.list(page_log.FOLDER))
+        job, people = self.job, self.job.spec.workforce
+        log = page_log.Log(job.store)
+        log.read(job.store.list(page_log.FOLDER))
         asked = {item for handle in posted.values() for item in handle["items"]}
-        wanted = self.job.spec.workforce.answers_per_item
-        answers = table(log, self.job.kind, self.job.spec.classes, self.job.items(["item", "width", "height"]))
-        return Collected(answers, all(log.items[item].settled(wanted) for item in asked))
+        known = gold.of(job.store, people)
+        said = {item: known.answers for item, known in log.items.items()}
+        answers = table(said, job.kind, job.spec.classes, sizes(job, known))
+        notes = flagged(answers, known, job.kind, people.gold_least) if known else []
+        exhausted = all(log.items[item].settled(people.answers_per_item) for item in asked)
+        return Collected(answers[answers["item"] <= job.begun["items"]], exhausted, notes=notes)
 
 
-def table(log: page_log.Log, kind, classes: list[str], sizes: pd.DataFrame) -> pd.DataFrame:
-    """The answers in a log, as `roundtruth.tables` has them."""
+def sizes(job, known: gold.Gold | None) -> pd.DataFrame:
+    """(item, width, height) of the job's items, and of those with known labels."""
+    items = job.items(["item", "width", "height"])
+    return pd.concat([items, known.items[items.columns]], ignore_index=True) if known else items
+
+
+def flagged(answers: pd.DataFrame, known: gold.Gold, kind, least: float) -> list[str]:
+    """A line about who gets no more items, where there is anybody."""
+    names = gold.not_good_enough(gold.quality(answers, known, kind), least)
+    if not names:
+        return []
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    told = "person[|s] [gets|get] no more items: [their|their] answers to pictures with known labels are below"
+    return [f"{counted(len(names), told)} {least:g} ({shown})"]
+
+
+def table(said: dict[int, dict[str, page_log.Entry]], kind, classes: list[str], sizes: pd.DataFrame) -> pd.DataFrame:
+    """The answers by item and worker, as `roundtruth.tables` has them."""
     rows = [
         {"item": item, "worker": worker, **row, "reason": entry["reason"], "submitted_at": entry["at"]}
         | {"seconds": entry["seconds"]}
-        for item, known in log.items.items()
-        for worker, entry in known.answers.items()
+        for item, entries in said.items()
+        for worker, entry in entries.items()
         for row in entry["label"] or [dict.fromkeys(kind.CSV, "")]
     ]
     if not rows:

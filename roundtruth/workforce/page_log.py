@@ -93,6 +93,7 @@ class Log:
         self.store, self.lock = store, Lock()
         self.items: defaultdict[int, Item] = defaultdict(Item)
         self.said: Counter[str] = Counter()  # items that a worker answered
+        self.had: defaultdict[str, list[int]] = defaultdict(list)  # items that a worker was given, in this order
 
     def read(self, paths: Iterable[str]) -> None:
         """Read the entries among the files of the job folder that are not known yet."""
@@ -108,17 +109,25 @@ class Log:
         if self.store.write_once(path_of(item, number), dumped(entry)):
             self._add(item, number, entry)
             return True
+        self.catch_up(item)
+        return False
+
+    def catch_up(self, item: int) -> None:
+        """Read what others added to an item's log."""
         with suppress(FileNotFoundError):
             while True:
+                with self.lock:
+                    number = self.items[item].entries + 1
                 self._add(item, number, self._entry(path_of(item, number)))
-                number += 1
-        return False
 
     def _add(self, item: int, number: int, entry: Entry) -> None:
         with self.lock:
             known = self.items[item]
             if number == known.entries + 1:  # or another thread added it
-                self.said[entry["worker"]] += entry["what"] == "answer" and entry["worker"] not in known.answers
+                worker = entry["worker"]
+                self.said[worker] += entry["what"] == "answer" and worker not in known.answers
+                if entry["what"] == "given" and worker not in known.given:
+                    self.had[worker].append(item)
                 known.add(entry)
 
     def _entry(self, path: str) -> Entry:

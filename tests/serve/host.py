@@ -1,4 +1,4 @@
-"""A small server for tests of the editors: the files of the labeling page, a page that hosts an editor, and pictures."""
+"""A small server for tests of the editors: the labeling page's files, a page that hosts an editor, and pictures."""
 
 import io
 import threading

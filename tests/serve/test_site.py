@@ -88,6 +88,9 @@ def test_two_servers_on_one_folder_agree(open_job):
         assert len({*mine, *theirs}) == 4
         assert ann.say(mine[0], [{"label": "3"}]).status_code == 200
         assert bob.say(mine[0], [{"label": "4"}]).status_code == 404
+        ann.client = bob.client
+        assert ann.get(f"pictures/{mine[1]}").status_code == 200
+        assert ann.say(mine[1], [{"label": "3"}]).status_code == 200
     assert here.log.items[mine[0]].labels() == 1
 
 

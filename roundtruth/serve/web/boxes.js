@@ -50,7 +50,8 @@ export class Editor {
     this.gestures = new Gestures(this.boxCanvas, this, this.ending.signal);
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.stage);
-    window.addEventListener("resize", () => this.resize(), { signal: this.ending.signal }); // or another screen's pixels
+    // The stage has its size on a screen with other pixels too.
+    window.addEventListener("resize", () => this.resize(), { signal: this.ending.signal });
     this.classList.mark(this.chosen);
   }
 
@@ -137,7 +138,9 @@ export class Editor {
   }
 
   replace(index, changes, merge = false) {
-    this.change(this.rows.with(index, { ...this.rows[index], ...changes }), index, merge);
+    const row = this.rows[index];
+    if (Object.entries(changes).every(([name, value]) => row[name] === value)) return; // nothing for undo to take back
+    this.change(this.rows.with(index, { ...row, ...changes }), index, merge);
   }
 
   remove() {
@@ -189,7 +192,7 @@ export class Editor {
 
   select(index) {
     this.history.now = { ...this.history.now, selected: index };
-    this.hidden = false;
+    if (index >= 0) this.hidden = false;
     this.update();
   }
 
@@ -291,13 +294,15 @@ export class Editor {
     const chosen = this.selectedRow() !== undefined;
     const some = this.rows.length > 0;
     const undo = this.history.past.length > 0 || this.points.length > 0;
+    const redo = this.history.future.length > 0;
+    const repeat = this.previous.length > 0;
     const action = (id, name, keys, run, more = {}) => ({ id, name, keys, run, ...more });
     return [
       action("undo", "Undo", ["Ctrl+Z"], () => this.undo(), { enabled: undo }),
-      action("redo", "Redo", ["Ctrl+Y", "Ctrl+Shift+Z"], () => this.redo(), { enabled: this.history.future.length > 0 }),
+      action("redo", "Redo", ["Ctrl+Y", "Ctrl+Shift+Z"], () => this.redo(), { enabled: redo }),
       action("extreme", "Draw by four points", ["X"], () => this.useExtremePoints(), { pressed: this.extreme }),
       action("cursor", "Draw with the keyboard", ["B"], () => this.useCursor(), { pressed: this.cursor !== null }),
-      action("repeat", "Repeat the last picture's boxes", ["R"], () => this.repeat(), { enabled: this.previous.length > 0 }),
+      action("repeat", "Repeat the last picture's boxes", ["R"], () => this.repeat(), { enabled: repeat }),
       action("duplicate", "Duplicate", ["D", "Ctrl+D"], () => this.duplicate(), { enabled: chosen }),
       action("delete", "Delete", ["Delete", "Backspace"], () => this.remove(), { enabled: chosen }),
       action("next", "Next box", ["N", "]"], () => this.selectNext(1), { enabled: some }),
@@ -306,7 +311,7 @@ export class Editor {
       action("zoom-out", "Zoom out", ["-"], () => this.zoom(1 / ZOOM)),
       action("fit", "Fit the picture", ["F"], () => this.fit()),
       action("hide", "Hide the boxes", ["H"], () => this.hide(), { pressed: this.hidden }),
-      action("light", "Brightness and contrast", ["L"], () => this.toggleLight(), { pressed: !this.light.panel.hidden }),
+      action("light", "Brightness and contrast", ["L"], () => this.toggleLight(), { pressed: this.light.shown }),
     ];
   }
 
@@ -354,7 +359,7 @@ export class Editor {
   }
 
   toggleLight() {
-    this.light.panel.hidden = !this.light.panel.hidden;
+    this.light.panel.hidden = this.light.shown;
     this.update();
   }
 
@@ -392,7 +397,7 @@ export class Editor {
     if (this.drawing()) {
       this.dropBegun();
       this.update();
-    } else if (!this.light.panel.hidden) this.toggleLight();
+    } else if (this.light.shown) this.toggleLight();
     else if (this.selected >= 0) this.select(-1);
     else return false;
     return true;
@@ -489,15 +494,21 @@ export class Editor {
     const { rows, selected } = this;
     const now = rows[selected] ? `; box ${selected + 1}, ${rows[selected].class}, is selected` : "";
     const text = counted(rows.length) + now + (this.hidden ? "; the boxes are hidden" : "");
-    if (this.status.textContent !== text) this.status.textContent = text;
-    this.list.replaceChildren(...rows.map((row, index) => inWords(row, index === selected)));
+    write(this.status, text);
+    const items = this.list.children;
+    while (items.length > rows.length) this.list.lastChild.remove();
+    while (items.length < rows.length) this.list.append(document.createElement("li"));
+    rows.forEach((row, index) => write(items[index], inWords(row, index === selected)));
   }
 }
 
 function inWords(row, selected) {
   const [left, top, width, height] = [row.left, row.top, row.width, row.height].map(Math.round);
-  const item = document.createElement("li");
   const place = `${left} from the left, ${top} from the top, ${width} wide, ${height} high`;
-  item.textContent = `${row.class}: ${place}${selected ? ", selected" : ""}`;
-  return item;
+  return `${row.class}: ${place}${selected ? ", selected" : ""}`;
+}
+
+// A text that stays the same costs nothing, and is not read out again.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,8 +1,8 @@
-// The list of classes: a button for each, and a field that filters them where there are more than the number keys reach.
+// The list of classes: a button for each, and a field to find one where there are more than nine.
 
 const COLOURS = [
   "#ffb627", "#4cc9f0", "#ff7b72", "#7ee081", "#c99bff", "#ff8fd0", "#f2ee6b", "#4fe0c8", "#9db4ff", "#d8c3a5",
-]; // prettier-ignore
+];
 
 // Light colours, so that dark text is readable on each.
 export function colourOf(place) {
@@ -43,7 +43,9 @@ export class ClassList {
     button.append(swatch, text);
     button.title = name;
     if (keyOf(place)) {
-      button.append(element("kbd", "", keyOf(place)));
+      const key = element("kbd", "", keyOf(place));
+      key.setAttribute("aria-hidden", "true"); // aria-keyshortcuts says it
+      button.append(key);
       button.setAttribute("aria-keyshortcuts", keyOf(place));
     }
     button.addEventListener("click", (event) => {
@@ -56,7 +58,8 @@ export class ClassList {
   filterField() {
     this.filter = element("input", "boxes-filter");
     this.filter.type = "search";
-    this.filter.placeholder = "Find a class  ( / )";
+    this.filter.placeholder = "Find a class";
+    this.filter.setAttribute("aria-keyshortcuts", "/");
     this.filter.setAttribute("aria-label", "Find a class");
     this.nothing = element("p", "boxes-none", "No class has this in its name.");
     this.nothing.hidden = true;

@@ -3,7 +3,7 @@
 import { around, isBox, moved, resized, sideAt } from "./geometry.js";
 
 const WANDER = { mouse: 4, touch: 10 }; // stage pixels that a press may wander and still be a click
-const REACH = { mouse: 8, touch: 22 }; // stage pixels from an edge where a press pulls it
+const REACH = { mouse: 9, touch: 22 }; // stage pixels from an edge where a press pulls it
 const LINE = 16; // stage pixels, for a wheel that counts in lines
 
 export class Gestures {
@@ -17,10 +17,14 @@ export class Gestures {
     this.editor = editor;
     this.view = editor.view;
     const on = (type, listener, target = canvas) => target.addEventListener(type, listener, { signal, passive: false });
+    // The ring of the focus is for who came by the keyboard; a key after a click would bring it too.
+    on("focus", () => canvas.classList.toggle("boxes-by-keyboard", canvas.matches(":focus-visible")));
+    on("blur", () => canvas.classList.remove("boxes-by-keyboard"));
     on("pointerdown", (event) => this.down(event));
-    on("pointermove", (event) => this.moved(event));
+    on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.up(event));
     on("pointercancel", (event) => this.lost(event));
+    on("lostpointercapture", (event) => this.presses.has(event.pointerId) && this.lost(event));
     on("pointerleave", () => this.gesture || this.hover(null));
     on("wheel", (event) => this.wheel(event));
     on("mousedown", (event) => event.button === 1 && event.preventDefault()); // no scrolling by the middle button
@@ -44,6 +48,7 @@ export class Gestures {
 
   down(event) {
     if (!this.editor.picture) return;
+    this.canvas.classList.remove("boxes-by-keyboard");
     this.canvas.setPointerCapture(event.pointerId); // the drag goes on outside of the stage and of the window
     const at = this.place(event);
     this.presses.set(event.pointerId, at);
@@ -78,7 +83,7 @@ export class Gestures {
     return this.editor.under(this.view.toPicture(at)).includes(this.editor.selected);
   }
 
-  moved(event) {
+  move(event) {
     const at = this.place(event);
     const before = this.presses.get(event.pointerId);
     if (before) this.presses.set(event.pointerId, at);
@@ -195,13 +200,13 @@ export class Gestures {
     else this.editor.selectUnder(this.view.toPicture(at));
   }
 
-  // Where the magnifier looks, and on which side of the pointer it is: away from what is being drawn, above a finger.
+  // Where the magnifier looks, and on which side of the pointer it is: away from what is being drawn.
   lookClosely(at, from) {
     const { x, y } = this.view.toPicture(at);
     const { width, height } = this.view.picture;
     const place = { x: Math.min(Math.max(x, 0), width), y: Math.min(Math.max(y, 0), height) };
     const beside = { x: at.x < from.x ? -1 : 1, y: at.y < from.y ? -1 : 1 };
-    this.editor.close = { at: place, away: this.editor.touch ? { x: 0, y: -1 } : beside };
+    this.editor.close = { at: place, away: this.editor.touch ? null : beside };
     this.editor.aim = place;
     this.editor.repaint();
   }

@@ -1,4 +1,4 @@
-// Brightness and contrast of the picture on the screen, with a small panel to set them. The picture itself stays as it is.
+// Brightness and contrast of the picture on the screen, with a small panel to set them.
 
 const LEAST = 20;
 const MOST = 300;
@@ -18,6 +18,10 @@ export class Light {
     const reset = Object.assign(document.createElement("button"), { type: "button", textContent: "Reset" });
     reset.addEventListener("click", () => this.reset());
     this.panel.append(reset);
+  }
+
+  get shown() {
+    return !this.panel.hidden;
   }
 
   slider(what) {

@@ -5,12 +5,14 @@ import { colourOf } from "./class_list.js";
 const INK = "#111418";
 const PAPER = "#ffffff";
 const SHADE = "rgb(0 0 0 / 0.6)"; // round light lines, so that they are seen on light pictures
-const FONT = '600 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif';
+const FONTS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif';
+const FONT = `600 13px ${FONTS}`;
+const SMALL_FONT = `600 11px ${FONTS}`;
 const TAG = { height: 20, padding: 6, longest: 220 };
 const PIXELATED = 3; // from so many stage pixels for one of the picture on, its pixels are shown as squares
-const CROWD = 40; // with more boxes than this, only names that fit their box are written
+const CROWD = 40; // with more boxes than this, a name that does not fit its box is written as a number
 const HANDLE = { mouse: 9, touch: 15 };
-const LENS = { radius: 72, scale: 4, distance: 30 };
+const LENS = { radius: 72, scale: 4, distance: 30, margin: 8 };
 const RIGHT_TO_LEFT = /^[^\p{L}]*[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 
 // Fits the canvas to the stage and the screen's pixels; what is painted then is in stage coordinates.
@@ -55,14 +57,16 @@ export function paintBoxes(canvas, scene) {
   const outlines = scene.boxes.map((box) => ({ ...box, ...sharp(scene.view.rectangle(box)) }));
   const seen = outlines.filter((outline) => onStage(outline, scene.view.stage));
   const selected = outlines[scene.selected];
+  const hovered = outlines[scene.hovered];
   const others = seen.filter((outline) => outline !== selected);
-  if (selected) fill(context, selected);
+  if (selected && !scene.draft) fill(context, selected); // while it is drawn, the picture under it matters most
   outline(context, others, 2);
-  others.forEach((box) => tag(context, box, scene, { whole: box === outlines[scene.hovered], distance: 0 }));
+  if (others.includes(hovered)) outline(context, [hovered], 3);
+  others.forEach((box) => tag(context, box, scene, { whole: box === hovered, distance: 0 }));
   if (selected) {
     const size = scene.touch ? HANDLE.touch : HANDLE.mouse;
     outline(context, [selected], 3);
-    tag(context, selected, scene, { whole: true, distance: size / 2 + 2 });
+    tag(context, selected, scene, { whole: true, distance: selected.height < 3 * size ? size + 2 : size / 2 + 2 });
     if (!scene.draft) handles(context, selected, size);
   }
   if (scene.aim) crosshair(context, scene.view.toStage(scene.aim), scene.view.stage);
@@ -78,7 +82,8 @@ function sharp({ left, top, width, height }) {
 }
 
 function onStage({ left, top, width, height }, stage) {
-  return left < stage.width && top - TAG.height < stage.height && left + width > -TAG.longest && top + height > -TAG.height;
+  const across = left < stage.width && left + width > -TAG.longest;
+  return across && top - TAG.height < stage.height && top + height > -TAG.height;
 }
 
 function fill(context, { place, left, top, width, height }) {
@@ -126,10 +131,11 @@ function shortened(context, name, room) {
 // it; distance: from the box, where handles are.
 function tag(context, box, { view, boxes }, { whole, distance }) {
   context.font = FONT;
-  const crowded = boxes.length > CROWD && !whole;
-  const fits = !crowded || widthOf(context, box.class) + 2 * TAG.padding <= Math.max(box.width, 24);
-  if (crowded && box.width < 16) return;
-  const text = fits ? shortened(context, box.class, TAG.longest) : String(box.place + 1);
+  if (boxes.length > CROWD && !whole && widthOf(context, box.class) + 2 * TAG.padding > box.width) {
+    number(context, box);
+    return;
+  }
+  const text = shortened(context, box.class, TAG.longest);
   const width = Math.ceil(widthOf(context, text)) + 2 * TAG.padding;
   const left = Math.max(Math.min(box.left - 1, view.stage.width - width), Math.min(box.left, 0));
   const above = Math.round(box.top - TAG.height - distance);
@@ -143,17 +149,34 @@ function tag(context, box, { view, boxes }, { whole, distance }) {
   context.fillText(text, left + TAG.padding, top + TAG.height / 2 + 0.5);
 }
 
+// In a crowd of small boxes, names would hide the picture: the class's number in the box is enough to tell them apart.
+function number(context, { place, left, top, width, height }) {
+  if (width < 16 || height < 14) return;
+  context.font = SMALL_FONT;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineWidth = 3;
+  context.strokeStyle = INK;
+  context.fillStyle = colourOf(place);
+  const at = [String(place + 1), left + width / 2, top + height / 2 + 0.5];
+  context.strokeText(...at);
+  context.fillText(...at);
+}
+
 function handles(context, { left, top, width, height }, size) {
   context.strokeStyle = INK;
   context.fillStyle = PAPER;
   context.lineWidth = 1.5;
-  const middles = { x: width > 3 * size, y: height > 3 * size }; // a small box has handles at its corners only
+  const small = { x: width < 3 * size, y: height < 3 * size }; // then handles are at the corners only, and outside
+  const outer = { x: small.x ? size / 2 : 0, y: small.y ? size / 2 : 0 };
   for (const across of [0, 0.5, 1]) {
     for (const down of [0, 0.5, 1]) {
-      if (across === 0.5 && (down === 0.5 || !middles.x)) continue;
-      if (down === 0.5 && !middles.y) continue;
+      if (across === 0.5 && (down === 0.5 || small.x)) continue;
+      if (down === 0.5 && small.y) continue;
+      const x = left - outer.x + across * (width + 2 * outer.x);
+      const y = top - outer.y + down * (height + 2 * outer.y);
       context.beginPath();
-      context.rect(left + across * width - size / 2, top + down * height - size / 2, size, size);
+      context.rect(x - size / 2, y - size / 2, size, size);
       context.fill();
       context.stroke();
     }
@@ -222,8 +245,11 @@ function ring(context, { x, y }, radius) {
   line(context, edge, PAPER, 2);
 }
 
-// Beside the pointer on the side that `away` names, or on the other side where the stage ends.
+// Beside the pointer on the side that `away` names, or on the other side where the stage ends. For a finger, away is
+// null: the magnifier is in the upper corner of the other side, where neither the hand nor the box is.
 function lensCentre(point, away, stage) {
+  const corner = LENS.radius + LENS.margin;
+  if (!away) return { x: point.x < stage.width / 2 ? stage.width - corner : corner, y: corner };
   const distance = LENS.radius + LENS.distance;
   const beside = (at, direction, size) => {
     const place = at + direction * distance;
