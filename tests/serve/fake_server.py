@@ -43,6 +43,7 @@ class FakeServer:
         self.stored: dict[str, dict] = {}
         self.attempts: list[str] = []  # the nonce of each request with an answer that was read
         self.asked_pictures: list[int] = []
+        self.asked_next = 0  # how often the page asked for items
         # what happens to the next requests with an answer: a status, or "break off before storing" or "after storing"
         self.faults: list = []
         self.picture_faults: Counter = Counter()  # item -> how often its picture is refused
@@ -114,6 +115,7 @@ class FakeServer:
 
     async def get_next(self, request):
         have = (await request.json())["have"]
+        self.asked_next += 1
         state = self.progress()["state"]
         free = [item for item in self.remaining() if item not in have] if state == "open" else []
         items = [self.shown(item) | {"label": self.seeds.get(item)} for item in free[: max(2 - len(have), 0)]]

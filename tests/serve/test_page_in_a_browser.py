@@ -430,6 +430,21 @@ def test_waiting_goes_on_by_itself(served, opened):
     expect(page.get_by_role("complementary")).to_contain_text("Round 2")
 
 
+@pytest.mark.parametrize("state", ["waiting", "paused", "done"])
+def test_a_page_that_waits_asks_seldom(served, opened, state):
+    server = served(4)
+    page = opened(server)
+    shows(page, 1)
+    asked = server.asked_next
+    server.job["state"] = state
+    server.open_items = {1}
+    page.keyboard.press("1")
+    page.keyboard.press("1")
+    expect(page.locator("body")).to_have_attribute("data-screen", state)
+    page.wait_for_timeout(4000)  # nothing may happen in this time, so there is nothing to wait for
+    assert server.asked_next - asked <= {"waiting": 6, "paused": 6, "done": 3}[state]
+
+
 def test_paused_and_resumed(served, opened):
     server = served(4)
     page = opened(server)

@@ -121,7 +121,6 @@ class Page {
     const round = this.job.round;
     for (const key of Object.keys(this.job)) if (key in said) this.job[key] = said[key];
     this.ahead.state = this.job.state;
-    if (this.job.state === "paused") this.ahead.fill(); // it asks when work goes on
     if (round && this.job.round !== round) this.recall();
   }
 
@@ -220,7 +219,7 @@ class Page {
     this.outbox.dropDraft(item);
     this.remember({ ...shown, ...answer });
     if (this.visited) {
-      this.visited = null;
+      this.look(null);
     } else {
       this.drawn = answer.label ?? [];
       this.ahead.goOn();
@@ -251,9 +250,14 @@ class Page {
 
   visit(answer) {
     if (!answer) return;
-    this.visited = this.withPicture(answer);
+    this.look(this.withPicture(answer));
     this.message("");
     this.render();
+  }
+
+  look(visited) {
+    if (this.visited) this.visited.dropped = true;
+    this.visited = visited;
   }
 
   // The picture of the last answer is at hand.
@@ -263,7 +267,7 @@ class Page {
   }
 
   leave() {
-    this.visited = null;
+    this.look(null);
     this.render();
   }
 
@@ -400,7 +404,7 @@ class Page {
   showRefused() {
     const busy = this.shown || this.outbox.unsent().length > 0 || !this.ahead.nothing;
     const [entry] = this.outbox.refused();
-    if (entry && !busy && this.job.state !== "paused") this.visited = this.withPicture({ ...entry.item, ...entry.answer });
+    if (entry && !busy && this.job.state !== "paused") this.look(this.withPicture({ ...entry.item, ...entry.answer }));
   }
 
   // Gives the editor the item that is to be seen, once its picture is there.
