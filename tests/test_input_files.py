@@ -30,6 +30,8 @@ FILES = {
     "truth": ("truth.manifest", {}),
     "answers": ("answers.csv", REPLAYED),
     "weights": ("net.pth", {"weights": "net.pth"}),
+    "instructions": ("how.md", {"instructions": "how.md"}),
+    "known answers": ("known.manifest", {"workforce": {"backend": "page", "gold": "known.manifest"}}),
 }
 FOLDERS = {
     "data": ("images", {"data": "images"}),
@@ -126,6 +128,14 @@ STATES = {
     "weights": NOT_FILES
     | {absent: "there is no file"}
     | dict.fromkeys((empty, binary, truncated), "not a file of tens"),
+    "instructions": NOT_FILES | {binary: "line 1: not UTF-8; save it as UTF-8"},
+    "known answers": NOT_FILES
+    | {
+        a_folder: "no pictures in this folder",
+        empty: "empty; a manifest has one line for each item",
+        binary: "28 mistakes: line 1, line 6, line 7: not UTF-8 (invalid start byte at byte 1); save the file as",
+        truncated: "line 4: not JSON (",
+    },
 }
 
 
@@ -147,6 +157,8 @@ def good(tmp_path_factory) -> Path:
     (folder / "answers.csv").write_text(
         "\n".join(["item,worker,label", *(f"{item},ann,{item % 3}" for item in range(1, 5))])
     )
+    (folder / "how.md").write_text("# Name the digit\n\nLike this.\n" * 20)
+    (folder / "known.manifest").write_text((folder / "truth.manifest").read_text().replace('"truth', '"label'))
     torch.save(torchvision.models.shufflenet_v2_x0_5(weights=None).state_dict(), folder / "net.pth")
     return folder
 
@@ -190,13 +202,13 @@ ASKED = {"workforce": {"backend": "files", "answers_per_item": 1}}  # such a job
 @pytest.mark.parametrize("name", FILES)
 def test_a_good_file_is_read(name, folder, run):
     """So that each refusal below is about the state of the file."""
-    people = {} if name in ("truth", "answers") else ASKED
-    write_job(folder, **FILES[name][1] | people)
+    simulated = name in ("truth", "answers")
+    write_job(folder, **({} if simulated else ASKED) | FILES[name][1])
     code, said = run(folder)
-    assert code == (3 if people else 0)
+    assert code == (0 if simulated else 3)
     summary = json.loads(said)
     assert (summary["items"], summary["failed"]) == (4, 0)
-    assert summary["human"] + summary["auto"] == (0 if people else 4)
+    assert summary["human"] + summary["auto"] == (4 if simulated else 0)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -246,6 +258,14 @@ def locked(path: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(Path, "open", opened)
     monkeypatch.setattr(os, "scandir", scanned)
+
+
+def test_instructions_that_are_too_large_are_refused(folder, run):
+    write_job(folder, instructions="how.md", **ASKED)
+    (folder / "how.md").write_text("Look.\n" * 1_000_000)
+    code, said = run(folder)
+    assert (code, "over 1 MB; keep the pictures in files of their own" in said) == (2, True)
+    assert begun(folder) == []
 
 
 def test_a_list_whose_last_line_is_cut_off_has_an_item_that_is_not_there(folder, run):

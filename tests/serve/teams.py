@@ -7,12 +7,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
 
+from roundtruth import loop
 from roundtruth.job import Job
 from roundtruth.serve import links
+from roundtruth.spec import JobSpec
 
 PATIENCE = 600.0
 
@@ -91,3 +95,28 @@ class Worker(threading.Thread):
                     raise AssertionError(f"{found.status_code}: {found.text}")
             time.sleep(0.02)
         raise AssertionError("the server never answered")
+
+
+def go_on(spec: JobSpec, done: threading.Event) -> None:
+    """The job, in this process: it goes on whenever a batch is complete."""
+    while not loop.rounds(spec.output):
+        time.sleep(0.5)
+    done.set()
+
+
+def check(specs: list[JobSpec], people: list[tuple[str, dict]], wanted: int, class_of: Callable[[int], int]) -> None:
+    """Exactly as many answers an item as were wanted, never two by one person, and all that the server took.
+
+    people: "NAME JOB", and what each said by item.
+    """
+    for spec in specs:
+        job = Job(spec.output)
+        said = [job.answers(round) for round in job.rounds_with("posted.json")]
+        asked = [item for round in job.rounds_with("posted.json") for item in job.asks(round)["item"]]
+        pairs = Counter((row.item, row.worker) for answers in said for row in answers.itertuples())
+        assert set(pairs.values()) == {1}
+        assert Counter(item for item, _ in pairs) == dict.fromkeys(asked, wanted)
+        mine = [(name.split()[0], items) for name, items in people if name.endswith(spec.name)]
+        assert {(item, name) for name, items in mine for item in items} <= set(pairs)
+        labels = job.human_labels()
+        assert labels["class_id"].tolist() == [class_of(item) for item in labels["item"]]

@@ -3,31 +3,21 @@
 import random
 import threading
 import time
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from roundtruth import loop
-from roundtruth.job import Job
 from roundtruth.spec import JobSpec
 from tests.jobs import digits, write_job
 from tests.serve.jobs import waiting
-from tests.serve.teams import PATIENCE, Server, Worker, until
+from tests.serve.teams import PATIENCE, Server, Worker, check, go_on, until
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["tests.s3"]
 
 PEOPLE = ("ann", "bob", "cem")
 ITEMS, WANTED, KILLS = 200, 2, 20
-
-
-def go_on(spec: JobSpec, done: threading.Event) -> None:
-    """The job, in this process: it goes on whenever a batch is complete."""
-    while not loop.rounds(spec.output):
-        time.sleep(0.5)
-    done.set()
 
 
 @contextmanager
@@ -51,26 +41,6 @@ def team(folder: str, specs: list[JobSpec], servers: int):
             server.kill()
 
 
-def check(specs: list[JobSpec], workers: list[Worker]) -> None:
-    """Exactly two answers an item, never two by one person, and all that the server took."""
-    for spec in specs:
-        job = Job(spec.output)
-        said = [job.answers(round) for round in job.rounds_with("posted.json")]
-        asked = [item for round in job.rounds_with("posted.json") for item in job.asks(round)["item"]]
-        pairs = Counter((row.item, row.worker) for answers in said for row in answers.itertuples())
-        assert set(pairs.values()) == {1}
-        assert Counter(item for item, _ in pairs) == dict.fromkeys(asked, WANTED)
-        taken = {
-            (item, worker.name.split()[0])
-            for worker in workers
-            for item in worker.said
-            if worker.name.endswith(spec.name)
-        }
-        assert taken <= set(pairs)
-        labels = job.human_labels()
-        assert (labels["class_id"] == labels["item"] % 10).all()
-
-
 def run_team(folder: str, specs: list[JobSpec], servers: int, kills: int) -> None:
     chance = random.Random(3)
     with team(folder, specs, servers) as (running, workers, done):
@@ -85,7 +55,7 @@ def run_team(folder: str, specs: list[JobSpec], servers: int, kills: int) -> Non
         for worker in workers:
             worker.join(PATIENCE)
             assert not worker.is_alive()
-    check(specs, workers)
+    check(specs, [(worker.name, worker.said) for worker in workers], WANTED, lambda item: item % 10)
 
 
 def specs_in(folder: Path, address: str) -> list[JobSpec]:
