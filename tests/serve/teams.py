@@ -16,6 +16,7 @@ import httpx
 from roundtruth import loop
 from roundtruth.job import Job
 from roundtruth.serve import links
+from roundtruth.serve.desk import Desk
 from roundtruth.spec import JobSpec
 
 PATIENCE = 600.0
@@ -99,9 +100,22 @@ class Worker(threading.Thread):
 
 def go_on(spec: JobSpec, done: threading.Event) -> None:
     """The job, in this process: it goes on whenever a batch is complete."""
-    while not loop.rounds(spec.output):
-        time.sleep(0.5)
+    desk = Desk(spec.output)
+    while True:
+        until(desk_is_complete(desk))
+        if loop.rounds(spec.output):
+            break
     done.set()
+
+
+def desk_is_complete(desk: Desk) -> Callable[[], bool]:
+    desk.look(anew=True)
+
+    def complete() -> bool:
+        desk.look()
+        return desk.is_complete()
+
+    return complete
 
 
 def check(specs: list[JobSpec], people: list[tuple[str, dict]], wanted: int, class_of: Callable[[int], int]) -> None:
