@@ -33,6 +33,18 @@ def test_a_number_key_is_the_whole_answer(served, opened, number):
     until(page, lambda: labels(server) == {1: [f"class {number}"]})
 
 
+def test_classes_that_are_digits_have_their_own_keys(served, opened):
+    server = served(3, classes=[*"0123456789"])
+    page = opened(server)
+    shows(page, 1)
+    page.keyboard.press("7")
+    shows(page, 2)
+    page.keyboard.press("0")
+    shows(page, 3)
+    expect(page.get_by_role("option")).to_have_text([digit * 2 for digit in "0123456789"])  # the key, the name
+    until(page, lambda: labels(server) == {1: ["7"], 2: ["0"]})
+
+
 def test_a_number_without_a_class_does_nothing(served, opened):
     server = served(2)
     page = opened(server)

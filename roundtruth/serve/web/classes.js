@@ -27,6 +27,7 @@ export class Editor {
 
   constructor(host, { classes, changed, message, submit }) {
     Object.assign(this, { host, classes, changed, message, submit });
+    this.digits = classes.every((name) => /^\d$/.test(name)); // then the key of a class is its name
     this.takesLetters = classes.length > MOST_WITHOUT_FILTER;
     this.stage = make("div", { className: "classes-stage" });
     this.list = make("ul", { className: "classes-list", tabIndex: 0 });
@@ -144,11 +145,16 @@ export class Editor {
     this.options.forEach((option) => (option.hidden = true));
     this.shown.forEach((place, at) => {
       this.options[place].hidden = false;
-      this.options[place].firstChild.textContent = at < NUMBERED ? (at + 1) % 10 : "";
+      this.options[place].firstChild.textContent = this.keyOf(place, at);
     });
     this.list.dataset.none = this.shown.length ? "" : "No class has this in its name.";
     if (sought) this.pick(this.shown[0] ?? -1);
     this.mark();
+  }
+
+  keyOf(place, at) {
+    if (this.digits) return this.classes[place];
+    return at < NUMBERED ? String((at + 1) % 10) : "";
   }
 
   filterKey(event) {
@@ -167,7 +173,7 @@ export class Editor {
 
   key(event) {
     const name = keyName(event);
-    if (/^\d$/.test(name)) return this.digit(Number(name), event.repeat);
+    if (/^\d$/.test(name)) return this.digit(name, event.repeat);
     if (name === "Enter") return this.enter(event.repeat);
     const view = this.views().find(({ keys }) => keys.includes(name));
     if (view) view.run();
@@ -177,7 +183,7 @@ export class Editor {
   }
 
   digit(digit, repeated) {
-    const place = this.shown[(digit + 9) % 10];
+    const place = this.shown.find((place, at) => this.keyOf(place, at) === digit);
     if (place !== undefined && !repeated) this.choose(place);
     return true;
   }
@@ -201,9 +207,9 @@ export class Editor {
   }
 
   shortcuts() {
-    const last = Math.min(this.classes.length, NUMBERED);
+    const [first, ...others] = this.classes.map((name, place) => this.keyOf(place, place)).filter(Boolean);
     return [
-      { name: "Choose a class and send it", keys: [last > 1 ? `1 … ${last % 10}` : "1"] },
+      { name: "Choose a class and send it", keys: [others.length ? `${first} … ${others.at(-1)}` : first] },
       { name: "Go through the classes", keys: ["ArrowUp", "ArrowDown"] },
       { name: "Send the class that is marked", keys: ["Enter"] },
       ...(this.filter ? [{ name: "Find a class", keys: ["A … Z"] }] : []),

@@ -396,8 +396,8 @@ class Page {
     const name = "loading";
     const cut = this.ahead.unreached || this.outbox.failures > 0;
     if (this.shown?.failed) return { name, title: "The picture cannot be loaded yet", text: "Trying again." };
-    if (cut && !this.shown) return { name, title: "No connection", text: "Your answers are kept. This page goes on by itself." };
-    return { name, title: "Loading" };
+    if (this.shown || !cut) return { name, title: "Loading" };
+    return { name, title: "No connection", text: "Your answers are kept. This page goes on by itself." };
   }
 
   // An answer that was not taken comes back when there is nothing else to do.
