@@ -109,7 +109,7 @@ class Desk:
 
     def worker(self, text: str, link: str) -> str | None:
         """Whose the token is; None where it opens nothing."""
-        found = self._links.get(link)
+        found = self._links.get(link) or links.one(self.store, link)  # it may have been made just now
         return found.worker if found and links.opens(text, self.id, found) else None
 
     def workers(self) -> list[links.Link]:

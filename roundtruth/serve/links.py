@@ -127,6 +127,14 @@ def links(store: Store, known: dict[str, Link] | None = None) -> list[Link]:
     return sorted(found, key=lambda link: (link.made, link.id))
 
 
+def one(store: Store, id: str) -> Link | None:
+    """The link with this id, read now; None where there is none."""
+    try:
+        return Link(id, **store.read_json(f"{FOLDER}{id}.json"), revoked=store.exists(f"{FOLDER}{id}.revoked"))
+    except FileNotFoundError:
+        return None
+
+
 def of(store: Store, worker: str) -> Link:
     """The newest good link of a worker; a new one where there is none."""
     worker = spelled(store, worker)

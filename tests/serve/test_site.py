@@ -254,6 +254,15 @@ def test_links_that_open_nothing(open_job, monkeypatch):
         assert ann.get("api/job").status_code == 404
 
 
+def test_a_link_opens_the_page_at_once(open_job):
+    desk = Desk(open_job().address)
+    desk._every = 1e9
+    with pages(desk) as page:
+        client = page("ann").client
+        token = links.token(desk.id, links.make(desk.store, "bob"))
+        assert client.get(f"/w/{token}/api/job").json()["worker"] == "bob"
+
+
 def test_a_revoked_link_opens_nothing(open_job):
     desk = Desk(open_job().address)
     with pages(desk) as page:
