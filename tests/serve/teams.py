@@ -18,6 +18,7 @@ from roundtruth.job import Job
 from roundtruth.serve import links
 from roundtruth.serve.desk import Desk
 from roundtruth.spec import JobSpec
+from roundtruth.workforce import page_log
 
 PATIENCE = 600.0
 
@@ -119,7 +120,8 @@ def desk_is_complete(desk: Desk) -> Callable[[], bool]:
 
 
 def check(specs: list[JobSpec], people: list[tuple[str, dict]], wanted: int, class_of: Callable[[int], int]) -> None:
-    """Exactly as many answers an item as were wanted, never two by one person, and all that the server took.
+    """Exactly as many answers an item as were wanted, never two by one person, and all that anybody said; what came
+    when the picture had gone to somebody else is kept.
 
     people: "NAME JOB", and what each said by item.
     """
@@ -131,6 +133,12 @@ def check(specs: list[JobSpec], people: list[tuple[str, dict]], wanted: int, cla
         assert set(pairs.values()) == {1}
         assert Counter(item for item, _ in pairs) == dict.fromkeys(asked, wanted)
         mine = [(name.split()[0], items) for name, items in people if name.endswith(spec.name)]
-        assert {(item, name) for name, items in mine for item in items} <= set(pairs)
+        entries = [job.store.read_json(path) | {"path": path} for path in job.store.list(page_log.FOLDER)]
+        late = {(item_of(entry["path"]), entry["worker"]) for entry in entries if entry["what"] == "late"}
+        assert {(item, name) for name, items in mine for item in items} <= set(pairs) | late
         labels = job.human_labels()
         assert labels["class_id"].tolist() == [class_of(item) for item in labels["item"]]
+
+
+def item_of(path: str) -> int:
+    return int(path.removeprefix(page_log.FOLDER).partition("-")[0])

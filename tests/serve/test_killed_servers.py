@@ -26,7 +26,7 @@ def team(folder: str, specs: list[JobSpec], servers: int):
     jobs = [waiting(spec) for spec in specs]
     running = [Server(folder) for _ in range(servers)]
     workers = [
-        Worker(job, name, running, leaves_after=ITEMS // 4 if name == "cem" else None)
+        Worker(job, name, running, leaves_after=ITEMS // 10 if name == "cem" else None)
         for job in jobs
         for name in PEOPLE
     ]
@@ -58,8 +58,8 @@ def run_team(folder: str, specs: list[JobSpec], servers: int, kills: int) -> Non
     check(specs, [(worker.name, worker.said) for worker in workers], WANTED, lambda item: item % 10)
 
 
-def specs_in(folder: Path, address: str) -> list[JobSpec]:
-    digits(folder, ITEMS)
+def specs_in(folder: Path, address: str, items: int = ITEMS) -> list[JobSpec]:
+    digits(folder, items)
     people = {"backend": "page", "answers_per_item": WANTED, "lease_minutes": 0.1}
     made = []
     for name in ("one", "two"):
@@ -81,4 +81,4 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path, servers):
 
 def test_a_server_that_is_killed_loses_nothing_on_s3(tmp_path, s3):
     folder = f"{s3.url}/jobs"
-    run_team(folder, specs_in(tmp_path, folder), 2, KILLS)
+    run_team(folder, specs_in(tmp_path, folder, ITEMS // 4), 2, KILLS // 2)

@@ -108,6 +108,7 @@ class Page {
   }
 
   showInstructions({ line, html }) {
+    part("help-line").hidden = html !== ""; // which has the line, too
     part("help-text").innerHTML = html; // the server has made it from Markdown, without anything that runs
     for (const link of part("help-text").querySelectorAll("a")) link.target = "_blank"; // this page stays open
     const title = line || html ? "Instructions" : "Keys";
