@@ -30,7 +30,7 @@ def label_all(page, truth, wanted: int | None = None) -> list[int]:
 
 
 def test_one_person_labels_a_job_to_the_end(open_job):
-    job = open_job(n=60)
+    job = open_job(n=30)
     desk = Desk(job.address)
     with pages(desk) as page:
         ann = page("ann")
@@ -39,9 +39,9 @@ def test_one_person_labels_a_job_to_the_end(open_job):
             assert label_all(ann, lambda item: [{"label": str(item % 10)}])
         desk.look(anew=True)
         about = ann.get("api/job").json()
-    assert (about["state"], about["mine"], about["worker"]) == ("done", 60, "ann")
+    assert (about["state"], about["mine"], about["worker"]) == ("done", 30, "ann")
     labels = Job(job.address).outcome()
-    assert dict(zip(labels["item"], labels["class_id"])) == {item: item % 10 for item in range(1, 61)}
+    assert dict(zip(labels["item"], labels["class_id"])) == {item: item % 10 for item in range(1, 31)}
     assert set(labels["source"]) == {"human"}
 
 
