@@ -102,7 +102,7 @@ def interruptible(argv: list[str]) -> Iterator[None]:
 
 def interrupted(argv: list[str], why: str = "") -> int:
     again = shlex.join(["roundtruth", *argv])
-    what = "goes on with it" if argv[:1] in (["run"], ["demo"], ["stop"]) else "does it again"
+    what = "goes on with it" if argv[:1] in (["run"], ["demo"], ["stop"], ["label"], ["serve"]) else "does it again"
     return say(f"{why or 'interrupted'}; `{again}` {what}", INTERRUPTED)
 
 

@@ -1,6 +1,8 @@
 """The labeling page for one person, who labels a job from its beginning to its end."""
 
 import getpass
+import os
+import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
@@ -22,8 +24,9 @@ class Page:
         self.desk, self.url = desk, url
 
     def open(self) -> None:
-        """Open the browser, where this machine has one."""
-        threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
+        """Open the browser, where this machine has a screen. A browser of the terminal would take the terminal."""
+        if sys.platform != "linux" or any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")):
+            threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
 
     def wait(self) -> None:
         """Wait until the open batch has all its answers."""

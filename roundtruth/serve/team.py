@@ -70,7 +70,7 @@ class Desks:
 def served(root: str, host: str, port: int, url: str, complete: Callable[[str, str, int], None]) -> Iterator[list[str]]:
     """The page answers in this context; what its owner should know, a line each. complete: as in Desks."""
     desks = Desks(root, complete)
-    with running(Site(desks.get).app(), host, port):
+    with running(Site(desks.get).app(), host, port) as port:
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
         lines += [f"Left out: {mistake}" for mistake in desks.broken.values()]
         for desk in desks.found.values():

@@ -17,7 +17,7 @@ from tests.serve.teams import Server, check, go_on
 pytestmark = pytest.mark.slow
 
 PEOPLE, CLASSES = ("ann", "bob", "cem"), "abc"
-ITEMS, WANTED, KILLS = 200, 2, 20
+ITEMS, WANTED, KILLS = 80, 2, 8
 LONGEST = 1800.0  # seconds
 
 
