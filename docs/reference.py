@@ -24,10 +24,10 @@ is done.
     prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
     budget: 200.00
 
-You may change `budget`, `prices` and `workforce` after the job has begun; with `plan: ground-truth` also `target` and
-`learner`, which a promise fixes before anybody is asked. You may also move the project, so that `data` and `pictures`
-are in another place. `roundtruth run` finds the change and keeps it in the job folder (`amendments/`). It refuses any
-other change, since the job would no longer be the one that was begun.
+You may change `budget`, `prices`, `workforce` and `instructions` after the job has begun; with `plan: ground-truth`
+also `target` and `learner`, which a promise fixes before anybody is asked. You may also move the project, so that
+`data` and `pictures` are in another place. `roundtruth run` finds the change and keeps it in the job folder
+(`amendments/`). It refuses any other change, since the job would no longer be the one that was begun.
 """
 
 

@@ -479,7 +479,7 @@ def refuse_missing(spec: JobSpec, shards: list[formats.Shard], found: pd.DataFra
     around = "" if spec.pictures or formats.is_folder(spec.data) else " and in the usual folders around it"
     given = f"pictures: {spec.pictures}" if spec.pictures else f"data: {spec.data}"
     those = f"{given}: {len(gone):,} of {plural.counted(len(sources), 'picture[|s]')}"
-    looked = f"the first: {names}. They were looked for in {folder}{around}"
+    looked = f"the first: {names} (looked for in {folder}{around})"
     if (found["failure"].iloc[gone] == DENIED).all():
         raise UserError(
             f"{those} may not be read, {looked}; give the right to read them (on S3: the permission s3:GetObject)"

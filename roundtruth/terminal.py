@@ -149,7 +149,7 @@ def following(job, summary: dict) -> list[str]:
         lines = [job.store.holder() or "No run is at work on the job. Run it again, and it goes on."]
     else:
         return []
-    return lines + ahead(job, summary)
+    return lines + costs(job)
 
 
 def missing(waits: dict) -> str:
@@ -159,12 +159,11 @@ def missing(waits: dict) -> str:
     return f"{asked}{counted(waits['answers'], 'answer[|s]')} in, {waits['missing']} missing."
 
 
-def ahead(job, summary: dict) -> list[str]:
+def costs(job) -> list[str]:
     """The forecast, the most that the job can cost, and what its model starts from, in the words of the page."""
     from roundtruth.report import outlook, words
 
-    said = (line for line in outlook.ahead(job, summary) if line[0] != "Waits for")
-    return [f"{name}: {text}".replace(words.SPACE, " ") for name, text in said]
+    return [f"{name}: {text}".replace(words.SPACE, " ") for name, text in outlook.costs(job)]
 
 
 def in_a_line(summary: dict) -> str:

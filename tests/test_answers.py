@@ -139,3 +139,11 @@ def test_a_job_whose_people_do_not_answer_is_given_to_others(make):
     job = run_job(others)
     assert summarize(job)["state"] == "complete"
     assert set(job.answers(1)["item"]) == set(job.batch(1)["item"])
+
+
+def test_a_waiting_job_says_once_what_it_waits_for(make):
+    job = run_job(make(30, workforce={"backend": "files"}))
+    said = terminal.following(job, summarize(job))
+    assert [line.partition(":")[0] for line in said[-3:]] == ["Forecast", "At most", "The model starts from"]
+    assert sum("items of round 1 answered" in line for line in said) == 1
+    assert not any(line.startswith("Waits for") for line in said)

@@ -125,7 +125,7 @@ def test_a_box_on_a_picture_that_returned_has_the_size_of_the_picture(tmp_path):
 def test_what_names_no_picture_is_refused_with_a_hint(source, hint, make, tmp_path):
     spec = make(3)
     write_lines(tmp_path / "input.manifest", [{"source": source.format(i)} for i in range(9)])
-    places = f"looked for in {tmp_path} and in the usual folders around it; "
+    places = f"looked for in {tmp_path} and in the usual folders around it[)]; "
     with pytest.raises(UserError, match=f"9 of 9 pictures are not there.*{places}.*{hint}"):
         begin(spec)
 

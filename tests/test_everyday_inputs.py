@@ -305,7 +305,11 @@ ROWS: dict[str, tuple[Make, Callable]] = {
     "B whole numbers with a fraction": (coco([10.0, 12.0, 20.0, 16.0]), read(labeled=1, boxes=[BOX])),
     "C the project's number in the path": (
         coco(names=["images\\1/90fbb0c7-a.png"]),
-        refused(NOT_FOUND + "images\\1/90fbb0c7-a.png", "They were looked for in", "`pictures: FOLDER`"),
+        refused(NOT_FOUND + "images\\1/90fbb0c7-a.png", "(looked for in ", "`pictures: FOLDER`"),
+    ),
+    "C a name that ends in a dot": (
+        coco(names=["called."]),
+        refused(NOT_FOUND + "called. (looked for in ", "); put the pictures there, or name their folder"),
     ),
     "C one name of many leads out of the folder of another machine": (
         coco(names=["1.png", "..\\label\\12.png"]),

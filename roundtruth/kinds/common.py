@@ -203,7 +203,7 @@ def unknown_class(name, classes: list[str]) -> str:
     few = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
     return (
         f"{name!r} is not one of the job's classes ({few}); correct it, or add it to classes in the job file "
-        "before the job begins"
+        "if the job has not begun; a job that has begun keeps its classes"
     )
 
 

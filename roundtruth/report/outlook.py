@@ -33,6 +33,11 @@ def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:
     """What a job that has not ended waits for, what it will cost, and what its model starts from."""
     if summary["state"] == "waiting":
         yield "Waits for", waits_for(job, summary["waiting"])
+    yield from costs(job)
+
+
+def costs(job) -> Iterator[tuple[str, str]]:
+    """What a job that has not ended will cost, and what its model starts from."""
     history = forecast.history(job)
     last = history.iloc[-1].to_dict() if len(history) else {"round": 0, **forecast.at(job, 0)}
     yield "Forecast", words.foreseen(last, job.spec.budget)

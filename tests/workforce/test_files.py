@@ -158,7 +158,8 @@ def test_tsv_and_txt_are_read_too(name, open_job):
         (",ann,1\n", "2: item: empty; give the item's number"),
         (
             "{0},ann,wolf\n",
-            "2: label: 'wolf' is not one of the job's classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9); correct it",
+            "2: label: 'wolf' is not one of the job's classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9); correct it, or add it to "
+            "classes in the job file if the job has not begun; a job that has begun keeps its classes",
         ),
         ("{0},ann,\n", "2: label: empty; name one of the job's classes"),
         ("\n\n{0},ann,wolf\n", "4: label: 'wolf'"),
