@@ -45,7 +45,6 @@ class Desk:
     def __init__(self, address: str, complete: Callable[["Desk", int], None] = lambda desk, round: None):
         """complete(desk, round) is called when the last answer that a round's batch needs is in."""
         self.store = open_store(address)
-        self.id = links.job_id(self.store)
         self.log = page_log.Log(self.store)
         self.told = Event()  # set once a page was told that the job has ended
         self._complete, self._looking, self._looked = complete, Lock(), 0.0
@@ -54,6 +53,7 @@ class Desk:
         self._links: dict[str, links.Link] = {}
         self._judged: dict[str, tuple[tuple, bool]] = {}  # by worker: answers to known items, and whether they are out
         self.look(anew=True)
+        self.id = links.job_id(self.store) if self.spec.workforce.backend == "page" else ""
 
     # -- how the job stands
 

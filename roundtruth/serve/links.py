@@ -1,7 +1,8 @@
 """Links: who may label. A link is a token in the path of an address, signed with a key that no job folder has.
 
-A token is JOB-LINK-END-SIGNATURE. JOB is a digest of job.json, LINK names the file people/links/LINK.json, which says
-whose it is, and END is when it expires, in seconds since 1970. The file people/links/LINK.revoked revokes it.
+A token is JOB-LINK-END-SIGNATURE. JOB is what people/links/all.json says, LINK names the file people/links/LINK.json,
+which says whose it is, and END is when it expires, in seconds since 1970. The file people/links/LINK.revoked revokes a
+link.
 """
 
 import base64
@@ -110,8 +111,10 @@ def _digest(text: str) -> str:
 
 
 def job_id(store: Store) -> str:
-    """What names a job in its links: it stays when the folder is moved."""
-    return hashlib.sha256(store.read("job.json")).hexdigest()[:12]
+    """What names a job in its links. It is made once, and stays when the folder is moved."""
+    path = f"{FOLDER}all.json"
+    store.write_json(path, {"job": secrets.token_hex(6)})  # unless it is there
+    return store.read_json(path)["job"]
 
 
 # -- the links of a job

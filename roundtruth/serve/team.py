@@ -25,6 +25,7 @@ class Desks:
         self.root, self.lock, self._complete = one_name(root), Lock(), complete
         self.told: set[tuple[str, int]] = set()
         self.found: dict[str, Desk] = {}
+        self.copies: dict[str, str] = {}  # the addresses of jobs with the links of another one, and of that one
         self.broken: dict[str, str] = {}  # the addresses of jobs that cannot be served, and why
         self.searched = 0.0
         self.search()
@@ -52,7 +53,9 @@ class Desks:
             except UserError as mistake:
                 self.broken[address] = str(mistake)
                 continue
-            if desk.spec.workforce.backend == "page":
+            if desk.id in self.found:
+                self.copies[address] = self.found[desk.id].store.address
+            elif desk.id:
                 self.found[desk.id] = desk
                 if desk.is_complete():  # the server that took its last answer may have been killed then
                     self.tell(desk, desk.round)
@@ -73,6 +76,7 @@ def served(root: str, host: str, port: int, url: str, complete: Callable[[str, s
     with running(Site(desks.get).app(), host, port) as port:
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
         lines += [f"Left out: {mistake}" for mistake in desks.broken.values()]
+        lines += [f"Left out: {copy}: a copy of {first}, with the same links" for copy, first in desks.copies.items()]
         for desk in desks.found.values():
             lines += [f"{desk.spec.name}:", *(f"  {line}" for line in listed(desk.store, url))]
         if host not in LOOPBACK and not url.startswith("https://"):

@@ -1,6 +1,7 @@
 """`roundtruth link`, `serve` and `label`, as far as no browser is needed."""
 
 import re
+import shutil
 
 import httpx
 import pytest
@@ -8,7 +9,6 @@ import yaml
 
 from roundtruth import cli
 from roundtruth.serve import links, team
-from roundtruth.storage import open_store
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_people_do_not_label_on_the_page_is_refused(make, tmp_path, capsys)
     path = str(tmp_path / "job.yaml")
     for argv in (["link", path, "ann"], ["serve", path], ["label", path]):
         assert cli.main(argv) == cli.MISTAKE
-        told = "line 6: workforce: people label on a page with `backend: page`, not simulated"
+        told = "line 6: workforce: nobody labels on a page in this job; say `backend: page`, not simulated"
         assert told in capsys.readouterr().err
 
 
@@ -80,6 +80,15 @@ def test_every_job_below_a_folder_is_served_also_one_that_begins_later(open_job,
             token = links.token(links.job_id(job.store), links.of(job.store, "ann"))
             found = httpx.get(f"{address}/w/{token}/api/job", timeout=30)
             assert (found.status_code, found.json()["worker"]) == (200, "ann")
+
+
+def test_a_copy_of_a_job_is_told(open_job, tmp_path):
+    open_job(folder=tmp_path / "one")
+    with team.served(str(tmp_path), "127.0.0.1", 0, "http://x", print):
+        pass
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    with team.served(str(tmp_path), "127.0.0.1", 0, "http://x", print) as said:
+        assert said[:2] == [said[0], f"Left out: {tmp_path}/two/job: a copy of {tmp_path}/one/job, with the same links"]
 
 
 def test_a_port_that_is_taken_is_a_mistake(job, capsys):
@@ -113,4 +122,3 @@ def test_a_job_whose_people_are_named_later_goes_on(open_job, tmp_path):
     loop.rounds(job.address)
     desk.look(anew=True)
     assert desk.wanted == 2
-    assert open_store(job.address).list("rounds/001/posted-0002.json") is not None
