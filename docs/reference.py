@@ -6,7 +6,7 @@ from pydantic_core import PydanticUndefined
 
 from roundtruth import formats, kinds, plans, workforce
 from roundtruth.settings import Boxes
-from roundtruth.spec import JobSpec, Prices, Target
+from roundtruth.spec import JobSpec, Prices, Target, parts_of
 
 HEAD = """# The job file
 
@@ -36,6 +36,8 @@ def page() -> str:
     parts += [
         (f"`workforce: {{backend: {name}, ...}}`", workforce.module(name).Settings) for name in workforce.BACKENDS
     ]
+    inside = [parts_of(model) for _, model in parts[3:]]
+    parts += [(f"`{key}` of `workforce`", model) for some in inside for key, model in some.items()]
     parts += [("`prices`", Prices)]
     return HEAD + "".join(f"\n## {title}\n\n{table(model)}" for title, model in parts) + names()
 

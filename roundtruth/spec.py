@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
@@ -463,7 +463,24 @@ def keys_in() -> dict[tuple, list[str]]:
 def models() -> dict[tuple, list[type[Strict]]]:
     """What may stand in each part of a job file."""
     people = [workforce.module(name).Settings for name in workforce.BACKENDS]
-    return {(): [JobSpec], ("target",): [Target], ("workforce",): people, ("prices",): [Prices], ("boxes",): [Boxes]}
+    inside = {("workforce", key): [part] for some in people for key, part in parts_of(some).items()}
+    return inside | {
+        (): [JobSpec],
+        ("target",): [Target],
+        ("workforce",): people,
+        ("prices",): [Prices],
+        ("boxes",): [Boxes],
+    }
+
+
+def parts_of(model: type[Strict]) -> dict[str, type[Strict]]:
+    """The keys of a model that hold other keys, and what may stand in each."""
+    found = {}
+    for key, field in model.model_fields.items():
+        for one in (field.annotation, *get_args(field.annotation)):
+            if isinstance(one, type) and issubclass(one, Strict):
+                found[key] = one
+    return found
 
 
 def located(mistake: UserError, path: str | Path) -> UserError:

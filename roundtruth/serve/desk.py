@@ -17,7 +17,7 @@ from roundtruth.job import Job
 from roundtruth.kinds.common import RowMistakes
 from roundtruth.manifest import is_text
 from roundtruth.plural import counted
-from roundtruth.serve import links
+from roundtruth.serve import crowd, links
 from roundtruth.storage import open_store
 from roundtruth.workforce import gold, page, page_log
 from roundtruth.workforce.page_log import FOLDER, Entry, Item
@@ -28,7 +28,9 @@ MOST_ROWS = 5_000  # of one answer
 LONGEST_TEXT = 1_000  # characters of a reason, or of one value of a row
 MINE = 20  # answers that a person may go back to
 
-OTHERS = re.compile(rf"{FOLDER}|{links.FOLDER}|(?:report|output)/")  # what does not say how the job stands
+OTHERS = re.compile(
+    rf"{FOLDER}|{links.FOLDER}|{crowd.FOLDER}|(?:report|output)/"
+)  # what does not say how the job stands
 
 
 class Refused(Exception):
@@ -51,6 +53,7 @@ class Desk:
         self._every = LOOK["s3" if address.startswith("s3://") else "disk"]
         self._files: frozenset[str] = frozenset()
         self._links: dict[str, links.Link] = {}
+        self._visits: dict[str, crowd.Submission] = {}  # by session
         self._judged: dict[str, tuple[tuple, bool]] = {}  # by worker: answers to known items, and whether they are out
         self.look(anew=True)
         self.id = links.job_id(self.store) if self.spec.workforce.backend == "page" else ""
@@ -67,6 +70,7 @@ class Desk:
             paths = self.store.list()
             self.log.read(paths)
             self._links = {link.id: link for link in links.links(self.store, self._links)}
+            self._visits = crowd.submissions(self.store, self._visits)
             files = frozenset(path for path in paths if not OTHERS.match(path))
             if files != self._files:
                 self._read(Job(self.store.address))
@@ -118,20 +122,66 @@ class Desk:
     def standing(self, worker: str, nothing: bool = False) -> dict[str, Any]:
         """What a page shows besides the items. nothing: the worker has no item, and got none."""
         mine, left = self.log.said[worker], len(self.left)
-        if self.state in ("complete", "stopped"):
+        over = self.state in ("complete", "stopped")
+        if over:
             self.told.set()
-        out = self._is_out(worker)
-        state = (
-            "done" if out or self.state in ("complete", "stopped") else "open" if left and not nothing else "waiting"
-        )
+        visit = self._visit(worker)
+        if visit and (nothing or self._is_over(visit)):
+            over = True
+        over = over or self._is_out(worker)
+        state = "done" if over else "open" if left and not nothing else "waiting"
         return {
             "state": state,
+            "exit": self._exit(worker) if visit and over else "",
             "round": self.round or self.job.last_round(),
             "mine": mine,
             "answered": len(self.asked) - left,
             "asked": len(self.asked),
             "note": self._note(left) if state == "waiting" else "",
         }
+
+    def _visit(self, worker: str) -> crowd.Submission | None:
+        """The newest submission of a worker from the crowd; None for the others."""
+        if not worker.startswith(crowd.PREFIX):
+            return None
+        mine = [visit for visit in self._visits.values() if visit.worker == worker]
+        return max(mine, key=lambda visit: visit.began, default=None)
+
+    def enter(self, participant: str, study: str, session: str) -> str | None:
+        """The token of a submission; None where there is nothing to label, or the submission is another's."""
+        visit = self._visits.get(session) or crowd.one(self.store, session)
+        if visit is None and (not self.left or not self.round):
+            return None
+        visit = visit or crowd.enter(self.store, self.spec.workforce.crowd, participant, study, session)
+        if (visit.participant, visit.study) != (participant, study):
+            return None
+        self._visits[session] = visit
+        link = links.one(self.store, visit.link)
+        return links.token(self.id, link) if link else None
+
+    def _is_over(self, visit: crowd.Submission) -> bool:
+        """Whether a submission has its whole bundle, or no more time."""
+        with self.log.lock:
+            items = crowd.bundle(self.log, visit)
+            said = sum(visit.worker in self.log.items[item].answers for item in items)
+        return visit.end <= time.time() or said >= self._size()
+
+    def _size(self) -> int:
+        people = self.spec.workforce.crowd
+        return people.bundle if people else 0
+
+    def _exit(self, worker: str) -> str:
+        """Where a person who is done goes back to Prolific; nowhere without an answer."""
+        people = self.spec.workforce.crowd
+        return crowd.EXIT.format(code=people.code) if people and self.log.said[worker] else ""
+
+    def _may_have_more(self, worker: str) -> bool:
+        """Whether a person may get an item that they did not have before."""
+        visit = self._visit(worker)
+        if visit is None:
+            return True
+        with self.log.lock:
+            return visit.end > time.time() and len(crowd.bundle(self.log, visit)) < self._size()
 
     def _note(self, left: int) -> str:
         """Why there is nothing to do now. left: pictures of the open batch that still want answers."""
@@ -160,7 +210,7 @@ class Desk:
         for item in self._held(worker):
             if len(have) + len(given) < AT_ONCE and item not in have and self._lend(worker, item):
                 given.append(item)
-        while len(have) + len(given) < AT_ONCE:
+        while len(have) + len(given) < AT_ONCE and self._may_have_more(worker):
             item = self._new(worker, [*have, *given])
             if item is None:
                 break
@@ -191,9 +241,11 @@ class Desk:
 
     def _lend(self, worker: str, item: int) -> bool:
         """Give a worker an item of the open batch, or more time for it; False where nobody else is wanted."""
-        lease = timedelta(minutes=getattr(self.spec.workforce, "lease_minutes", page.Settings().lease_minutes))
         while self._is_open(item):
             now = datetime.now(UTC)
+            lease = self._lease(worker, now)
+            if lease <= timedelta():
+                return False
             with self.log.lock:
                 known = self.log.items[item]
                 if not known.free(self._wanted(item), now.timestamp(), worker):
@@ -207,6 +259,13 @@ class Desk:
             if lent:
                 return True
         return False
+
+    def _lease(self, worker: str, now: datetime) -> timedelta:
+        """How long an item waits for a worker: for one from the crowd until the submission ends."""
+        visit = self._visit(worker)
+        if visit:
+            return datetime.fromtimestamp(visit.end, UTC) - now
+        return timedelta(minutes=getattr(self.spec.workforce, "lease_minutes", page.Settings().lease_minutes))
 
     def _is_open(self, item: int) -> bool:
         return item in self.asked or (self.round > 0 and self._is_gold(item))

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from roundtruth.errors import UserError
 from roundtruth.instructions import Instructions
 from roundtruth.pixels import decode
-from roundtruth.serve import links
+from roundtruth.serve import crowd, links
 from roundtruth.serve.desk import Desk, Refused
 from roundtruth.storage import read_url
 
@@ -51,16 +51,22 @@ GONE = "This link is not valid. It was mistyped, has expired, or was revoked. As
 
 
 class Site:
-    """What each route does. `desks(id)` is the desk of the job with this id, None where there is none; `alone`: one
-    person labels the whole job."""
+    """What each route does. `desks(id)` is the desk of the job with this id, `studies(id)` that of the job whose crowd
+    comes from this study, None where there is none; `alone`: one person labels the whole job."""
 
-    def __init__(self, desks: Callable[[str], Desk | None], alone: bool = False):
-        self.desks, self.alone, self.static = desks, alone, static_files()
+    def __init__(
+        self,
+        desks: Callable[[str], Desk | None],
+        studies: Callable[[str], Desk | None] = lambda study: None,
+        alone: bool = False,
+    ):
+        self.desks, self.studies, self.alone, self.static = desks, studies, alone, static_files()
 
     def app(self) -> ASGIApp:
         worker = "/w/{token}"
         routes = [
             Route("/static/{name}", self.file),
+            Route("/join/prolific", self.join),
             Route(worker, self.slash),
             Route(f"{worker}/", self.page),
             Route(f"{worker}/api/job", self.about),
@@ -94,6 +100,21 @@ class Site:
             raise HTTPException(404, "There is no such file.")
         kind, data = self.static[name]
         return Response(data, media_type=kind, headers={"Cache-Control": "no-cache"})
+
+    def join(self, request: Request) -> Response:
+        """From Prolific to the page of a submission."""
+        given = [request.query_params.get(name, "") for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")]
+        ids = crowd.visit(*given)
+        if ids is None:
+            return plain(400, "This address needs PROLIFIC_PID, STUDY_ID and SESSION_ID, as Prolific adds them.")
+        desk = self.studies(ids[1])
+        if desk is None:
+            return plain(404, "This study is not open here. Please return the submission on Prolific.")
+        desk.look()
+        token = desk.enter(*ids)
+        if token is None:
+            return plain(410, "There is nothing left to label in this study. Please return the submission on Prolific.")
+        return RedirectResponse(f"../w/{token}/", 303)
 
     # -- what a link gets
 
@@ -191,6 +212,10 @@ def shown(data: bytes, ranges: Any = None) -> Response:
         seen.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     kind = "image/png" if buffer.getvalue().startswith(b"\x89PNG") else "image/jpeg"
     return Response(buffer.getvalue(), media_type=kind, headers={"Cache-Control": "private, max-age=86400, immutable"})
+
+
+def plain(status: int, text: str) -> Response:
+    return Response(text, status, media_type="text/plain")
 
 
 async def json_of(request: Request) -> Any:

@@ -38,6 +38,18 @@ class Desks:
                 raise UserError(f"{min(self.broken)}: {self.broken[min(self.broken)]}")  # it may be the job asked for
             return self.found.get(job)
 
+    def of_study(self, study: str) -> Desk | None:
+        """The desk of the job whose crowd comes from a study, else of the only one with a crowd that names none."""
+        with self.lock:
+            if time.monotonic() - self.searched > SEARCH:
+                self.search()
+            crowds = [(desk.spec.workforce.crowd, desk) for desk in self.found.values()]
+        named = [desk for crowd, desk in crowds if crowd and crowd.study == study]
+        any_study = [desk for crowd, desk in crowds if crowd and crowd.study is None]
+        if named:
+            return named[0]
+        return any_study[0] if len(any_study) == 1 else None
+
     def search(self) -> None:
         self.broken = {}
         known = {desk.store.address for desk in self.found.values()}
@@ -73,7 +85,7 @@ class Desks:
 def served(root: str, host: str, port: int, url: str, complete: Callable[[str, str, int], None]) -> Iterator[list[str]]:
     """The page answers in this context; what its owner should know, a line each. complete: as in Desks."""
     desks = Desks(root, complete)
-    with running(Site(desks.get).app(), host, port) as port:
+    with running(Site(desks.get, desks.of_study).app(), host, port) as port:
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
         lines += [f"Left out: {mistake}" for mistake in desks.broken.values()]
         lines += [f"Left out: {copy}: a copy of {first}, with the same links" for copy, first in desks.copies.items()]

@@ -16,6 +16,21 @@ DESCRIPTION = "people, on a labeling page"
 PATHS = ("gold",)
 
 
+class Crowd(Strict):
+    """Strangers who come from Prolific, a submission each for a bundle of items."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{4,64}$")] = Field(
+        description="The study's completion code, which takes people back to Prolific."
+    )
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,64}$")] | None = Field(
+        None, description="The id of the study. Without it, the only job that is served with a crowd takes everybody."
+    )
+    bundle: Annotated[Whole, Field(ge=1, le=1000)] = Field(20, description="How many items a submission has.")
+    minutes: Annotated[Number, Field(gt=0, le=10_000)] = Field(
+        60.0, description="The study's maximum time. Then the items of a submission that are left go to others."
+    )
+
+
 class Settings(Strict):
     """People who label on a page, see `roundtruth serve`."""
 
@@ -37,6 +52,7 @@ class Settings(Strict):
         description="The least mean quality of a person's answers to pictures with known labels. Who is below it after "
         "five of them gets no more items; what was done is paid, and flagged.",
     )
+    crowd: Crowd | None = Field(None, description="People who come from Prolific, beside those with a link.")
 
 
 class Backend:

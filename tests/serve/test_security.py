@@ -13,7 +13,7 @@ from tests.jobs import digits, write_job
 from tests.serve.jobs import answer, pages, waiting
 
 # Every route: its path and methods, and who may use it
-ANYBODY = {("/static/{name}", "GET")}
+ANYBODY = {("/static/{name}", "GET"), ("/join/prolific", "GET")}
 WORKER = {
     ("/w/{token}", "GET"),  # leads to the next
     ("/w/{token}/", "GET"),

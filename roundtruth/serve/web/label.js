@@ -22,7 +22,7 @@ const part = (id) => document.getElementById(id);
 const counted = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 class Page {
-  job = { state: "open", mine: 0, answered: 0, asked: 0, round: 0, note: "", alone: false };
+  job = { state: "open", mine: 0, answered: 0, asked: 0, round: 0, note: "", alone: false, exit: "" };
   answered = []; // the person's own answers of the open batch, the newest first
   visited = null; // the earlier answer that is on the screen
   feedbacks = []; // to show, the oldest first
@@ -368,6 +368,8 @@ class Page {
     part("screen").hidden = screen.name === "picture";
     setText("screen-title", screen.title ?? "");
     setText("screen-text", screen.text ?? "");
+    part("exit").hidden = screen.name !== "done" || !this.job.exit;
+    if (this.job.exit.startsWith("https://")) part("exit").href = this.job.exit;
     this.showProgress();
     this.showVisit();
     this.showFeedback();
