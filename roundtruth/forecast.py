@@ -42,22 +42,44 @@ def at(job: "Job", number: int) -> dict:
     return outcome(job.spec, len(job.askable()), ledger.spent(job), job, number)
 
 
+def newest(job: "Job") -> dict:
+    """The newest forecast: the last that was written, unless the job file has changed since; `round` is its round."""
+    written = history(job)
+    number = int(written["round"].iloc[-1]) if len(written) else 0
+    if len(written) and written["by"].iloc[-1] in (None, basis(job.spec)):  # forecasts of earlier versions have none
+        return written.iloc[-1].to_dict()
+    return {"round": number, **at(job, number)}
+
+
+def basis(spec: "JobSpec") -> str:
+    """What a forecast is made for, and may change in a job that has begun: money, answers, target."""
+    part = spec.model_dump_json(include={"prices", "target", "budget"})
+    return f"{part} {spec.workforce.answers_per_item}"
+
+
 def history(job: "Job") -> pd.DataFrame:
-    """(round, human, auto, cost, low, high) of every forecast that the job has written, in order."""
+    """(round, human, auto, cost, low, high, by) of every forecast that the job has written, in order; by: what it was
+    made for, see `basis`."""
     rounds = job.rounds_with("forecast.json")
     newest = job.path(rounds[-1], "forecast.json") if rounds else "forecast.json"
     rows = job.read_json(newest)["forecasts"] if job.there(newest) else []
-    return pd.DataFrame(rows, columns=["round", "human", "auto", "cost", "low", "high"])
+    numbers = dict.fromkeys(["round", "human", "auto"], "int64") | dict.fromkeys(["cost", "low", "high"], "float64")
+    table = pd.DataFrame([{"by": None} | row for row in rows], columns=[*numbers, "by"], dtype=object)
+    return table.astype(numbers)
 
 
 def outcome(spec: "JobSpec", items: int, spent: float = 0.0, job: "Job | None" = None, number: int = 0) -> dict:
     """The forecast for a number of items to label. spent: money so far. job: as it stood after round `number`."""
     auto, rounds = plans.get(spec.plan).simulate(spec, items, job, number)
     price = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
-    cost = auto * spec.prices.per_auto_label + (items - auto) * price
+    done, paid = ledger.by_people(job) if job else (0, 0.0)
+
+    def cost(machine):
+        return paid + np.maximum(items - machine - done, 0) * price + machine * spec.prices.per_auto_label
+
     middle = int(np.median(auto))
-    total = max(middle * spec.prices.per_auto_label + (items - middle) * price, spent)
-    low, high = np.quantile(cost, RANGE)
+    total = max(float(cost(middle)), spent)
+    low, high = np.quantile(cost(auto), RANGE)
     return {
         "items": items,
         "human": items - middle,
@@ -66,7 +88,7 @@ def outcome(spec: "JobSpec", items: int, spent: float = 0.0, job: "Job | None" =
         "low": cents(min(max(low, spent), total)),
         "high": cents(max(high, total)),
         "rounds": int(np.median(rounds)),
-        "all_human": cents(items * price),
+        "all_human": cents(paid + max(items - done, 0) * price),
         "spent": cents(spent),
     }
 

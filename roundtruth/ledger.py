@@ -35,16 +35,25 @@ def auto_pays(spec: "JobSpec") -> bool:
     return spec.prices.per_auto_label <= human_price(spec.prices, spec.workforce.answers_per_item)
 
 
-def totals(costs: pd.DataFrame, labeled: int, price: float) -> dict:
-    """The sums of `bill`, and what people alone would have cost at `price` for each of the `labeled` items."""
-    human, auto, alone = costs["human"].sum(), costs["auto"].sum(), labeled * price
+def totals(costs: pd.DataFrame, auto: int, price: float) -> dict:
+    """The sums of `bill`, and what it would have cost if people had labeled the `auto` items, too, at `price` each."""
+    human, machine = costs["human"].sum(), costs["auto"].sum()
+    alone = human + auto * price
     return {
         "human": round(human, 2),
-        "auto": round(auto, 2),
-        "total": round(human + auto, 2),
+        "auto": round(machine, 2),
+        "total": round(human + machine, 2),
         "all_human": round(alone, 2),
-        "saving": round(1 - (human + auto) / alone, 4) if alone else 0.0,
+        "saving": round(1 - (human + machine) / alone, 4) if alone else 0.0,
     }
+
+
+def by_people(job) -> tuple[int, float]:
+    """The items that people labeled so far, and what their rounds cost."""
+    table = rounds(job)
+    table = table[table["human"] > 0]
+    costs = bill(table["human"], table["answers"], 0 * table["auto"], job.spec.prices)
+    return int(table["human"].sum()), float(costs["human"].sum())
 
 
 def rounds(job) -> pd.DataFrame:

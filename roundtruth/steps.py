@@ -239,7 +239,9 @@ def foresee(job: Job, round: int) -> None:
     path = job.path(round, "forecast.json") if round else "forecast.json"
     if not job.there(path):
         before = forecast.history(job).to_dict("records")
-        job.write_json(path, {"forecasts": [*before, {"round": round, **forecast.at(job, round)}]})
+        job.write_json(
+            path, {"forecasts": [*before, {"round": round, **forecast.at(job, round), "by": forecast.basis(job.spec)}]}
+        )
 
 
 def deliver(job: Job) -> str:

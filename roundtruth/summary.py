@@ -29,7 +29,7 @@ def summarize(job) -> dict:
         "rejected": found["rejected"],
         "first_rejected": found["first"],
         "about_answers": found["notes"],
-        "cost": ledger.totals(costs, human + auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
+        "cost": ledger.totals(costs, auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
         "target": {
             "quality": spec.target.quality,
             "confidence": spec.target.confidence,

@@ -221,7 +221,7 @@ def amazon_costs() -> tuple[list[float], dict]:
 
     human, auto = AMAZON.values()
     costs = ledger.bill(human, [5 * people for people in human], auto, Prices())
-    return costs.sum(axis=1).tolist(), ledger.totals(costs, sum(human) + sum(auto), ledger.human_price(Prices(), 5))
+    return costs.sum(axis=1).tolist(), ledger.totals(costs, sum(auto), ledger.human_price(Prices(), 5))
 
 
 def forecast_words(found: dict) -> str:

@@ -102,3 +102,25 @@ def folder_of(tmp_path):
         return path
 
     return write
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_what_the_job_file_changes_counts_for_what_is_still_to_do(plan, make):
+    """After the first batches, five answers an item in place of three: what was paid stays as it was."""
+    from roundtruth.begin import begin
+    from roundtruth.job import Job
+    from roundtruth.loop import one_round
+    from roundtruth.steps import select
+
+    people = {"backend": "simulated", "truth": "truth.manifest", "noise": 0}
+    before = begin(make(300, plan=plan, workforce=people | {"answers_per_item": 3}))
+    select(before, 0)
+    assert one_round(before.address, 1)
+    done = summarize(Job(before.address))
+    job = begin(make(300, plan=plan, workforce=people | {"answers_per_item": 5}))
+    paid, found = done["cost"]["human"], forecast.newest(job)
+    assert paid == pytest.approx(done["human"] * (0.08 + 3 * 0.036), abs=0.01)
+    left = found["human"] - done["human"]
+    assert found["cost"] == pytest.approx(paid + left * 0.26 + found["auto"] * 0.08, abs=0.01)
+    assert found["all_human"] == pytest.approx(paid + (300 - done["human"]) * 0.26, abs=0.01)
+    assert summarize(job)["cost"]["saving"] == 0

@@ -15,7 +15,7 @@ HUMAN, AUTO = [10, 190, 200, 200, 8], [0, 0, 0, 27, 365]
 def test_the_counts_of_the_post_cost_what_the_post_says():
     costs = ledger.bill(HUMAN, np.multiply(5, HUMAN), AUTO, Prices())
     price = ledger.human_price(Prices(), 5)
-    totals = ledger.totals(costs, sum(HUMAN) + sum(AUTO), price)
+    totals = ledger.totals(costs, sum(AUTO), price)
     assert price == 0.26
     assert totals == {"human": 158.08, "auto": 31.36, "total": 189.44, "all_human": 260.00, "saving": 0.2714}
     # 10 x .26, 190 x .26, 200 x .26, 200 x .26 + 27 x .08, 8 x .26 + 365 x .08
@@ -32,9 +32,17 @@ def test_nothing_labeled_saves_nothing():
     assert nothing == {"human": 0, "auto": 0, "total": 0, "all_human": 0, "saving": 0}
 
 
+def test_people_alone_save_nothing_also_where_more_answers_are_wanted_later():
+    """3 items with 3 answers each cost 0.564; that the job now wants 5 answers does not make this a saving."""
+    costs = ledger.bill([3], [9], [0], Prices())
+    assert ledger.totals(costs, 0, ledger.human_price(Prices(), 5)) == {
+        "human": 0.56, "auto": 0, "total": 0.56, "all_human": 0.56, "saving": 0,
+    }  # fmt: skip
+
+
 def test_no_price_saves_nothing():
     free = Prices(per_item=0, per_answer=0, per_auto_label=0)
-    assert ledger.totals(ledger.bill([3], [9], [2], free), 5, 0)["saving"] == 0
+    assert ledger.totals(ledger.bill([3], [9], [2], free), 2, 0)["saving"] == 0
 
 
 def test_the_rounds_of_a_job_add_up(make):

@@ -38,9 +38,7 @@ def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:
 
 def costs(job) -> Iterator[tuple[str, str]]:
     """What a job that has not ended will cost, and what its model starts from."""
-    history = forecast.history(job)
-    last = history.iloc[-1].to_dict() if len(history) else {"round": 0, **forecast.at(job, 0)}
-    yield "Forecast", words.foreseen(last, job.spec.budget)
+    yield "Forecast", words.foreseen(forecast.newest(job), job.spec.budget)
     yield "At most", most(job)
     yield "The model starts from", backbone(job)
 
@@ -60,7 +58,8 @@ def most(job) -> str:
         alone = f"if people label {words.every(items, 'item')}"
     else:
         alone = f"if the model labels {words.every(items, 'item')}"
-    whole = items * max(people, spec.prices.per_auto_label)
+    done, paid = ledger.by_people(job)
+    whole = paid + max(items - done, 0) * max(people, spec.prices.per_auto_label)
     if spec.budget is not None and spec.budget < whole:
         return f"{words.money(spec.budget)}, the budget: then the job stops, and keeps the labels it has. {words.EXTRA}"
     return f"{words.money(whole)}, {alone}. {words.EXTRA}"
