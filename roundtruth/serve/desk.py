@@ -20,6 +20,7 @@ from roundtruth.plural import counted
 from roundtruth.serve import crowd, links
 from roundtruth.storage import open_store
 from roundtruth.workforce import gold, page, page_log
+from roundtruth.workforce.page import Crowd
 from roundtruth.workforce.page_log import FOLDER, Entry, Item
 
 AT_ONCE = 2  # items that one page has: the one on the screen, and the next one
@@ -116,9 +117,6 @@ class Desk:
         found = self._links.get(link) or links.one(self.store, link)  # it may have been made just now
         return found.worker if found and links.opens(text, self.id, found) else None
 
-    def workers(self) -> list[links.Link]:
-        return list(self._links.values())
-
     def standing(self, worker: str, nothing: bool = False) -> dict[str, Any]:
         """What a page shows besides the items. nothing: the worker has no item, and got none."""
         mine, left = self.log.said[worker], len(self.left)
@@ -150,9 +148,10 @@ class Desk:
     def enter(self, participant: str, study: str, session: str) -> str | None:
         """The token of a submission; None where there is nothing to label, or the submission is another's."""
         visit = self._visits.get(session) or crowd.one(self.store, session)
-        if visit is None and (not self.left or not self.round):
+        if visit is None and not (self.crowd and self.round and self.left):
             return None
-        visit = visit or crowd.enter(self.store, self.spec.workforce.crowd, participant, study, session)
+        if visit is None:
+            visit = crowd.enter(self.store, self.crowd, participant, study, session)
         if (visit.participant, visit.study) != (participant, study):
             return None
         self._visits[session] = visit
@@ -166,14 +165,17 @@ class Desk:
             said = sum(visit.worker in self.log.items[item].answers for item in items)
         return visit.end <= time.time() or said >= self._size()
 
+    @property
+    def crowd(self) -> Crowd | None:
+        """What the job file says of people from Prolific."""
+        return getattr(self.spec.workforce, "crowd", None)
+
     def _size(self) -> int:
-        people = self.spec.workforce.crowd
-        return people.bundle if people else 0
+        return self.crowd.bundle if self.crowd else 0
 
     def _exit(self, worker: str) -> str:
         """Where a person who is done goes back to Prolific; nowhere without an answer."""
-        people = self.spec.workforce.crowd
-        return crowd.EXIT.format(code=people.code) if people and self.log.said[worker] else ""
+        return crowd.EXIT.format(code=self.crowd.code) if self.crowd and self.log.said[worker] else ""
 
     def _may_have_more(self, worker: str) -> bool:
         """Whether a person may get an item that they did not have before."""

@@ -96,15 +96,6 @@ def url(base: str, token: str) -> str:
     return f"{base.rstrip('/')}/w/{token}/"
 
 
-def owner(root: str) -> str:
-    """The token of the owner of what is served from an address."""
-    return f"owner-{_digest(f'owner{chr(0)}{root}')}"
-
-
-def is_owner(token: str, root: str) -> bool:
-    return hmac.compare_digest(token.encode(), owner(root).encode())
-
-
 def _digest(text: str) -> str:
     mac = hmac.new(key(), text.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(mac).decode().rstrip("=")

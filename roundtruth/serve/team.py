@@ -43,7 +43,7 @@ class Desks:
         with self.lock:
             if time.monotonic() - self.searched > SEARCH:
                 self.search()
-            crowds = [(desk.spec.workforce.crowd, desk) for desk in self.found.values()]
+            crowds = [(desk.crowd, desk) for desk in self.found.values()]
         named = [desk for crowd, desk in crowds if crowd and crowd.study == study]
         any_study = [desk for crowd, desk in crowds if crowd and crowd.study is None]
         if named:

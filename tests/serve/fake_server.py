@@ -59,6 +59,7 @@ class FakeServer:
             "job": "Animals", "worker": "Anna", "kind": kind, "classes": list(classes),
             "instructions": {"line": "Which animal is in the picture?", "html": "<p>The <b>whole</b> text.</p>"},
             "state": "open", "round": 1, "mine": 0, "answered": 0, "asked": items, "alone": False, "note": "",
+            "exit": "",
         } | job  # fmt: skip
         self.web = {path.name: path for path in WEB.iterdir()}
 
@@ -77,7 +78,7 @@ class FakeServer:
         state = self.job["state"]
         if state == "open" and not self.remaining():
             state = self.end
-        base = {key: self.job[key] for key in ("round", "alone", "note")}
+        base = {key: self.job[key] for key in ("round", "alone", "note", "exit")}
         return base | {
             "state": state, "mine": self.job["mine"] + answered, "answered": self.job["answered"] + answered,
             "asked": self.job["asked"],

@@ -644,3 +644,14 @@ def test_light_and_dark(served, opened, scheme):
     assert hard_to_read(page, "body *") == []
     page.keyboard.press("?")
     assert hard_to_read(page, "#help *") == []
+
+
+def test_a_person_from_a_crowd_goes_back_when_all_is_done(served, opened):
+    exit = "https://app.prolific.com/submissions/complete?cc=C1A2B3"
+    page = opened(served(1, exit=exit))
+    shows(page, 1)
+    expect(page.locator("#exit")).to_be_hidden()
+    page.keyboard.press("1")
+    expect(page.locator("#exit")).to_be_visible()
+    expect(page.locator("#exit")).to_have_attribute("href", exit)
+    assert page.locator("#exit").bounding_box()["height"] >= 40
