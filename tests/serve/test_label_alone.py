@@ -44,6 +44,7 @@ class Person:
         rows = self.truth.get(item, pd.DataFrame(columns=["class_id", *SIDES]))
         rows = rows[rows["class_id"] >= 0]
         for row in rows.itertuples():
+            self.page.keyboard.press("Escape")  # a number would change the class of the box that is selected
             if len(self.classes) > 1:
                 self.page.keyboard.press(str(row.class_id + 1))
             self.draw(self.sizes[item], row)
@@ -56,7 +57,6 @@ class Person:
         scale = min((stage["width"] - 2 * MARGIN) / size[0], (stage["height"] - 2 * MARGIN) / size[1])
         left = stage["x"] + (stage["width"] - scale * size[0]) / 2
         top = stage["y"] + (stage["height"] - scale * size[1]) / 2
-        self.page.keyboard.press("Escape")  # so that no box is selected, and moved
         self.page.mouse.move(left + scale * row.left, top + scale * row.top)
         self.page.mouse.down()
         self.page.mouse.move(left + scale * (row.left + row.width), top + scale * (row.top + row.height), steps=2)
