@@ -27,6 +27,26 @@ def agreement(kind: Kind, said: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFr
     return pairs.assign(quality=pairs["pair"].map(quality)).drop(columns="pair").reset_index(drop=True)
 
 
+def pairwise(kind: Kind, said: pd.DataFrame) -> pd.DataFrame:
+    """(item, worker, quality): how well each person's answer agrees with the others' answers to its item, in the mean.
+
+    Answers that give a reason in place of a label, and items with one answer, are left out.
+    """
+    given = said[said["reason"].isna()]
+    given = given.assign(answer=given.groupby(["item", "worker"]).ngroup())
+    each = given[["item", "worker", "answer"]].drop_duplicates("answer")
+    pairs = each.merge(each[["item", "answer"]], on="item", suffixes=("", "_other"))
+    pairs = pairs[pairs["answer"] != pairs["answer_other"]].reset_index(drop=True)
+    pairs["pair"] = pairs.index  # each pair is compared as if it were about an item of its own
+
+    def side(column: str) -> pd.DataFrame:
+        chosen = pairs[["pair", column]].rename(columns={"pair": "item", column: "answer"})
+        return chosen.merge(given.drop(columns="item"), on="answer")
+
+    pairs["quality"] = pairs["pair"].map(kind.quality(side("answer"), side("answer_other")))
+    return pairs.groupby(["item", "worker"], as_index=False)["quality"].mean()
+
+
 def worst(agreed: pd.DataFrame, number: int) -> pd.Series:
     """The items on which people disagreed most, with the mean agreement of their answers, the lowest first.
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 from roundtruth.serve import links
 from roundtruth.serve.desk import Desk
+from roundtruth.serve.owner import Owner
 from roundtruth.serve.running import running
-from roundtruth.serve.site import Site
+from roundtruth.serve.site import Alone, Site
 
 LOOK = 1.0  # seconds between two looks whether the batch is complete
 GOODBYE = 20.0  # seconds in which the page may learn that the job is done
@@ -47,7 +48,11 @@ def labeling(spec, host: str, port: int) -> Iterator[Page]:
     """The page of a job that has begun, for who runs the command."""
     desk = Desk(spec.output)
     mine = links.of(desk.store, user())
-    with running(Site({desk.id: desk}.get, alone=True).app(), host, port) as port:
+    root = desk.store.address
+    owner = Owner(root, lambda: [desk])
+    alone = Alone(links.owner(root), owner.overview_of(desk).figures)
+    site = Site({desk.id: desk}.get, owner=owner.routes(), alone=alone)
+    with running(site.app(), host, port) as port:
         yield Page(desk, links.url(f"http://{host}:{port}", links.token(desk.id, mine)))
 
 

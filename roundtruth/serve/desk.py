@@ -17,7 +17,8 @@ from roundtruth.job import Job
 from roundtruth.kinds.common import RowMistakes
 from roundtruth.manifest import is_text
 from roundtruth.plural import counted
-from roundtruth.serve import crowd, links
+from roundtruth.serve import crowd, links, people
+from roundtruth.serve.crowd import Submission
 from roundtruth.storage import open_store
 from roundtruth.workforce import gold, page, page_log
 from roundtruth.workforce.page import Crowd
@@ -29,8 +30,9 @@ MOST_ROWS = 5_000  # of one answer
 LONGEST_TEXT = 1_000  # characters of a reason, or of one value of a row
 MINE = 20  # answers that a person may go back to
 
+PAUSED = "The owner of the job has paused your work."
 OTHERS = re.compile(
-    rf"{FOLDER}|{links.FOLDER}|{crowd.FOLDER}|(?:report|output)/"
+    rf"{FOLDER}|{links.FOLDER}|{crowd.FOLDER}|{people.FOLDER}|(?:report|output)/"
 )  # what does not say how the job stands
 
 
@@ -46,16 +48,18 @@ class Desk:
     """Several threads may use it. What it knows is what the job folder says, at most a few seconds old."""
 
     def __init__(self, address: str, complete: Callable[["Desk", int], None] = lambda desk, round: None):
-        """complete(desk, round) is called when the last answer that a round's batch needs is in."""
+        """complete(desk, round) is called once when the last answer that a round's batch needs is in; once more if it
+        was complete, and an answer was sent back."""
         self.store = open_store(address)
-        self.log = page_log.Log(self.store)
+        self.log, self.people = page_log.Log(self.store), people.People(self.store)
         self.told = Event()  # set once a page was told that the job has ended
         self._complete, self._looking, self._looked = complete, Lock(), 0.0
         self._every = LOOK["s3" if address.startswith("s3://") else "disk"]
-        self._files: frozenset[str] = frozenset()
-        self._links: dict[str, links.Link] = {}
+        self._completed: set[tuple[int, int]] = set()  # (round, answers sent back) at the calls of complete
+        self.files: frozenset[str] = frozenset()  # those that say how the job stands
+        self.links: dict[str, links.Link] = {}
         self._visits: dict[str, crowd.Submission] = {}  # by session
-        self._judged: dict[str, tuple[tuple, bool]] = {}  # by worker: answers to known items, and whether they are out
+        self._judged: dict[str, tuple[tuple, pd.DataFrame]] = {}  # by worker: see judged
         self.look(anew=True)
         self.id = links.job_id(self.store) if self.spec.workforce.backend == "page" else ""
 
@@ -70,12 +74,14 @@ class Desk:
         try:
             paths = self.store.list()
             self.log.read(paths)
-            self._links = {link.id: link for link in links.links(self.store, self._links)}
+            self.people.read(paths)
+            self.links = {link.id: link for link in links.links(self.store, self.links)}
             self._visits = crowd.submissions(self.store, self._visits)
+            self.has_report = "report/index.html" in paths
             files = frozenset(path for path in paths if not OTHERS.match(path))
-            if files != self._files:
+            if files != self.files:
                 self._read(Job(self.store.address))
-                self._files = files
+                self.files = files
             self._sort(list(self.asked))
             self._looked = time.monotonic()
         finally:
@@ -102,7 +108,7 @@ class Desk:
                     self.free.pop(item, None)
                     continue
                 self.left[item] = None
-                if known.labels() + len(known.holders(now)) < self.wanted:
+                if known.labels() + len(known.holders(now, self.people.away())) < self.wanted:
                     self.free[item] = None
                 else:
                     self.free.pop(item, None)
@@ -114,8 +120,9 @@ class Desk:
 
     def worker(self, text: str, link: str) -> str | None:
         """Whose the token is; None where it opens nothing."""
-        found = self._links.get(link) or links.one(self.store, link)  # it may have been made just now
-        return found.worker if found and links.opens(text, self.id, found) else None
+        found = self.links.get(link) or links.one(self.store, link)  # it may have been made just now
+        good = found is not None and links.opens(text, self.id, found) and self.people.state(found.worker) != "removed"
+        return found.worker if found and good else None
 
     def standing(self, worker: str, nothing: bool = False) -> dict[str, Any]:
         """What a page shows besides the items. nothing: the worker has no item, and got none."""
@@ -127,7 +134,8 @@ class Desk:
         if visit and (nothing or self._is_over(visit)):
             over = True
         over = over or self._is_out(worker)
-        state = "done" if over else "open" if left and not nothing else "waiting"
+        paused = self.people.state(worker) == "paused"
+        state = "done" if over else "paused" if paused else "open" if left and not nothing else "waiting"
         return {
             "state": state,
             "exit": self._exit(worker) if visit and over else "",
@@ -135,7 +143,7 @@ class Desk:
             "mine": mine,
             "answered": len(self.asked) - left,
             "asked": len(self.asked),
-            "note": self._note(left) if state == "waiting" else "",
+            "note": PAUSED if state == "paused" else self._note(left) if state == "waiting" else "",
         }
 
     def _visit(self, worker: str) -> crowd.Submission | None:
@@ -149,6 +157,8 @@ class Desk:
         """The token of a submission; None where there is nothing to label, or the submission is another's."""
         visit = self._visits.get(session) or crowd.one(self.store, session)
         if visit is None and not (self.crowd and self.round and self.left):
+            return None
+        if self.people.state(f"{crowd.PREFIX}{participant}") == "removed":
             return None
         if visit is None:
             visit = crowd.enter(self.store, self.crowd, participant, study, session)
@@ -200,12 +210,16 @@ class Desk:
         """Whether the open batch has all its answers."""
         return self.round > 0 and not self.left
 
+    def submissions(self) -> list[Submission]:
+        """The submissions of the crowd, in the order in which they began."""
+        return sorted(self._visits.values(), key=lambda visit: visit.began)
+
     # -- items to people
 
     def give(self, worker: str, have: list[int]) -> list[int]:
         """The items that a worker is to do next, with which the page has AT_ONCE: the ones that it lost first, as when
         it was opened anew, then others. The same ones are given again until they are answered."""
-        if self._is_out(worker):
+        if self._is_out(worker) or self.people.state(worker) != "active":
             return []
         have = [item for item in have if self._lend(worker, item)]
         given: list[int] = []
@@ -250,7 +264,7 @@ class Desk:
                 return False
             with self.log.lock:
                 known = self.log.items[item]
-                if not known.free(self._wanted(item), now.timestamp(), worker):
+                if not known.free(self._wanted(item), now.timestamp(), worker, self.people.away()):
                     return False
                 if known.until.get(worker, 0) > (now + lease / 2).timestamp():
                     return True
@@ -282,16 +296,21 @@ class Desk:
     # -- known answers
 
     def _is_out(self, worker: str) -> bool:
-        """Whether a worker gets no more items."""
-        if self.gold is None:
-            return False
+        """Whether a worker gets no more items, for their answers to items whose labels are known."""
+        return (
+            worker in gold.not_good_enough(self.judged(worker), self.spec.workforce.gold_least) if self.gold else False
+        )
+
+    def judged(self, worker: str) -> pd.DataFrame:
+        """How good a worker's answers to items with known labels are, as `gold.quality` says it."""
         with self.log.lock:
             answers = [self.log.items[item].answers.get(worker) for item in self.log.had[worker] if self._is_gold(item)]
         said = tuple(entry["nonce"] for entry in answers if entry)
-        if self._judged.get(worker, ((), False))[0] != said:
-            found = gold.quality(self._golds_of(worker), self.gold, self.job.kind)
-            self._judged[worker] = said, worker in gold.not_good_enough(found, self.spec.workforce.gold_least)
-        return self._judged[worker][1] if said else False
+        if self.gold is None or not said:
+            return gold.NOBODY
+        if worker not in self._judged or self._judged[worker][0] != said:
+            self._judged[worker] = said, gold.quality(self._golds_of(worker), self.gold, self.job.kind)
+        return self._judged[worker][1]
 
     def _golds_of(self, worker: str) -> pd.DataFrame:
         """A worker's answers to items whose labels are known."""
@@ -317,12 +336,12 @@ class Desk:
         good = len(mine) > 0 and self.job.kind.quality(mine, right)[item] >= least
         shown = self.job.kind.write_answers(right, self.spec.classes).to_dict("records")
         rows = [row for row in shown if any(row.values())]
-        label = self._numbers([row for row in rows if row.get("class") != ""])
+        label = self.numbers([row for row in rows if row.get("class") != ""])
         return {"right": bool(good), "text": self.job.kind.words(right, self.spec.classes), "label": label}
 
     def may_see(self, worker: str, item: int) -> bool:
         """Whether a worker was ever given an item, by any server."""
-        if not self._was_given(worker, item) and (0 < item <= self.job.begun["items"] or self._is_gold(item)):
+        if not self._was_given(worker, item) and self.has(item):
             self.log.catch_up(item)
         return self._was_given(worker, item)
 
@@ -366,7 +385,7 @@ class Desk:
         before = known.answers.get(worker)
         if before is not None and (before["label"] is not None or answer["label"] is None):
             return False
-        others = [holder for holder in known.holders(now.timestamp()) if holder != worker]
+        others = [holder for holder in known.holders(now.timestamp(), self.people.away()) if holder != worker]
         return answer["label"] is not None and known.labels() + len(others) >= self._wanted(item)
 
     def _taken(self, item: int, nonce: str) -> None:
@@ -377,8 +396,55 @@ class Desk:
             raise Refused(409, "The batch was closed before this answer came. It is kept, but it does not count.")
         if late:
             raise Refused(409, "This picture waited too long and went to somebody else. Your answer is kept.")
-        if self.is_complete():
-            self._complete(self, self.round)
+        self.tell()
+
+    def tell(self) -> None:
+        """Say that the open batch is complete, if it is and nobody said so."""
+        with self.log.lock:
+            now = self.round, self.log.sent_back
+            if not self.is_complete() or now in self._completed:
+                return
+            self._completed.add(now)
+        self._complete(self, self.round)
+
+    # -- what the owner does
+
+    def invite(self, name: str) -> str:
+        """Make sure that a person has a good link; their name, as links spell it. Who was removed is back then."""
+        link = links.of(self.store, name)
+        if self.people.state(link.worker) == "removed":
+            self.people.change(link.worker, "resume")
+        self.look(anew=True)
+        return link.worker
+
+    def change(self, worker: str, what: str) -> None:
+        """Pause, resume or remove a worker. What they have and did not answer is free at once. Links of a worker who is
+        removed are revoked."""
+        self.people.change(worker, what)
+        if what == "remove":
+            links.revoke(self.store, worker)
+        self.look(anew=True)
+
+    def send_back(self, worker: str, item: int, comment: str) -> None:
+        """Have a worker answer an item of the open batch anew. Their answer does not count any more, and they get the
+        item before others, for as long as a lease. Raises Refused."""
+        self.look(anew=True)
+        while True:
+            now = datetime.now(UTC)
+            with self.log.lock:
+                known = self.log.items[item]
+                answered, number = worker in known.answers, known.entries + 1
+            if item not in self.asked:
+                raise Refused(
+                    409, "The batch of this picture is closed. Its answers are merged, so none can be changed."
+                )
+            if not answered:
+                raise Refused(409, "This answer was sent back already, or there is none.")
+            until = stamp(now + max(self._lease(worker, now), timedelta()))
+            entry = {"what": "again", "worker": worker, "at": stamp(now), "until": until, "comment": comment}
+            if self.log.append(item, number, entry):
+                self._sort([item])
+                return
 
     def _read_answer(self, worker: str, item: int, answer: Entry) -> Entry:
         """The answer, validated as strictly as a row of a CSV, with its values as text. Raises Refused."""
@@ -392,7 +458,7 @@ class Desk:
             raise Refused(422, f"Every {kind.THING} has exactly these values: {', '.join(kind.CSV)}.")
         frame = pd.DataFrame(texts or [dict.fromkeys(kind.CSV, "")], columns=kind.CSV, dtype="str")
         mistakes = RowMistakes()
-        sizes = self._row(item)
+        sizes = self.row(item)
         page.read(frame.assign(item=item, worker=worker, reason=""), kind, self.spec.classes, sizes, mistakes)
         if len(mistakes):
             row, why = next(iter(mistakes.reasons().items()))
@@ -408,25 +474,36 @@ class Desk:
         said.sort(key=lambda one: one[1]["at"], reverse=True)
         return [
             self.shown(item)
-            | {"label": self._numbers(entry["label"]), "nothing": entry["label"] == [], "reason": entry["reason"]}
+            | {"label": self.numbers(entry["label"]), "nothing": entry["label"] == [], "reason": entry["reason"]}
             for item, entry in said[:MINE]
         ]
 
-    def _numbers(self, rows: list[dict] | None) -> list[dict] | None:
+    def numbers(self, rows: list[dict] | None) -> list[dict] | None:
         """The rows of an answer as the page drew them: what is a number is no text."""
         numbers = numbers_of(self.job.kind)
         return rows and [{name: float(row[name]) if name in numbers else row[name] for name in row} for row in rows]
 
+    def given(self, worker: str, item: int) -> dict:
+        """An item as the page of a worker gets it, with their own label and the comment where it was sent back."""
+        with self.log.lock:
+            back = self.log.items[item].sent_back.get(worker)
+        label, comment = (self.numbers(back["label"]), back["again"]["comment"]) if back else (None, "")
+        return self.shown(item) | {"label": label, "comment": comment}
+
+    def has(self, item: int) -> bool:
+        """Whether the job has an item with this number."""
+        return 0 < item <= self.job.begun["items"] or self._is_gold(item)
+
     def shown(self, item: int) -> dict:
         """An item as a page gets it."""
-        row = self._row(item).iloc[0]
+        row = self.row(item).iloc[0]
         return {"item": item, "picture": f"pictures/{item}", "width": int(row["width"]), "height": int(row["height"])}
 
     def url(self, item: int) -> str:
         """Where the picture of an item is."""
-        return self._row(item)["url"].iloc[0] if self._is_gold(item) else self.job.urls(self._row(item))[0]
+        return self.row(item)["url"].iloc[0] if self._is_gold(item) else self.job.urls(self.row(item))[0]
 
-    def _row(self, item: int) -> pd.DataFrame:
+    def row(self, item: int) -> pd.DataFrame:
         """(item, width, height, ...) of one item."""
         return self.gold.items.loc[[item]] if self.gold and self._is_gold(item) else self.items.iloc[[item - 1]]
 

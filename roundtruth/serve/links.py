@@ -3,6 +3,8 @@
 A token is JOB-LINK-END-SIGNATURE. JOB is what people/links/all.json says, LINK names the file people/links/LINK.json,
 which says whose it is, and END is when it expires, in seconds since 1970. The file people/links/LINK.revoked revokes a
 link.
+
+The owner's token is END-SIGNATURE. It opens the overview of all jobs that a server serves.
 """
 
 import base64
@@ -30,6 +32,7 @@ SHORTEST_KEY = 32  # characters
 DAYS = 90  # that a link is good for
 LONGEST_NAME = 100  # characters
 TOKEN = re.compile(r"([0-9a-f]{12})-([0-9a-f]{16})-[0-9]{1,12}-[A-Za-z0-9_-]{43}")
+OWNER = re.compile(r"([0-9]{1,12})-[A-Za-z0-9_-]{43}")
 
 
 class Link(NamedTuple):
@@ -89,6 +92,23 @@ def token(job: str, link: "Link") -> str:
 def opens(text: str, job: str, link: "Link") -> bool:
     """Whether a token is that of a link, and the link is still good."""
     return hmac.compare_digest(text.encode(), token(job, link).encode()) and link.good()
+
+
+def owner(root: str, end: int | None = None) -> str:
+    """The token of the owner's page of all jobs at an address: END-SIGNATURE. A new key revokes it."""
+    end = end or int(time.time()) + DAYS * 24 * 3600
+    return f"{end}-{_digest(chr(0).join(['owner', root, str(end)]))}"
+
+
+def is_owner(text: str, root: str) -> bool:
+    """Whether a token is that of the owner of the jobs at an address, and still good."""
+    found = OWNER.fullmatch(text)
+    return bool(found) and hmac.compare_digest(text, owner(root, int(found[1]))) and int(found[1]) > time.time()
+
+
+def owner_url(base: str, token: str) -> str:
+    """The address of the owner's page."""
+    return f"{base.rstrip('/')}/o/{token}/"
 
 
 def url(base: str, token: str) -> str:

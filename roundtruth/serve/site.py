@@ -5,10 +5,10 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -50,17 +50,27 @@ HEADERS = {
 GONE = "This link is not valid. It was mistyped, has expired, or was revoked. Ask whoever gave it to you for a new one."
 
 
+class Alone(NamedTuple):
+    """What the page shows to one person who labels a whole job."""
+
+    overview: str  # the token of the owner's page
+    figures: Callable[[], str]  # how the job stands, in a line
+
+
 class Site:
     """What each route does. `desks(id)` is the desk of the job with this id, `studies(id)` that of the job whose crowd
-    comes from this study, None where there is none; `alone`: one person labels the whole job."""
+    comes from this study, None where there is none. `owner`: the routes of the owner's page. `alone`: what one person
+    sees who labels the whole job."""
 
     def __init__(
         self,
         desks: Callable[[str], Desk | None],
         studies: Callable[[str], Desk | None] = lambda study: None,
-        alone: bool = False,
+        owner: Sequence[Route] = (),
+        alone: Alone | None = None,
     ):
-        self.desks, self.studies, self.alone, self.static = desks, studies, alone, static_files()
+        self.desks, self.studies, self.owner, self.alone = desks, studies, owner, alone
+        self.static = static_files()
 
     def app(self) -> ASGIApp:
         worker = "/w/{token}"
@@ -75,6 +85,7 @@ class Site:
             Route(f"{worker}/api/answers", self.answer, methods=["POST"]),
             Route(f"{worker}/pictures/{{item:int}}", self.picture),
             Route(f"{worker}/instructions/{{name:path}}", self.instruction_picture),
+            *self.owner,
         ]
         handlers: Any = {HTTPException: said, Refused: refused, UserError: fault, OSError: fault}
         middleware = [Middleware(Headers), Middleware(Limits)]
@@ -139,10 +150,14 @@ class Site:
                 "kind": desk.spec.kind,
                 "classes": desk.spec.classes,
                 "instructions": {"line": found.line, "html": found.html},
-                "alone": self.alone,
-                **desk.standing(worker),
+                "alone": self.alone is not None,
+                "overview": f"../../o/{self.alone.overview}/" if self.alone else "",
+                **self._standing(desk, worker),
             }
         )
+
+    def _standing(self, desk: Desk, worker: str, nothing: bool = False) -> dict:
+        return desk.standing(worker, nothing) | {"figures": self.alone.figures() if self.alone else ""}
 
     async def next(self, request: Request) -> Response:
         body = await json_of(request)
@@ -153,8 +168,8 @@ class Site:
         have = body.get("have", []) if isinstance(body, dict) else None
         if not isinstance(have, list) or not all(type(item) is int for item in have) or len(have) > 10:
             raise Refused(422, "have: a list of at most ten items.")
-        items = [desk.shown(item) | {"label": None} for item in desk.give(worker, have)]
-        return JSONResponse({"items": items, **desk.standing(worker, nothing=not items and not have)})
+        items = [desk.given(worker, item) for item in desk.give(worker, have)]
+        return JSONResponse({"items": items, **self._standing(desk, worker, nothing=not items and not have)})
 
     async def answer(self, request: Request) -> Response:
         body = await json_of(request)
@@ -163,7 +178,7 @@ class Site:
     def _answer(self, request: Request, body: Any) -> Response:
         desk, worker = self.who(request)
         desk.take(worker, body)
-        return JSONResponse({"feedback": desk.feedback(worker, body["item"]), **desk.standing(worker)})
+        return JSONResponse({"feedback": desk.feedback(worker, body["item"]), **self._standing(desk, worker)})
 
     def mine(self, request: Request) -> Response:
         desk, worker = self.who(request)
@@ -310,7 +325,7 @@ class Limits:
 def caller(scope: Scope) -> str:
     """Whose requests are counted together: those with one link, else those from one address."""
     parts = scope["path"].split("/")
-    if len(parts) > 2 and links.parse(parts[2]):
+    if len(parts) > 2 and (links.parse(parts[2]) or links.OWNER.fullmatch(parts[2])):
         return parts[2]
     return scope["client"][0] if scope.get("client") else ""
 

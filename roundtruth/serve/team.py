@@ -9,6 +9,7 @@ from roundtruth.errors import UserError
 from roundtruth.plural import counted
 from roundtruth.serve import links
 from roundtruth.serve.desk import Desk
+from roundtruth.serve.owner import Owner
 from roundtruth.serve.running import LOOPBACK, running
 from roundtruth.serve.site import Site
 from roundtruth.storage import Store, list_url, one_name
@@ -21,9 +22,8 @@ class Desks:
     one that is not known."""
 
     def __init__(self, root: str, complete: Callable[[str, str, int], None]):
-        """complete(name, address, round) is called once for each batch that has all its answers."""
+        """complete(name, address, round) is called for each batch that has all its answers, see Desk."""
         self.root, self.lock, self._complete = one_name(root), Lock(), complete
-        self.told: set[tuple[str, int]] = set()
         self.found: dict[str, Desk] = {}
         self.copies: dict[str, str] = {}  # the addresses of jobs with the links of another one, and of that one
         self.broken: dict[str, str] = {}  # the addresses of jobs that cannot be served, and why
@@ -40,15 +40,24 @@ class Desks:
 
     def of_study(self, study: str) -> Desk | None:
         """The desk of the job whose crowd comes from a study, else of the only one with a crowd that names none."""
-        with self.lock:
-            if time.monotonic() - self.searched > SEARCH:
-                self.search()
-            crowds = [(desk.crowd, desk) for desk in self.found.values()]
+        crowds = [(desk.crowd, desk) for desk in self.all()]
         named = [desk for crowd, desk in crowds if crowd and crowd.study == study]
         any_study = [desk for crowd, desk in crowds if crowd and crowd.study is None]
         if named:
             return named[0]
         return any_study[0] if len(any_study) == 1 else None
+
+    def all(self) -> list[Desk]:
+        with self.lock:
+            if time.monotonic() - self.searched > SEARCH:
+                self.search()
+            return list(self.found.values())
+
+    def left_out(self) -> dict[str, str]:
+        """The addresses of jobs that are not served, and why."""
+        with self.lock:
+            copies = {copy: f"a copy of {first}, with the same links" for copy, first in self.copies.items()}
+            return self.broken | copies
 
     def search(self) -> None:
         self.broken = {}
@@ -69,31 +78,32 @@ class Desks:
                 self.copies[address] = self.found[desk.id].store.address
             elif desk.id:
                 self.found[desk.id] = desk
-                if desk.is_complete():  # the server that took its last answer may have been killed then
-                    self.tell(desk, desk.round)
+                desk.tell()  # the server that took the last answer may have been killed then
         self.searched = time.monotonic()
 
     def tell(self, desk: Desk, round: int) -> None:
         """In a thread of its own: whoever sent the last answer does not wait for it."""
-        batch = desk.id, round
-        if batch not in self.told:
-            self.told.add(batch)
-            Thread(target=self._complete, args=(desk.spec.name, desk.store.address, round), daemon=True).start()
+        Thread(target=self._complete, args=(desk.spec.name, desk.store.address, round), daemon=True).start()
 
 
 @contextmanager
 def served(root: str, host: str, port: int, url: str, complete: Callable[[str, str, int], None]) -> Iterator[list[str]]:
     """The page answers in this context; what its owner should know, a line each. complete: as in Desks."""
     desks = Desks(root, complete)
-    with running(Site(desks.get, desks.of_study).app(), host, port) as port:
+    owner = Owner(desks.root, desks.all, desks.left_out)
+    with running(Site(desks.get, desks.of_study, owner.routes()).app(), host, port) as port:
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
-        lines += [f"Left out: {mistake}" for mistake in desks.broken.values()]
-        lines += [f"Left out: {copy}: a copy of {first}, with the same links" for copy, first in desks.copies.items()]
+        lines.append(f"Overview, for you alone: {links.owner_url(url, links.owner(desks.root))}")
+        lines += [f"Left out: {told(address, why)}" for address, why in desks.left_out().items()]
         for desk in desks.found.values():
             lines += [f"{desk.spec.name}:", *(f"  {line}" for line in listed(desk.store, url))]
         if host not in LOOPBACK and not url.startswith("https://"):
             lines.append("Others in the network can read the links and the pictures: put HTTPS before the page.")
         yield lines
+
+
+def told(address: str, why: str) -> str:
+    return why if why.startswith(address) else f"{address}: {why}"
 
 
 def listed(store: Store, url: str) -> list[str]:

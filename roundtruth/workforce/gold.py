@@ -18,6 +18,7 @@ from roundtruth.storage import Store
 
 FOLDER = "people/gold/"
 TRAINING = 5  # known answers with feedback, and those before which nobody is judged
+NOBODY = pd.DataFrame({"worker": [], "golds": [], "quality": []})  # what `quality` gives for no answers
 
 
 class Gold(NamedTuple):
@@ -72,7 +73,7 @@ def quality(answers: pd.DataFrame, gold: Gold, kind) -> pd.DataFrame:
     for worker, mine in said.groupby("worker"):
         found = kind.quality(mine, gold.labels)
         rows.append({"worker": worker, "golds": len(found), "quality": float(found.mean())})
-    return pd.DataFrame(rows, columns=["worker", "golds", "quality"])
+    return pd.DataFrame(rows, columns=list(NOBODY))
 
 
 def not_good_enough(workers: pd.DataFrame, least: float) -> list[str]:

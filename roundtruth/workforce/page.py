@@ -73,7 +73,7 @@ class Backend:
         log.read(job.store.list(page_log.FOLDER))
         asked = {item for handle in posted.values() for item in handle["items"]}
         known = gold.of(job.store, people)
-        said = {item: known.answers for item, known in log.items.items()}
+        said = {item: known.words() for item, known in log.items.items()}
         answers = table(said, job.kind, job.spec.classes, sizes(job, known))
         notes = flagged(answers, known, job.kind, people.gold_least) if known else []
         exhausted = all(log.items[item].settled(people.answers_per_item) for item in asked)

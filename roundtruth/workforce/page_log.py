@@ -9,12 +9,14 @@ An entry is {"what", "worker", "at", "nonce", ...}:
     given     the worker has the item until "until"
     answer    "label", rows of the kind's CSV columns as text; or "reason", why the worker could not tell; and "seconds"
     late      an answer that came too late to count, kept as it was sent
+    again     the worker's answer is sent back with a "comment": it does not count any more, and the worker has the item
+              until "until", to answer it anew
 """
 
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -39,6 +41,9 @@ class Item:
         self.until: dict[str, float] = {}  # by worker: when the item was taken back, or will be; seconds since 1970
         self.given: dict[str, str] = {}  # by worker: when they first got it
         self.answers: dict[str, Entry] = {}  # by worker: the newest
+        self.sent_back: dict[
+            str, Entry
+        ] = {}  # by worker: an answer that waits to be given anew, with "again", its entry
         self.nonces: dict[str, str] = {}  # of answers and late ones: what they were taken as
 
     def add(self, entry: Entry) -> None:
@@ -49,28 +54,45 @@ class Item:
             self.given.setdefault(worker, entry["at"])
         elif what == "answer":
             self.answers[worker] = entry
+            self.sent_back.pop(worker, None)
+        elif what == "again" and worker in self.answers:
+            self.sent_back[worker] = {**self.answers.pop(worker), "again": entry}
+            self.until[worker] = datetime.fromisoformat(entry["until"]).timestamp()
         if what in ("answer", "late"):
             self.nonces[entry["nonce"]] = what
+
+    def words(self) -> dict[str, Entry]:
+        """Everybody's newest word, by worker. An answer that was sent back is a reason why there is none."""
+        back = {worker: taken_back(entry) for worker, entry in self.sent_back.items()}
+        return self.answers | back
 
     def labels(self) -> int:
         """How many people gave it a label."""
         return sum(entry["label"] is not None for entry in self.answers.values())
 
-    def settled(self, wanted: int) -> bool:
+    def settled(self, wanted: float) -> bool:
         """Whether nobody else is asked: it has the labels that were wanted, or as many people could not tell."""
         labels = self.labels()
         return labels >= wanted or len(self.answers) - labels >= wanted
 
-    def holders(self, now: float) -> list[str]:
-        """Who has it now and has not answered yet."""
-        return [worker for worker, until in self.until.items() if until > now and worker not in self.answers]
+    def holders(self, now: float, away: Container[str] = ()) -> list[str]:
+        """Who has it now and has not answered yet. away: people who get no items, and keep none."""
+        held = [worker for worker, until in self.until.items() if until > now and worker not in self.answers]
+        return [worker for worker in held if worker not in away]
 
-    def free(self, wanted: int, now: float, worker: str) -> bool:
+    def free(self, wanted: float, now: float, worker: str, away: Container[str] = ()) -> bool:
         """Whether the worker may have it: somebody is wanted beside the others who have it or answered."""
         if self.settled(wanted) or worker in self.answers:
             return False
-        others = [holder for holder in self.holders(now) if holder != worker]
+        others = [holder for holder in self.holders(now, away) if holder != worker]
         return self.labels() + len(others) < wanted
+
+
+def taken_back(entry: Entry) -> Entry:
+    """The word of a worker whose answer was sent back: no label any more. "before" is the label that they gave."""
+    again = entry["again"]
+    word = {"label": None, "reason": f"sent back: {again['comment']}", "at": again["at"], "before": entry["label"]}
+    return {**entry, **word}
 
 
 class Found(NamedTuple):
@@ -92,6 +114,7 @@ class Log:
     def __init__(self, store: Store):
         self.store, self.lock = store, Lock()
         self.items: defaultdict[int, Item] = defaultdict(Item)
+        self.entries, self.sent_back = 0, 0  # entries of all items; those that sent an answer back
         self.said: Counter[str] = Counter()  # items that a worker answered
         self.had: defaultdict[str, list[int]] = defaultdict(list)  # items that a worker was given, in this order
 
@@ -126,6 +149,10 @@ class Log:
             if number == known.entries + 1:  # or another thread added it
                 worker = entry["worker"]
                 self.said[worker] += entry["what"] == "answer" and worker not in known.answers
+                if entry["what"] == "again" and worker in known.answers:
+                    self.said[worker] -= 1
+                    self.sent_back += 1
+                self.entries += 1
                 if entry["what"] == "given" and worker not in known.given:
                     self.had[worker].append(item)
                 known.add(entry)

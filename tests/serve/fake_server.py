@@ -52,6 +52,7 @@ class FakeServer:
         self.link_valid = True
         self.items = list(range(1, items + 1))
         self.seeds: dict[int, list] = {}  # labels that the server gives with an item
+        self.comments: dict[int, str] = {}  # to items that were sent back
         self.sizes: dict[int, tuple[int, int]] = {}
         self.open_items = set(self.items)
         self.end = "done"  # the state once everything is answered
@@ -59,7 +60,7 @@ class FakeServer:
             "job": "Animals", "worker": "Anna", "kind": kind, "classes": list(classes),
             "instructions": {"line": "Which animal is in the picture?", "html": "<p>The <b>whole</b> text.</p>"},
             "state": "open", "round": 1, "mine": 0, "answered": 0, "asked": items, "alone": False, "note": "",
-            "exit": "",
+            "exit": "", "overview": "", "figures": "",
         } | job  # fmt: skip
         self.web = {path.name: path for path in WEB.iterdir()}
 
@@ -78,7 +79,7 @@ class FakeServer:
         state = self.job["state"]
         if state == "open" and not self.remaining():
             state = self.end
-        base = {key: self.job[key] for key in ("round", "alone", "note", "exit")}
+        base = {key: self.job[key] for key in ("round", "alone", "note", "exit", "figures")}
         return base | {
             "state": state, "mine": self.job["mine"] + answered, "answered": self.job["answered"] + answered,
             "asked": self.job["asked"],
@@ -87,6 +88,9 @@ class FakeServer:
     def shown(self, item: int) -> dict:
         width, height = self.sizes.get(item, (640, 480))
         return {"item": item, "picture": f"pictures/{item}", "width": width, "height": height}
+
+    def before(self, item: int) -> dict:
+        return {"label": self.seeds.get(item), "comment": self.comments.get(item, "")}
 
     # ---- what it serves
 
@@ -119,7 +123,7 @@ class FakeServer:
         self.asked_next += 1
         state = self.progress()["state"]
         free = [item for item in self.remaining() if item not in have] if state == "open" else []
-        items = [self.shown(item) | {"label": self.seeds.get(item)} for item in free[: max(2 - len(have), 0)]]
+        items = [self.shown(item) | self.before(item) for item in free[: max(2 - len(have), 0)]]
         return self.invalid() or JSONResponse({"items": items} | self.progress())
 
     async def take_answer(self, request):

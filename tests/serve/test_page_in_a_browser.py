@@ -415,6 +415,32 @@ def test_a_picture_that_never_loads_can_be_passed(served, opened):
 # ---- states
 
 
+def test_an_answer_that_was_sent_back_shows_the_comment_and_what_was_said(served, opened):
+    server = served(2)
+    server.seeds[1], server.comments[1] = [{"label": "dog"}], "<b>It barks.</b>"
+    page = opened(server)
+    shows(page, 1)
+    expect(page.locator("#comment")).to_have_text("Please look at this one again. <b>It barks.</b>")
+    expect(page.get_by_role("option", name="dog")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("1")
+    shows(page, 2)
+    expect(page.locator("#comment")).to_be_hidden()
+    page.keyboard.press("Alt+ArrowLeft")
+    expect(page.locator("#comment")).to_be_hidden()
+
+
+def test_who_labels_alone_sees_how_the_job_stands(served, opened):
+    server = served(2, alone=True, overview="../../o/123-abc/", figures="3 of 9 labeled by you.")
+    page = opened(server)
+    shows(page, 1)
+    expect(page.get_by_role("complementary")).to_contain_text("3 of 9 labeled by you.")
+    link = page.get_by_role("link", name="Overview")
+    assert link.evaluate("link => link.href").endswith("/deep/path/o/123-abc/")
+    server.job["figures"] = "4 of 9 labeled by you."
+    page.keyboard.press("1")
+    expect(page.get_by_role("complementary")).to_contain_text("4 of 9 labeled by you.")
+
+
 def test_waiting_goes_on_by_itself(served, opened):
     server = served(2, note="The model is learning from round 1.", alone=True)
     server.open_items = {1}

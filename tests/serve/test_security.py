@@ -1,15 +1,19 @@
 """Who may use which route, and texts that try to be more than text."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from starlette.routing import Route
 
+from roundtruth.serve import links
 from roundtruth.serve.desk import Desk
+from roundtruth.serve.owner import Owner
 from roundtruth.serve.site import Site
 from roundtruth.spec import JobSpec
 from tests.jobs import digits, write_job
 from tests.serve.jobs import answer, pages, waiting
+from tests.serve.test_owner import office
 
 # Every route: its path and methods, and who may use it
 ANYBODY = {("/static/{name}", "GET"), ("/join/prolific", "GET")}
@@ -22,6 +26,19 @@ WORKER = {
     ("/w/{token}/api/answers", "POST"),
     ("/w/{token}/pictures/{item:int}", "GET"),
     ("/w/{token}/instructions/{name:path}", "GET"),
+}
+OWNER = {
+    ("/o/{token}", "GET"),  # leads to the next
+    ("/o/{token}/", "GET"),
+    ("/o/{token}/api/jobs", "GET"),
+    ("/o/{token}/jobs/{job}/api/overview", "GET"),
+    ("/o/{token}/jobs/{job}/api/gallery", "GET"),
+    ("/o/{token}/jobs/{job}/api/again", "POST"),
+    ("/o/{token}/jobs/{job}/api/people", "POST"),
+    ("/o/{token}/jobs/{job}/api/links", "POST"),
+    ("/o/{token}/jobs/{job}/pictures/{item:int}", "GET"),
+    ("/o/{token}/jobs/{job}/report/", "GET"),
+    ("/o/{token}/jobs/{job}/submissions.csv", "GET"),
 }
 
 HOSTILE = [
@@ -40,13 +57,13 @@ def ann(open_job):
 
 
 def routes() -> list[Route]:
-    app = Site({}.get).app()
+    app = Site({}.get, owner=Owner("", list).routes()).app()
     return [route for route in app.routes if isinstance(route, Route)]
 
 
 def test_every_route_is_in_the_table():
     found = {(route.path, method) for route in routes() for method in route.methods if method != "HEAD"}
-    assert found == ANYBODY | WORKER
+    assert found == ANYBODY | WORKER | OWNER
 
 
 @pytest.mark.parametrize(("path", "method"), sorted(WORKER - {("/w/{token}", "GET")}))
@@ -64,25 +81,62 @@ def test_a_route_of_a_link_needs_a_good_link(ann, path, method):
         assert "digits" not in bad.text
 
 
+def test_routes_of_the_owner_need_the_owners_link(open_job):
+    """No other one opens them, a person's least of all; and there is no other job than those that are served."""
+    with office(open_job().address) as owner:
+        person, item = owner.page("ann").at[3:], next(iter(owner.desk.asked))
+
+        def ask(method: str, path: str, token: str, job: str = owner.desk.id):
+            path = path.replace("{item:int}", str(item)).replace("{token}", token).replace("{job}", job)
+            return owner.client.request(method, path, content="{}")
+
+        for path, method in sorted(OWNER - {("/o/{token}", "GET")}):
+            assert "This link is not valid" not in ask(method, path, owner.at[3:]).text
+            for token in (person, "x", owner.at[3:-1], links.owner("elsewhere"), f"1-{'A' * 43}"):
+                bad = ask(method, path, token)
+                assert bad.status_code == 404
+                assert "digits" not in bad.text
+            if "{job}" in path:
+                assert ask(method, path, owner.at[3:], "0" * 12).status_code == 404
+
+
+def test_hostile_texts_of_the_owner_are_refused_or_kept_as_text(open_job, monkeypatch):
+    monkeypatch.setattr("roundtruth.serve.site.BURST", 1e6)
+    with office(open_job().address) as owner:
+        for text in HOSTILE:
+            page = quote(text, errors="surrogatepass")
+            said = [
+                owner.post("links", worker=text, what="make"), owner.post("links", worker=text, what=text),
+                owner.post("people", worker=text, what="pause"), owner.post("again", worker=text, item=1, comment=text),
+                owner.post("again", worker="ann", item=text, comment="x"), owner.get(f"api/gallery?page={page}"),
+            ]  # fmt: skip
+            assert [one.status_code for one in said if one.status_code not in (200, 404, 409, 422)] == []
+            assert all(one.headers["content-type"] == "application/json" for one in said)
+            if said[0].status_code == 200:
+                assert said[0].json()["worker"] in owner.people()
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_other_methods_are_refused(ann, method):
     for path in ("api/job", "api/answers", "api/next", "pictures/1", ""):
         assert ann.client.request(method, f"{ann.at}/{path}").status_code == 405
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_text_is_refused_or_kept_as_text(ann, text):
-    item = ann.next()[0]
-    said = [
-        ann.say(item, [{"label": text}]), ann.say(item, [{text: "1"}]), ann.say(item, None, reason=text),
-        ann.post("api/answers", answer(item, [{"label": "1"}], nonce=text)), ann.post("api/answers", text),
-        ann.post("api/next", {"have": [text]}), ann.post("api/answers", answer(item, text)),
-    ]  # fmt: skip
-    assert [one.status_code for one in said if one.status_code not in (200, 422)] == []
-    assert all(one.headers["content-type"] == "application/json" for one in said)
-    if said[2].status_code == 200:
-        assert ann.get("api/answers").json()["answers"][0]["reason"] == text.strip()
-    assert ann.get("api/job").status_code == 200
+def test_hostile_texts_are_refused_or_kept_as_text(open_job):
+    with pages(Desk(open_job(answers_per_item=99).address)) as page:
+        for number, text in enumerate(HOSTILE):
+            who = page(f"ann {number}")
+            item = who.next()[0]
+            said = [
+                who.say(item, [{"label": text}]), who.say(item, [{text: "1"}]), who.say(item, None, reason=text),
+                who.post("api/answers", answer(item, [{"label": "1"}], nonce=text)), who.post("api/answers", text),
+                who.post("api/next", {"have": [text]}), who.post("api/answers", answer(item, text)),
+            ]  # fmt: skip
+            assert [one.status_code for one in said if one.status_code not in (200, 422)] == []
+            assert all(one.headers["content-type"] == "application/json" for one in said)
+            if said[2].status_code == 200:
+                assert who.get("api/answers").json()["answers"][0]["reason"] == text.strip()
+            assert who.get("api/job").status_code == 200
 
 
 def test_hostile_names_of_jobs_classes_and_people_arrive_as_text(tmp_path):

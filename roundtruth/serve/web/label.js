@@ -22,7 +22,7 @@ const part = (id) => document.getElementById(id);
 const counted = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 class Page {
-  job = { state: "open", mine: 0, answered: 0, asked: 0, round: 0, note: "", alone: false, exit: "" };
+  job = { state: "open", mine: 0, answered: 0, asked: 0, round: 0, note: "", alone: false, exit: "", figures: "" };
   answered = []; // the person's own answers of the open batch, the newest first
   visited = null; // the earlier answer that is on the screen
   feedbacks = []; // to show, the oldest first
@@ -78,7 +78,9 @@ class Page {
     }
   }
 
-  setUp({ job, classes, instructions, worker }, Editor) {
+  setUp({ job, classes, instructions, worker, overview }, Editor) {
+    part("overview").hidden = !overview;
+    part("overview").href = overview;
     document.title = `${job} · roundtruth`;
     part("name").textContent = job;
     part("name").title = worker;
@@ -372,6 +374,7 @@ class Page {
     if (this.job.exit.startsWith("https://")) part("exit").href = this.job.exit;
     this.showProgress();
     this.showVisit();
+    this.showComment();
     this.showFeedback();
     this.showButtons();
     this.showStatus();
@@ -435,6 +438,7 @@ class Page {
     part("job").hidden = !this.job.alone;
     setText("round", `Round ${this.job.round}`);
     setText("note", this.job.note);
+    setText("figures", this.job.figures);
   }
 
   showVisit() {
@@ -449,6 +453,13 @@ class Page {
     if (nothing) return "Your answer was: nothing here.";
     if (reason) return `Your answer was: I cannot tell. ${reason}`;
     return this.place() > 0 ? `Your answer ${this.place() + 1} pictures back.` : "Your last answer.";
+  }
+
+  // What the job's owner says of an answer that was sent back.
+  showComment() {
+    const comment = (!this.visited && !this.feedbacks.length && this.shown?.comment) || "";
+    part("comment").hidden = comment === "";
+    setText("comment-text", comment);
   }
 
   showFeedback() {
