@@ -119,7 +119,13 @@ GROUPS = {
         "Exit code 2; for a fault or an interrupted command, 1 or 130. A log has what happened in full. Send it with a "
         "report of the fault.",
         "Look into the log.",
-        ("cli", "formats:export", "formats.coco:write"),
+        ("cli", "formats:export", "formats.coco:write", "serve.links", "serve.team", "serve.running"),
+    ),
+    "The labeling page": Group(
+        "The page shows the line to the person, and keeps what was not taken in the browser. `roundtruth serve` writes "
+        "faults of its own to its log.",
+        "Do as the message says.",
+        ("serve",),
     ),
     "Prefect and servers": Group(
         "A mistake ends the flow run as Failed, with the name Mistake and the same line as in the terminal. A job that "
@@ -162,7 +168,7 @@ CALLS = {  # and which of their arguments is the text
     "failed": 0,
     "refused": 1,
     **dict.fromkeys(("add", "refuse", "refuse_all", "Unreadable"), -1),
-    "PermissionError": 1,
+    **dict.fromkeys(("PermissionError", "Refused", "HTTPException", "plain"), 1),
 }
 NAMES = {"wrong", "problems", "broken", "odd", "stopped", "reason", "READ", "WRITE", "LIST"}
 FUNCTIONS = {"why", "no_auto_label"}

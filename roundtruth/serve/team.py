@@ -93,7 +93,7 @@ def served(root: str, host: str, port: int, url: str, complete: Callable[[str, s
     owner = Owner(desks.root, desks.all, desks.left_out)
     with running(Site(desks.get, desks.of_study, owner.routes()).app(), host, port) as port:
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
-        lines.append(f"Overview, for you alone: {links.owner_url(url, links.owner(desks.root))}")
+        lines += [f"Overview, for you alone: {links.owner_url(url, links.owner(desks.root))}"]
         lines += [f"Left out: {told(address, why)}" for address, why in desks.left_out().items()]
         for desk in desks.found.values():
             lines += [f"{desk.spec.name}:", *(f"  {line}" for line in listed(desk.store, url))]

@@ -1,6 +1,7 @@
 """The compose file is one, by the Compose Specification's own schema, and starts what `make up` starts."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from infra.deploy import pools
+from roundtruth.cli import parser, serve
+from roundtruth.serve import links
 
 ROOT = Path(__file__).resolve().parents[2]
 # schema/compose-spec.json of github.com/compose-spec/compose-spec at 170098b (Apache-2.0)
@@ -61,6 +64,31 @@ def test_the_server_keeps_its_runs_in_postgres():
 def test_the_store_s_settings_are_json():
     text = COMPOSE["configs"]["store"]["content"]
     assert json.loads(text)["identities"][0]["credentials"][0].keys() == {"accessKey", "secretKey"}
+
+
+def test_the_page_serves_the_jobs_of_the_workers():
+    """Its command is one that the command line takes, with the folder that the workers use, and the port that is open."""
+    page = SERVICES["page"]
+    program, *words = [with_defaults(word) for word in page["command"]]
+    args = parser().parse_args(words)
+    assert (program, args.verb) == ("roundtruth", serve)
+    assert args.jobs == with_defaults(SERVICES["cpu-worker"]["environment"]["ROUNDTRUTH_JOBS"])
+    assert page["ports"] == [f"127.0.0.1:{args.port}:{args.port}"]
+    assert args.url == f"http://127.0.0.1:{args.port}"
+    assert f":{args.port}/static/style.css" in page["healthcheck"]["test"][-1]
+    assert {"PREFECT_API_URL", links.KEY} <= page["environment"].keys()
+
+
+def test_every_secret_has_to_be_set():
+    given = {name: value for service in SERVICES.values() for name, value in service.get("environment", {}).items()}
+    for name in ("POSTGRES_PASSWORD", "AWS_SECRET_ACCESS_KEY", links.KEY):
+        assert given[name].startswith(f"${{{name}:?")
+        assert name in (ROOT / "docs/servers.md").read_text()
+
+
+def with_defaults(text: str) -> str:
+    """What Compose makes of a text where no variable is set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def test_the_image_holds_the_locked_versions_and_what_it_copies():
