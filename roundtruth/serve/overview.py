@@ -52,6 +52,7 @@ class Overview:
             "wanted": desk.wanted,
             **{name: found["summary"][name] for name in ("items", "human", "auto", "input", "failed")},
             "spent": found["summary"]["cost"]["total"],
+            "currency": "$",
             "saved_percent": self._saved(found["summary"]),
             "forecast": found["forecast"],
             "people": len({worker for entries in said.values() for worker in entries}),

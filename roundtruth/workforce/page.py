@@ -67,11 +67,17 @@ class Backend:
         return "People label on the page that `roundtruth serve` or `roundtruth label` shows."
 
     def collect(self, posted: dict[int, dict]) -> Collected:
-        """Everybody's newest word on each item; nothing more comes once every item has enough."""
+        """Everybody's newest word on each item; nothing more comes once every item has enough.
+
+        Nobody is given an item of a closed batch, so only the newest of these is read, for what came while it was
+        closed.
+        """
         job, people = self.job, self.job.spec.workforce
+        closed = [round for round in sorted(posted) if job.has(round, "closed.json")]
+        asked = {item for round, handle in posted.items() if round not in closed[:-1] for item in handle["items"]}
         log = page_log.Log(job.store)
-        log.read(job.store.list(page_log.FOLDER))
-        asked = {item for handle in posted.values() for item in handle["items"]}
+        paths = job.store.list(page_log.FOLDER)
+        log.read(path for item, _, path in page_log.entries_in(paths) if item in asked or item > job.begun["items"])
         known = gold.of(job.store, people)
         said = {item: known.words() for item, known in log.items.items()}
         answers = table(said, job.kind, job.spec.classes, sizes(job, known))

@@ -67,7 +67,7 @@ def test_the_store_s_settings_are_json():
 
 
 def test_the_page_serves_the_jobs_of_the_workers():
-    """Its command is one that the command line takes, with the folder that the workers use, and the port that is open."""
+    """Its command is one that the command line takes, with the folder of the workers and the open port."""
     page = SERVICES["page"]
     program, *words = [with_defaults(word) for word in page["command"]]
     args = parser().parse_args(words)

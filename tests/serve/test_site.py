@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roundtruth import loop
+from roundtruth import answers, loop
 from roundtruth.job import Job
 from roundtruth.serve import links
 from roundtruth.serve.desk import Desk
 from roundtruth.serve.site import HEADERS, LARGEST_BODY
+from roundtruth.workforce import page_log
 from tests.serve.jobs import BOX, answer, pages, waiting
 
 
@@ -363,3 +364,21 @@ def test_the_page_shows_the_instructions(open_job, tmp_path):
         assert ann.get("instructions/good.png").status_code == 200
         for name in ("other.png", "../job.yaml", "job.yaml", "how.md"):
             assert ann.get(f"instructions/{name}").status_code == 404
+
+
+def test_a_sweep_reads_the_entries_of_open_batches_alone(open_job, monkeypatch):
+    """And those of the newest closed one. On S3 each entry is a request."""
+    job = open_job()
+    with pages(Desk(job.address)) as page:
+        for _ in range(4):
+            label_all(page("ann"), lambda item: [{"label": str(item % 3)}])
+            loop.rounds(job.address)
+    job, read = Job(job.address), []
+    real = page_log.Log._entry
+    monkeypatch.setattr(page_log.Log, "_entry", lambda log, path: read.append(path) or real(log, path))
+    answers.collect(job)
+    newest = job.last_round()
+    items = {int(path.removeprefix(page_log.FOLDER).split("-")[0]) for path in read}
+    assert newest > 2
+    assert items
+    assert items <= set(job.asks(newest)["item"]) | set(job.asks(newest - 1)["item"])
