@@ -385,8 +385,8 @@ class Desk:
         before = known.answers.get(worker)
         if before is not None and (before["label"] is not None or answer["label"] is None):
             return False
-        others = [holder for holder in known.holders(now.timestamp(), self.people.away()) if holder != worker]
-        return answer["label"] is not None and known.labels() + len(others) >= self._wanted(item)
+        ahead = known.ahead(worker, now.timestamp(), self.people.away())
+        return answer["label"] is not None and known.labels() + ahead >= self._wanted(item)
 
     def _taken(self, item: int, nonce: str) -> None:
         self._sort([item])
@@ -420,10 +420,24 @@ class Desk:
     def change(self, worker: str, what: str) -> None:
         """Pause, resume or remove a worker. What they have and did not answer is free at once. Links of a worker who is
         removed are revoked."""
+        self.look(anew=True)
         self.people.change(worker, what)
         if what == "remove":
             links.revoke(self.store, worker)
+        if what != "resume":
+            for item in self._held(worker):
+                self._take_from(worker, item)
         self.look(anew=True)
+
+    def _take_from(self, worker: str, item: int) -> None:
+        """Give an item to others that a worker has."""
+        while True:
+            now = datetime.now(UTC)
+            with self.log.lock:
+                known = self.log.items[item]
+                has, number = worker in known.holders(now.timestamp()), known.entries + 1
+            if not has or self.log.append(item, number, {"what": "back", "worker": worker, "at": stamp(now)}):
+                return
 
     def send_back(self, worker: str, item: int, comment: str) -> None:
         """Have a worker answer an item of the open batch anew. Their answer does not count any more, and they get the
@@ -440,7 +454,8 @@ class Desk:
                 )
             if not answered:
                 raise Refused(409, "This answer was sent back already, or there is none.")
-            until = stamp(now + max(self._lease(worker, now), timedelta()))
+            lease = self._lease(worker, now) if self.people.state(worker) == "active" else timedelta()
+            until = stamp(now + max(lease, timedelta()))
             entry = {"what": "again", "worker": worker, "at": stamp(now), "until": until, "comment": comment}
             if self.log.append(item, number, entry):
                 self._sort([item])

@@ -8,6 +8,7 @@ that is killed leaves nothing to clear up.
 An entry is {"what", "worker", "at", "nonce", ...}:
     given     the worker has the item until "until"
     answer    "label", rows of the kind's CSV columns as text; or "reason", why the worker could not tell; and "seconds"
+    back      the worker has the item no more
     late      an answer that came too late to count, kept as it was sent
     again     the worker's answer is sent back with a "comment": it does not count any more, and the worker has the item
               until "until", to answer it anew
@@ -38,7 +39,8 @@ class Item:
 
     def __init__(self):
         self.entries = 0
-        self.until: dict[str, float] = {}  # by worker: when the item was taken back, or will be; seconds since 1970
+        # By worker: when the item was taken back, or will be; seconds since 1970. Who has had it longest comes first.
+        self.until: dict[str, float] = {}
         self.given: dict[str, str] = {}  # by worker: when they first got it
         self.answers: dict[str, Entry] = {}  # by worker: the newest
         self.sent_back: dict[
@@ -50,16 +52,24 @@ class Item:
         self.entries += 1
         worker, what = entry["worker"], entry["what"]
         if what == "given":
-            self.until[worker] = datetime.fromisoformat(entry["until"]).timestamp()
+            self._hold(entry)
             self.given.setdefault(worker, entry["at"])
         elif what == "answer":
             self.answers[worker] = entry
             self.sent_back.pop(worker, None)
         elif what == "again" and worker in self.answers:
             self.sent_back[worker] = {**self.answers.pop(worker), "again": entry}
-            self.until[worker] = datetime.fromisoformat(entry["until"]).timestamp()
+            self._hold(entry)
+        elif what == "back":
+            self.until.pop(worker, None)
         if what in ("answer", "late"):
             self.nonces[entry["nonce"]] = what
+
+    def _hold(self, entry: Entry) -> None:
+        worker, at, until = entry["worker"], seconds(entry["at"]), seconds(entry["until"])
+        if self.until.get(worker, 0) <= at:  # not had until then
+            self.until.pop(worker, None)
+        self.until[worker] = until
 
     def words(self) -> dict[str, Entry]:
         """Everybody's newest word, by worker. An answer that was sent back is a reason why there is none."""
@@ -80,12 +90,21 @@ class Item:
         held = [worker for worker, until in self.until.items() if until > now and worker not in self.answers]
         return [worker for worker in held if worker not in away]
 
+    def ahead(self, worker: str, now: float, away: Container[str] = ()) -> int:
+        """How many others have it, and came before the worker."""
+        holders = self.holders(now, away)
+        return holders.index(worker) if worker in holders else len(holders)
+
     def free(self, wanted: float, now: float, worker: str, away: Container[str] = ()) -> bool:
-        """Whether the worker may have it: somebody is wanted beside the others who have it or answered."""
+        """Whether the worker may have it: somebody is wanted beside those who answered or came before."""
         if self.settled(wanted) or worker in self.answers:
             return False
-        others = [holder for holder in self.holders(now, away) if holder != worker]
-        return self.labels() + len(others) < wanted
+        return self.labels() + self.ahead(worker, now, away) < wanted
+
+
+def seconds(at: str) -> float:
+    """A time as entries have it, in seconds since 1970."""
+    return datetime.fromisoformat(at).timestamp()
 
 
 def taken_back(entry: Entry) -> Entry:

@@ -1,9 +1,11 @@
 """The owner's overview, asked as its page asks it."""
 
 import json
+import random
 import time
 from contextlib import contextmanager
 
+import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -276,3 +278,54 @@ def test_an_owners_link_opens_what_it_was_made_for_until_it_expires(open_job):
         person = links.token(owner.desk.id, links.of(owner.desk.store, "ann"))
         assert owner.client.get(f"/o/{person}/api/jobs").status_code == 404
         assert owner.client.get(f"/w/{good}/api/job").status_code == 404
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_owners_and_people_do_each_item_gets_the_answers_asked_for(open_job, monkeypatch, seed):
+    """Two servers on one folder, whose owners pause, resume, remove, invite and send back at random."""
+    monkeypatch.setattr("roundtruth.serve.desk.LOOK", {"disk": 0.0, "s3": 0.0})
+    monkeypatch.setattr("roundtruth.serve.site.BURST", 1e6)
+    chance, names, said, removed = random.Random(seed), ("ann", "bob", "cem"), {}, set()
+    job = open_job(n=40, answers_per_item=2)
+    with office(job.address) as one, office(job.address) as other:
+        for _ in range(150):
+            server, name = chance.choice([one, other]), chance.choice(names)
+            act = chance.choice(["say"] * 6 + ["back"] * 2 + ["pause", "resume", "remove"])
+            if act in ("pause", "resume", "remove"):
+                done = server.post("people", worker=name, what=act).status_code == 200
+                removed = removed | {name} if done and act == "remove" else removed
+            elif act == "back" and said:
+                item, worker = chance.choice(sorted(said))
+                if server.post("again", item=item, worker=worker, comment="Again.").status_code == 200:
+                    del said[item, worker]
+            elif act == "say":
+                if name in removed:
+                    server.post("links", worker=name, what="make")
+                    removed = removed - {name}
+                page = server.page(name)
+                for item in page.next()[:1]:
+                    label = str(chance.randrange(10))
+                    if page.say(item, [{"label": label}]).status_code == 200:
+                        said[item, name] = label
+            if chance.random() < 0.05:
+                loop.rounds(job.address)
+        for name in names:
+            one.post("links", worker=name, what="make")
+            one.post("people", worker=name, what="resume")
+        left = [one.page(name) for name in names]
+        while any(items := [(page, page.next()) for page in left]) and any(given for _, given in items):
+            for name, (page, given) in zip(names, items):
+                for item in given[:1]:
+                    if page.say(item, [{"label": "7"}]).status_code == 200:
+                        said[item, name] = "7"
+    loop.rounds(job.address)
+    job = Job(job.address)
+    assert job.has(1, "closed.json")
+    answers = pd.concat([job.answers(round) for round in job.rounds_with("closed.json")])
+    answers = answers[answers["reason"].isna()]
+    assert set(answers.groupby("item")["worker"].nunique()) == {2}
+    found = {(row.item, row.worker): str(row.class_id) for row in answers.itertuples()}
+    open_items = set(job.asks(job.last_round())["item"]) - set(answers["item"])
+    assert found == {(item, name): label for (item, name), label in said.items() if item not in open_items}
+    assert len(found) >= 2 * len(job.asks(1))
