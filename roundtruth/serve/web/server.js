@@ -8,27 +8,29 @@ export class NotTaken extends Error {} // the server looked at it and said no: {
 // A request that may be sent again: no network, no server, or a server in trouble.
 export class Unreached extends Error {}
 
-export async function ask(path, body) {
-  const response = await send(path, body);
-  if ([401, 403, 404].includes(response.status)) throw new LinkEnded();
+export const ask = (path, body) => request(`api/${path}`, body);
+
+export async function request(address, body) {
+  const response = await send(address, body);
   const said = await response.json().catch(() => null);
+  const sentence = typeof said?.error === "string" ? said.error : "";
+  if ([401, 403, 404].includes(response.status)) throw new LinkEnded(sentence);
   if (response.ok && said) return said;
   // what is no JSON comes from something in between, for instance the sign-in page of a guest network
-  if (!said || [408, 425, 429].includes(response.status) || response.status >= 500) throw new Unreached();
-  const message = typeof said.error === "string" ? said.error : `The server said ${response.status}.`;
-  throw Object.assign(new NotTaken(message), { status: response.status });
+  if (!said || [408, 425, 429].includes(response.status) || response.status >= 500) throw new Unreached(sentence);
+  throw Object.assign(new NotTaken(sentence || `The server said ${response.status}.`), { status: response.status });
 }
 
-async function send(path, body) {
-  const request = { cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) };
+async function send(address, body) {
+  const options = { cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE) };
   if (body !== undefined) {
-    request.method = "POST";
-    request.headers = { "Content-Type": "application/json" };
-    request.body = JSON.stringify(body);
-    request.keepalive = request.body.length < 15_000; // then it goes on if the page is closed; browsers limit its size
+    options.method = "POST";
+    options.headers = { "Content-Type": "application/json" };
+    options.body = JSON.stringify(body);
+    options.keepalive = options.body.length < 15_000; // then it goes on if the page is closed; browsers limit its size
   }
   try {
-    return await fetch(`api/${path}`, request);
+    return await fetch(address, options);
   } catch {
     throw new Unreached();
   }
