@@ -256,7 +256,7 @@ def refused(request: Request, error: Exception) -> Response:
 def fault(request: Request, error: Exception) -> Response:
     """The disk, S3 or the job's owner is at fault: it may work later, so the page tries again."""
     LOG.error("%s", error)
-    return JSONResponse({"error": "The server cannot do this now. The page tries again."}, 503)
+    return JSONResponse({"error": "The server cannot do this now. Try again in a moment."}, 503)
 
 
 # -- limits and headers

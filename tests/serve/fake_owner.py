@@ -29,7 +29,7 @@ def job(id: str = ID, **changed) -> dict:
 
 def person(worker: str, **changed) -> dict:
     return {
-        "worker": worker, "state": "active", "url": f"https://label.example.org/w/{len(worker)}/", "answers": 40,
+        "worker": worker, "state": "active", "url": f"../../w/{len(worker)}/", "answers": 40,
         "cannot_tell": 2, "seconds": 7.2, "last": ago(minutes=5, seconds=10), "holds": 2, "agreement": 0.91,
         "compared": 35, "golds": 7, "gold_quality": 0.8, "crowd": False, "flag": "",
     } | changed  # fmt: skip
@@ -142,7 +142,7 @@ class FakeOwner(FakeServer):
         if worker not in [person["worker"] for person in self.people]:
             self.people.append(person(worker, answers=0, seconds=None, last=None, agreement=None, gold_quality=None))
         found = next(person for person in self.people if person["worker"] == worker)
-        found["url"] = f"https://label.example.org/w/new-{len(self.posts)}/" if what == "make" else None
+        found["url"] = f"../../w/new-{len(self.posts)}/" if what == "make" else None
         return {"worker": worker, "url": found["url"]}
 
     def change_again(self, item: int, worker: str, comment: str) -> dict:

@@ -9,6 +9,9 @@ const COLUMNS = [
   "Answers", "Could not tell", "Seconds an answer", "Last answer", "Has now", "Agreement", "Known answers",
 ]; // prettier-ignore
 
+// The server knows the way from this page to a person's, not under which name browsers find it.
+const absolute = (url) => url && new URL(url, location.href).href;
+
 export class People {
   // page: what the page does for its parts, see owner.js
   constructor(page) {
@@ -36,7 +39,7 @@ export class People {
     try {
       const made = await this.page.post("links", { worker, what: "make" });
       part("add-name").value = "";
-      this.page.link.open(made.worker, made.url);
+      this.page.link.open(made.worker, absolute(made.url));
     } catch (error) {
       setText(part("add-error"), sentenceOf(error));
     }
@@ -69,7 +72,7 @@ class Row {
   verbs() {
     this.rest = this.verb("Pause", "Pause", () => this.pauseOrResume()); // one button, so that it keeps the focus
     this.copy = this.verb("Copy link", "Copy the link of", () => this.copyLink());
-    this.renew = this.verb("Make a new link", "Make a new link for", () => this.makeLink());
+    this.renew = this.verb("Make a link", "Make a link for", () => this.makeLink());
     this.revoke = this.verb("Revoke link", "Revoke the link of", () => this.askToRevoke());
     this.remove = this.verb("Remove", "Remove", () => this.askToRemove());
     const all = [this.copy, this.renew, this.revoke, this.rest, this.remove];
@@ -85,7 +88,7 @@ class Row {
   }
 
   update(person) {
-    this.url = person.url;
+    this.url = absolute(person.url);
     setOutside(this.name, person.worker);
     setText(this.state, stateText(person.state));
     this.state.dataset.state = person.state;
@@ -112,7 +115,7 @@ class Row {
     const removed = state === "removed";
     setHidden(this.copy, !url, this.name);
     setHidden(this.revoke, !url || crowd, this.name);
-    setHidden(this.renew, crowd || removed, this.name);
+    setHidden(this.renew, Boolean(url) || crowd || removed, this.name);
     this.rests = state !== "active";
     setText(this.rest, this.rests ? "Resume" : "Pause");
     this.rest.setAttribute("aria-label", `${this.rest.textContent} ${this.worker}`);
@@ -148,7 +151,7 @@ class Row {
 
   async makeLink() {
     const { worker, url } = await this.page.post("links", { worker: this.worker, what: "make" });
-    this.page.link.open(worker, url);
+    this.page.link.open(worker, absolute(url));
   }
 
   askToRevoke() {
