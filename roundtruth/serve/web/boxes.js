@@ -290,6 +290,7 @@ export class Editor {
 
   // ---- what the page offers
 
+  // The most used first: where the page has no room for all buttons, it puts the last ones into a menu.
   actions() {
     const chosen = this.selectedRow() !== undefined;
     const some = this.rows.length > 0;
@@ -300,18 +301,18 @@ export class Editor {
     return [
       action("undo", "Undo", ["Ctrl+Z"], () => this.undo(), { enabled: undo }),
       action("redo", "Redo", ["Ctrl+Y", "Ctrl+Shift+Z"], () => this.redo(), { enabled: redo }),
-      action("extreme", "Draw by four points", ["X"], () => this.useExtremePoints(), { pressed: this.extreme }),
-      action("cursor", "Draw with the keyboard", ["B"], () => this.useCursor(), { pressed: this.cursor !== null }),
-      action("repeat", "Repeat the last picture's boxes", ["R"], () => this.repeat(), { enabled: repeat }),
-      action("duplicate", "Duplicate", ["D", "Ctrl+D"], () => this.duplicate(), { enabled: chosen }),
       action("delete", "Delete", ["Delete", "Backspace"], () => this.remove(), { enabled: chosen }),
+      action("duplicate", "Duplicate", ["D", "Ctrl+D"], () => this.duplicate(), { enabled: chosen }),
+      action("extreme", "Draw by four points", ["X"], () => this.useExtremePoints(), { pressed: this.extreme }),
+      action("repeat", "Repeat the last picture's boxes", ["R"], () => this.repeat(), { enabled: repeat }),
+      action("fit", "Fit the picture", ["F"], () => this.fit()),
+      action("hide", "Hide the boxes", ["H"], () => this.hide(), { pressed: this.hidden }),
       action("next", "Next box", ["N", "]"], () => this.selectNext(1), { enabled: some }),
       action("previous", "Previous box", ["P", "["], () => this.selectNext(-1), { enabled: some }),
       action("zoom-in", "Zoom in", ["+", "="], () => this.zoom(ZOOM)),
       action("zoom-out", "Zoom out", ["-"], () => this.zoom(1 / ZOOM)),
-      action("fit", "Fit the picture", ["F"], () => this.fit()),
-      action("hide", "Hide the boxes", ["H"], () => this.hide(), { pressed: this.hidden }),
       action("light", "Brightness and contrast", ["L"], () => this.toggleLight(), { pressed: this.light.shown }),
+      action("cursor", "Draw with the keyboard", ["B"], () => this.useCursor(), { pressed: this.cursor !== null }),
     ];
   }
 

@@ -34,7 +34,7 @@ class Page {
   drawn = []; // the rows of the last picture
   dropped = []; // why answers were not kept
   clock = new Clock();
-  tools = new Tools(part("tools"));
+  tools = new Tools(part("tools"), part("more"), part("more-tools"));
 
   constructor() {
     this.outbox = new Outbox(location.pathname, {
@@ -331,10 +331,13 @@ class Page {
   key(event) {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const name = keyName(event);
+    if (name === "Escape" && this.tools.open) return; // the browser closes the menu
     const command = this.commands.find(({ id, keys }) => keys.includes(name) && !part(id).hidden);
     const first = command && /^Alt\+|^Ctrl\+Enter|^F\d/.test(name); // no editor needs these, and no text field
     const used = first ? this.runOnce(command, event) : this.smallKey(event, name, command);
-    if (used) event.preventDefault();
+    if (!used) return;
+    event.preventDefault();
+    this.tools.close();
   }
 
   smallKey(event, name, command) {

@@ -10,12 +10,17 @@ const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: 
 
 export const keyText = (key) => key.split(/(?<=.)\+/).map((part) => SIGNS[part] ?? part).join(" + ");
 
-// One button for each action. Buttons stay the same elements, so that the focus stays where it is.
+// One button for each action, in one row. Those for which the row has no room are in a menu, the last actions first.
+// Buttons stay the same elements, so that the focus stays where it is.
 export class Tools {
   buttons = new Map();
 
-  constructor(element) {
-    this.element = element;
+  constructor(element, more, menu) {
+    Object.assign(this, { element, more, menu });
+    element.addEventListener("mousedown", (event) => event.preventDefault()); // a click leaves the focus where it is
+    menu.addEventListener("click", () => this.close());
+    menu.addEventListener("beforetoggle", () => this.place());
+    new ResizeObserver(() => this.fit()).observe(element);
   }
 
   show(actions) {
@@ -26,7 +31,35 @@ export class Tools {
 
   build(actions) {
     this.buttons = new Map(actions.map((action) => [action.id, this.button(action)]));
-    this.element.replaceChildren(...this.buttons.values());
+    this.element.replaceChildren(...this.buttons.values(), this.more, this.menu);
+    this.element.hidden = actions.length === 0;
+    this.fit();
+  }
+
+  fit() {
+    this.close();
+    const { element, more, menu } = this;
+    const buttons = [...this.buttons.values()];
+    const focused = document.activeElement; // a button loses the focus when it moves
+    const tooWide = () => element.scrollWidth > element.clientWidth;
+    more.hidden = true;
+    more.before(...buttons);
+    more.hidden = !tooWide();
+    while (tooWide() && buttons.length > 0) menu.prepend(buttons.pop());
+    if (element.contains(focused)) focused.focus({ preventScroll: true });
+  }
+
+  // The menu is in front of the page, so no style sheet can tell where its button is.
+  place() {
+    this.menu.style.setProperty("--top", `${this.more.getBoundingClientRect().bottom}px`);
+  }
+
+  get open() {
+    return this.menu.matches(":popover-open");
+  }
+
+  close() {
+    if (this.open) this.menu.hidePopover();
   }
 
   button({ id, keys = [] }) {
