@@ -507,11 +507,17 @@ def test_arrows_nudge_and_resize(desk):
     desk.load(label=[A])
     desk.press("n", "ArrowRight", "ArrowDown", "Shift+ArrowLeft", "Shift+ArrowUp")
     desk.has(row(A, left=91, top=91))
-    desk.press("Control+ArrowRight", "Alt+ArrowDown", "Control+Shift+ArrowLeft", "Alt+Shift+ArrowDown")
+    desk.press("Control+ArrowRight", "Meta+ArrowDown", "Control+Shift+ArrowLeft", "Meta+Shift+ArrowDown")
     desk.has(row(A, left=91, top=91, width=191, height=161))
     desk.press(*["Shift+ArrowLeft"] * 12)
     desk.press(*["Control+Shift+ArrowUp"] * 20)
     desk.has(row(A, left=0, top=91, width=191, height=1))
+
+
+def test_arrows_with_alt_are_the_pages(desk):
+    desk.load(label=[A])
+    desk.press("n", "Alt+ArrowUp", "Alt+ArrowDown", "Alt+Shift+ArrowUp")
+    desk.has(row(A))
 
 
 def test_a_held_arrow_is_one_change(desk):

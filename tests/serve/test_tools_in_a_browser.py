@@ -1,4 +1,4 @@
-"""The labeling page's tools: one row of buttons, and a menu for those that have no room in it."""
+"""The labeling page's tools and keys for boxes: a row of buttons, a menu for those without room, and the help."""
 
 import pytest
 from playwright.sync_api import expect
@@ -135,3 +135,21 @@ def test_a_page_without_tools_has_no_row_for_them(served, opened):
     page = opened(served(2))
     expect(page.locator("body")).to_have_attribute("data-screen", "picture")
     expect(page.locator("#tools")).to_be_hidden()
+
+
+def test_the_keys_of_the_help_resize_a_box_and_go_back(drawing):
+    page, server = drawing()
+    page.keyboard.press("?")
+    resizing = page.get_by_role("row", name="Resize it")
+    expect(resizing.locator("kbd")).to_have_text(["Ctrl + Arrows", "Ctrl + Shift + Arrows"])
+    expect(page.locator("#keys kbd", has_text="Alt + ←")).to_have_count(1)
+    page.keyboard.press("Escape")
+    for key in ["n", "Control+ArrowLeft", "Control+Shift+ArrowDown", "Enter"]:
+        page.keyboard.press(key)
+    expect(page.locator("#editor")).to_have_attribute("data-item", "2")
+    page.keyboard.press("Alt+ArrowLeft")
+    expect(page.locator("#editor")).to_have_attribute("data-item", "1")
+    page.keyboard.press("Alt+ArrowRight")
+    expect(page.locator("#editor")).to_have_attribute("data-item", "2")
+    until(page, lambda: 1 in server.answers)
+    assert server.answers[1]["label"] == [{**A, "width": 199, "height": 160}]

@@ -325,7 +325,7 @@ export class Editor {
       { name: "Choose a class", keys: ["1 … 9", "0"] },
       ...(this.classList.filter ? [{ name: "Find a class", keys: ["/"] }] : []),
       { name: "Move the selected box by 1 or 10 pixels", keys: ["Arrows", "Shift+Arrows"] },
-      { name: "Resize the selected box", keys: ["Ctrl+Arrows", "Alt+Arrows"] },
+      { name: "Resize it by 1 or 10 pixels, on a Mac with Cmd", keys: ["Ctrl+Arrows", "Ctrl+Shift+Arrows"] },
       { name: "Zoom", keys: ["Wheel", "Two fingers"] },
       { name: "Pan", keys: ["Space+Drag", "Middle button", "Two fingers"] },
       ...this.lightKeys().map(({ name, keys }) => ({ name, keys })),
@@ -388,7 +388,7 @@ export class Editor {
     }
     if (/^\d$/.test(name)) return this.digit(Number(name));
     const arrow = ARROWS[name.split("+").at(-1)];
-    if (arrow) return this.arrow(arrow, name, held);
+    if (arrow && !name.includes("Alt")) return this.arrow(arrow, name, held); // with Alt they go back and on
     const action = [...this.actions(), ...this.lightKeys()].find(({ keys }) => keys.includes(name));
     if (action && action.enabled !== false && (!held || !action.id || WHILE_HELD.has(action.id))) action.run();
     return action !== undefined;
@@ -420,7 +420,7 @@ export class Editor {
 
   arrow([x, y], name, held) {
     const far = name.includes("Shift") ? 10 : 1;
-    const other = /Ctrl|Alt/.test(name);
+    const other = name.includes("Ctrl");
     const row = this.selectedRow();
     const { picture } = this.view;
     if (this.cursor) {
