@@ -601,10 +601,13 @@ def test_number_keys_choose_the_class_of_the_next_and_of_the_selected_box(opened
     desk.load()
     desk.press("2")
     desk.drag((100, 100), (200, 200))
+    assert desk.calls("messages") == []
     desk.press("0")
     desk.has(("class 10", 100, 100, 100, 100))
-    desk.press("Escape", "9")
+    assert desk.calls("messages") == ["This box is now class 10"]
+    desk.press("0", "Escape", "9")
     desk.drag((300, 100), (400, 200))
+    assert desk.calls("messages") == ["This box is now class 10"]
     desk.has(("class 10", 100, 100, 100, 100), ("class 9", 300, 100, 100, 100))
 
 

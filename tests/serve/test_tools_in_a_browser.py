@@ -12,10 +12,10 @@ A = {"class": "cat", "left": 100, "top": 100, "width": 200, "height": 150}
 
 @pytest.fixture
 def drawing(served, opened):
-    """drawing(**window): the page with boxes to draw, and its server."""
+    """drawing(classes, **window): the page with boxes to draw, and its server."""
 
-    def made(**window):
-        server = served(3, kind="object-detection")
+    def made(classes=("cat", "dog"), **window):
+        server = served(3, kind="object-detection", classes=classes)
         server.seeds = {1: [A]}
         page = opened(server, **window)
         expect(page.locator("body")).to_have_attribute("data-screen", "picture")
@@ -153,3 +153,17 @@ def test_the_keys_of_the_help_resize_a_box_and_go_back(drawing):
     expect(page.locator("#editor")).to_have_attribute("data-item", "2")
     until(page, lambda: 1 in server.answers)
     assert server.answers[1]["label"] == [{**A, "width": 199, "height": 160}]
+
+
+@pytest.mark.parametrize("name", ["dog", "x" * 10_000, "\u202egnp.exe"], ids=["short", "long", "turned"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_page_says_that_a_box_has_another_class(drawing, name, width):
+    page, server = drawing(width=width, classes=["cat", name])
+    page.keyboard.press("n")
+    page.keyboard.press("2")
+    expect(page.locator("#message")).to_have_text(f"This box is now {name}")
+    expect(page.locator("#message")).to_be_visible()
+    assert page.locator("#status").bounding_box()["height"] <= 96  # a few lines of a phone at most
+    page.keyboard.press("Enter")
+    until(page, lambda: 1 in server.answers)
+    assert server.answers[1]["label"] == [{**A, "class": name}]

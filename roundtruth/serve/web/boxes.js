@@ -184,8 +184,10 @@ export class Editor {
     this.classList.mark(place);
     const row = this.selectedRow();
     const name = this.classes[place];
-    if (row && row.class !== name && !this.drawing()) this.replace(this.selected, { class: name });
-    else this.repaint();
+    if (row && row.class !== name && !this.drawing()) {
+      this.replace(this.selected, { class: name });
+      this.message(`This box is now ${name}`);
+    } else this.repaint();
   }
 
   // ---- selecting
@@ -322,7 +324,7 @@ export class Editor {
       { name: "Draw a box", keys: ["Drag"] },
       { name: "Draw inside the selected box", keys: ["Shift+Drag"] },
       { name: "Select a box; again: the one below", keys: ["Click"] },
-      { name: "Choose a class", keys: ["1 … 9", "0"] },
+      { name: "Choose the class of the selected box, or of the next one", keys: ["1 … 9", "0"] },
       ...(this.classList.filter ? [{ name: "Find a class", keys: ["/"] }] : []),
       { name: "Move the selected box by 1 or 10 pixels", keys: ["Arrows", "Shift+Arrows"] },
       { name: "Resize it by 1 or 10 pixels, on a Mac with Cmd", keys: ["Ctrl+Arrows", "Ctrl+Shift+Arrows"] },

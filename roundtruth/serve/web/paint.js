@@ -121,7 +121,7 @@ function widthOf(context, text) {
 // What a tag of at most `room` pixels says, shortened where it must be; "" where there is no room.
 function shortened(context, name, room) {
   if (widthOf(context, name) <= room) return name;
-  const letters = [...name];
+  const letters = [...name].slice(0, room); // hardly a letter is narrower than a pixel
   let length = letters.length;
   while (length > 0 && context.measureText(letters.slice(0, length).join("") + "…").width > room) length--;
   return length > 0 ? letters.slice(0, length).join("") + "…" : "";
