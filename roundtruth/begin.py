@@ -285,7 +285,10 @@ def read_gold(spec: JobSpec, given: str, store: Store) -> gold.Gold:
     items = found.facts.reset_index(drop=True).assign(item=np.arange(1, len(urls) + 1), url=urls)
     items = items[items["item"].isin(labels["item"]) & items["failure"].isna()]
     if items.empty:
-        raise UserError(f"workforce: gold: {given}: no picture with a label that can be read; give their labels")
+        raise UserError(
+            f"workforce: gold: {given}: no picture with a label that can be read; give their labels, in a "
+            f"manifest as {spec.attribute!r}"
+        )
     known = labels.loc[labels["item"].isin(items["item"]), ["item", *kinds.get(spec.kind).COLUMNS]]
     return gold.Gold(items[["item", "url", "width", "height"]], known)
 

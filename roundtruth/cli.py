@@ -199,7 +199,7 @@ def serve_arguments(verb: argparse.ArgumentParser) -> None:
         "jobs", metavar="JOB.yaml|FOLDER", help="a job file, or a folder of job folders: local or s3://..."
     )
     address_arguments(verb)
-    url_argument(verb)
+    url_argument(verb, None, "this machine, at the port that it listens at")
 
 
 def address_arguments(verb: argparse.ArgumentParser) -> None:
@@ -209,9 +209,8 @@ def address_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--port", default=PORT, type=int, help="the port to listen at; default: %(default)s")
 
 
-def url_argument(verb: argparse.ArgumentParser) -> None:
-    here = f"http://127.0.0.1:{PORT}"
-    verb.add_argument("--url", default=here, help="where people reach the page, as links say; default: %(default)s")
+def url_argument(verb: argparse.ArgumentParser, default: str | None = f"http://127.0.0.1:{PORT}", told="%(default)s"):
+    verb.add_argument("--url", default=default, help=f"where people reach the page, as links say; default: {told}")
 
 
 def link_arguments(verb: argparse.ArgumentParser) -> None:

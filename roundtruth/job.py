@@ -384,6 +384,13 @@ class Job:
         have = self.mask(self.human_labels()["item"]) | self.mask(self.auto_labels()["item"])
         return np.flatnonzero(~(have[1:] | self.items(["labeled"])["labeled"].to_numpy(bool))) + 1
 
+    def doubted(self) -> pd.Series:
+        """The items of which somebody said why they could not tell."""
+        rounds = range(1, self.last_round() + 1)
+        said = [self.answers(round, columns=["item", "worker", "reason"]) for round in rounds]
+        doubts = pd.concat(said or [no_answers(self.kind)])
+        return doubts.loc[doubts["reason"].notna(), "item"]
+
     def failures(self) -> pd.Series:
         """Why an item has no label, by item: only those without one."""
         left = self.unlabeled()
@@ -391,6 +398,7 @@ class Job:
         stopped = why if self.stopped else f"{why}; it goes on with a higher budget: {self.spec.name}"
         reason = pd.Series(stopped, index=left, dtype="str")
         reason[self.mask(self.asked()["item"])[left]] = "nobody answered"
+        reason[self.mask(self.doubted())[left]] = "people could not tell"
         failure = self.items(["failure"])["failure"].iloc[left - 1].set_axis(left)
         return failure.fillna(reason).astype("str")
 

@@ -67,6 +67,9 @@ def bar(what: str) -> Iterator[Callable]:
         yield lambda done, total, note="": shown.update(line, completed=done, total=total, note=note)
 
 
+NEXT = "run the job again when there are new answers. It goes on when none is missing."
+
+
 # The figures of Amazon's "Annotate data for less with SageMaker Ground Truth and automated data labeling"
 AMAZON = {"Amazon's\npeople": [10, 190, 200, 200, 8], "Amazon's\nauto": [0, 0, 0, 27, 365]}
 
@@ -142,9 +145,11 @@ def counts(summary: dict) -> str:
 
 def following(job, summary: dict) -> list[str]:
     """What an unfinished job waits for, what comes next, and what it will cost, a line each."""
+    from roundtruth import workforce
+
     if summary["state"] == "waiting":
         lines = [waiting(job), missing(summary["waiting"])]
-        lines.append("Next: run the job again when there are new answers. It goes on when none is missing.")
+        lines.append(f"Next: {getattr(workforce.get(job), 'NEXT', NEXT)}")
     elif summary["state"] == "running":
         lines = [job.store.holder() or "No run is at work on the job. Run it again, and it goes on."]
     else:

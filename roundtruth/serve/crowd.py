@@ -18,6 +18,9 @@ from roundtruth.workforce.page import Crowd
 from roundtruth.workforce.page_log import Log
 
 FOLDER = "people/crowd/"
+ENTRY = (  # what Prolific's study URL has behind the address of the server; Prolific fills in the ids
+    "/join/prolific?PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+)
 EXIT = "https://app.prolific.com/submissions/complete?cc={code}"
 ID = re.compile(r"[A-Za-z0-9]{1,64}")  # of a participant, a study or a submission; Prolific's have 24 hex digits
 PREFIX = "prolific-"  # of the names of these people

@@ -141,8 +141,8 @@ class Desk:
             "exit": self._exit(worker) if visit and over else "",
             "round": self.round or self.job.last_round(),
             "mine": mine,
-            "answered": len(self.asked) - left,
-            "asked": len(self.asked),
+            "answered": self._answered(visit) if visit else len(self.asked) - left,
+            "asked": self._size() if visit else len(self.asked),
             "note": PAUSED if state == "paused" else self._note(left) if state == "waiting" else "",
         }
 
@@ -170,10 +170,13 @@ class Desk:
 
     def _is_over(self, visit: crowd.Submission) -> bool:
         """Whether a submission has its whole bundle, or no more time."""
+        return visit.end <= time.time() or self._answered(visit) >= self._size()
+
+    def _answered(self, visit: crowd.Submission) -> int:
+        """How many items of a submission are answered."""
         with self.log.lock:
             items = crowd.bundle(self.log, visit)
-            said = sum(visit.worker in self.log.items[item].answers for item in items)
-        return visit.end <= time.time() or said >= self._size()
+            return sum(visit.worker in self.log.items[item].answers for item in items)
 
     @property
     def crowd(self) -> Crowd | None:

@@ -7,7 +7,7 @@ from threading import Lock, Thread
 
 from roundtruth.errors import UserError
 from roundtruth.plural import counted
-from roundtruth.serve import links
+from roundtruth.serve import crowd, links
 from roundtruth.serve.desk import Desk
 from roundtruth.serve.owner import Owner
 from roundtruth.serve.running import LOOPBACK, running
@@ -87,16 +87,22 @@ class Desks:
 
 
 @contextmanager
-def served(root: str, host: str, port: int, url: str, complete: Callable[[str, str, int], None]) -> Iterator[list[str]]:
-    """The page answers in this context; what its owner should know, a line each. complete: as in Desks."""
+def served(
+    root: str, host: str, port: int, url: str | None, complete: Callable[[str, str, int], None]
+) -> Iterator[list[str]]:
+    """The page answers in this context; what its owner should know, a line each. url: where people reach it, None for
+    this machine. complete: as in Desks."""
     desks = Desks(root, complete)
     owner = Owner(desks.root, desks.all, desks.left_out)
     with running(Site(desks.get, desks.of_study, owner.routes()).app(), host, port) as port:
+        url = url or f"http://127.0.0.1:{port}"
         lines = [f"Serving {counted(len(desks.found), 'job[|s]')} at http://{host}:{port}; Ctrl-C ends it."]
         lines += [f"Overview, for you alone: {links.owner_url(url, links.owner(desks.root))}"]
         lines += [f"Left out: {told(address, why)}" for address, why in desks.left_out().items()]
         for desk in desks.found.values():
             lines += [f"{desk.spec.name}:", *(f"  {line}" for line in listed(desk.store, url))]
+            if desk.crowd:
+                lines += [f"  Study URL for Prolific: {url.rstrip('/')}{crowd.ENTRY}"]
         if host not in LOOPBACK and not url.startswith("https://"):
             lines.append("Others in the network can read the links and the pictures: put HTTPS before the page.")
         yield lines

@@ -56,6 +56,11 @@ class Settings(Strict):
 
 
 class Backend:
+    NEXT = (
+        "when no answer is missing, `roundtruth label` goes on by itself. Beside `roundtruth serve`, run the job again "
+        "then, unless Prefect does."
+    )
+
     def __init__(self, job):
         self.job = job
 

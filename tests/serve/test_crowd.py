@@ -85,6 +85,16 @@ def test_a_submission_is_one_bundle_and_ends_on_the_completion_code(crowd_job):
     assert set(table["participant"]) == {"p1"}
 
 
+def test_a_person_from_the_crowd_sees_how_much_of_their_own_bundle_is_done(crowd_job):
+    with prolific(Desk(crowd_job().address)) as study:
+        label(study.page("p1"), 2)
+        label(study.page("p2"), 3)
+        again = study.page("p2")
+        label(again, 1)
+        said = again.get("api/job").json()
+    assert (said["answered"], said["asked"], said["mine"]) == (1, 3, 4)
+
+
 def test_who_comes_back_goes_on_with_the_same_bundle(crowd_job):
     with prolific(Desk(crowd_job().address)) as study:
         first = study.page("p1", "s1")

@@ -141,7 +141,7 @@ def test_other_known_pictures_can_be_named_later(gold_job, tmp_path):
     ("text", "said"),
     [
         ("", "known.manifest: empty"),
-        ('{"source-ref": "images/0001.png"}\n', "no picture with a label"),
+        ('{"source-ref": "images/0001.png"}\n', "give their labels, in a manifest as 'label'"),
         ("{nonsense\n", "known.manifest: line 1"),
     ],
 )

@@ -441,6 +441,16 @@ def test_who_labels_alone_sees_how_the_job_stands(served, opened):
     expect(page.get_by_role("complementary")).to_contain_text("4 of 9 labeled by you.")
 
 
+@pytest.mark.parametrize(
+    ("alone", "told"), [(True, "The picture gets no label."), (False, "Somebody else will look at this picture too.")]
+)
+def test_who_cannot_tell_learns_what_becomes_of_the_picture(served, opened, alone, told):
+    page = opened(served(1, alone=alone))
+    shows(page, 1)
+    page.keyboard.press("t")
+    expect(page.get_by_role("dialog").get_by_text(told)).to_be_visible()
+
+
 def test_waiting_goes_on_by_itself(served, opened):
     server = served(2, note="The model is learning from round 1.", alone=True)
     server.open_items = {1}

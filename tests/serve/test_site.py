@@ -150,7 +150,7 @@ def test_an_item_that_nobody_can_tell_does_not_hold_the_job_up(open_job):
             while items := ann.next():
                 assert ann.say(items[0], None, reason="black").status_code == 200
     assert rounds > 1
-    assert set(Job(job.address).failures()) == {"nobody answered"}
+    assert set(Job(job.address).failures()) == {"people could not tell"}
 
 
 def test_an_item_goes_to_somebody_else_when_it_waited_too_long(open_job):

@@ -98,6 +98,24 @@ def test_a_port_that_is_taken_is_a_mistake(job, capsys):
     assert "give another --port" in capsys.readouterr().err
 
 
+def test_who_asks_how_the_job_stands_learns_when_it_goes_on(job, capsys):
+    assert any("`roundtruth label` goes on by itself" in line for line in lines(capsys, "status", job[1]))
+
+
+def test_without_an_address_links_lead_to_the_port_that_is_served(job, capsys):
+    lines(capsys, "link", job[1], "ann")
+    with team.served(job[0].address, "127.0.0.1", 0, None, print) as said:
+        port = re.search(r":(\d+);", said[0])[1]
+        assert any(line.startswith(f"  ann: http://127.0.0.1:{port}/w/") for line in said)
+
+
+def test_a_job_with_a_crowd_tells_the_address_for_the_study(open_job):
+    job = open_job(crowd={"code": "C1A2B3C4"})
+    with team.served(job.address, "127.0.0.1", 0, "https://x.org/", print) as said:
+        ids = "PROLIFIC_PID={{%PROLIFIC_PID%}}&STUDY_ID={{%STUDY_ID%}}&SESSION_ID={{%SESSION_ID%}}"
+        assert said[-1] == f"  Study URL for Prolific: https://x.org/join/prolific?{ids}"
+
+
 def test_who_serves_to_others_without_https_is_warned(job):
     with team.served(job[0].address, "0.0.0.0", 0, "http://x", print) as said:
         assert any("HTTPS" in line for line in said)

@@ -78,7 +78,8 @@ class Page {
     }
   }
 
-  setUp({ job, classes, instructions, worker, overview }, Editor) {
+  setUp({ job, classes, instructions, worker, overview, alone }, Editor) {
+    if (alone) part("doubt").textContent = "The picture gets no label.";
     part("overview").hidden = !overview;
     part("overview").href = overview;
     document.title = `${job} · roundtruth`;
