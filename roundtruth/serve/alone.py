@@ -30,10 +30,10 @@ class Page:
             threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
 
     def wait(self) -> None:
-        """Wait until the open batch has all its answers."""
+        """Wait until the open batch has all its answers, or the job was stopped."""
         pause = threading.Event()
         self.desk.look(anew=True)
-        while not self.desk.is_complete():
+        while not self.desk.is_complete() and self.desk.state not in ("complete", "stopped"):
             pause.wait(LOOK)
             self.desk.look()
 

@@ -65,7 +65,8 @@ class Overview:
         """How the job stands, in a line: labels, what the model would label now, and money."""
         found = self._summary()
         summary, total = found["summary"], found["forecast"]
-        said = f"{summary['human']} of {summary['items']} labeled by you, {summary['auto']} by the model."
+        said = "Before this batch: " if self.desk.round else ""  # the figures have closed batches alone
+        said += f"{summary['human']} of {summary['items']} labeled by you, {summary['auto']} by the model."
         if total:
             spent = words.money(summary["cost"]["total"])
             said += f" {self._model()} {spent} so far, about {words.money(total['total'])} in all."

@@ -2,13 +2,16 @@
 
 import re
 import shutil
+import threading
 
 import httpx
 import pytest
 import yaml
 
-from roundtruth import cli
-from roundtruth.serve import links, team
+from roundtruth import cli, steps
+from roundtruth.serve import alone, links, team
+from roundtruth.serve.desk import Desk
+from roundtruth.serve.owner import Owner
 
 
 @pytest.fixture
@@ -98,6 +101,24 @@ def test_a_port_that_is_taken_is_a_mistake(job, capsys):
     assert "give another --port" in capsys.readouterr().err
 
 
+def test_the_page_of_one_person_ends_when_the_job_is_stopped(job):
+    desk = Desk(job[0].address)
+    waiting = threading.Thread(target=alone.Page(desk, "").wait, daemon=True)
+    waiting.start()
+    steps.stop(job[0])
+    waiting.join(60)
+    assert not waiting.is_alive()
+
+
+def test_the_figures_of_one_person_leave_out_the_open_batch(job):
+    desk = Desk(job[0].address)
+    figures = Owner(job[0].address, lambda: [desk]).overview_of(desk).figures
+    assert figures().startswith("Before this batch: 0 of 60 labeled by you, 0 by the model.")
+    steps.stop(job[0])
+    desk.look(anew=True)
+    assert figures() == "0 of 60 labeled by you, 0 by the model."
+
+
 def test_who_asks_how_the_job_stands_learns_when_it_goes_on(job, capsys):
     assert any("`roundtruth label` goes on by itself" in line for line in lines(capsys, "status", job[1]))
 
@@ -127,7 +148,6 @@ def test_a_job_whose_people_are_named_later_goes_on(open_job, tmp_path):
     """More answers per item can be asked for while the page is open."""
     from roundtruth import loop
     from roundtruth.begin import begin
-    from roundtruth.serve.desk import Desk
     from roundtruth.spec import JobSpec
 
     job = open_job()
