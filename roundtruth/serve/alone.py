@@ -33,9 +33,13 @@ class Page:
         """Wait until the open batch has all its answers, or the job was stopped."""
         pause = threading.Event()
         self.desk.look(anew=True)
-        while not self.desk.is_complete() and self.desk.state not in ("complete", "stopped"):
+        while not self.desk.is_complete() and not self._has_ended():
             pause.wait(LOOK)
             self.desk.look()
+
+    def _has_ended(self) -> bool:
+        """Whether another command ended the job, and is done with it."""
+        return self.desk.state in ("complete", "stopped") and not self.desk.store.holder()
 
     def say_goodbye(self) -> None:
         """Wait until the page knows that the job has ended, unless nobody looks at it any more."""

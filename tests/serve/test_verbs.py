@@ -105,7 +105,10 @@ def test_the_page_of_one_person_ends_when_the_job_is_stopped(job):
     desk = Desk(job[0].address)
     waiting = threading.Thread(target=alone.Page(desk, "").wait, daemon=True)
     waiting.start()
-    steps.stop(job[0])
+    with job[0].store.hold("roundtruth stop"):
+        steps.stop(job[0])
+        waiting.join(2 * alone.LOOK)
+        assert waiting.is_alive()
     waiting.join(60)
     assert not waiting.is_alive()
 
