@@ -304,7 +304,9 @@ def label(args) -> int:
 
     with job_file(args.job) as spec, PrefectServer() as server:
         need_page(spec)
-        settled(spec, server)
+        summary = settled(spec, server)
+        if summary and summary["state"] != "waiting":
+            return run_file(args.job, server)  # it has ended, and says so
         with labeling(spec, args.host, args.port) as page:
             put(f"Label at {page.url}")
             page.open()

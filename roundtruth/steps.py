@@ -254,7 +254,9 @@ def deliver(job: Job) -> str:
 
 def stop(job: Job) -> None:
     """Ask nobody any more: the open batch is closed with the answers there are. A mistake in the answers comes first,
-    so that it leaves the job as it was."""
+    so that it leaves the job as it was. A job that is complete stays as it is."""
+    if plans.state(job) == "complete":
+        return
     last = job.last_round()
     asking = last and job.has(last, "posted.json") and not job.has(last, "closed.json")
     if asking:

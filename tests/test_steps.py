@@ -250,6 +250,15 @@ def test_a_stop_closes_the_batch_with_the_answers_there_are(people, tmp_path):
     assert (job.last_round(), plans.state(job), len(job.labels(1))) == (1, "stopped", 1)
 
 
+def test_a_stop_of_a_complete_job_leaves_it_complete(make, tmp_path):
+    spec = make(4)
+    run_job(spec)
+    before = files(tmp_path / "job")
+    steps.stop(Job(spec.output))
+    assert files(tmp_path / "job") == before
+    assert plans.state(Job(spec.output)) == "complete"
+
+
 def test_a_stop_without_any_answer(people):
     spec, _, _ = people
     steps.stop(Job(spec.output))

@@ -324,6 +324,12 @@ class Desk:
         sizes = self.gold.items if self.gold else self.items
         return page.table(said, self.job.kind, self.spec.classes, sizes)
 
+    def is_training(self, worker: str) -> bool:
+        """Whether a worker learns of the next answers whether they are right."""
+        if self.gold is None:
+            return False
+        return int(self.judged(worker)["golds"].sum()) < min(gold.TRAINING, len(self.gold.items))
+
     def feedback(self, worker: str, item: int) -> dict | None:
         """What a worker learns of their answer to one of the first items whose labels are known."""
         if self.gold is None or item not in self.gold.items.index:

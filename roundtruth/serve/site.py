@@ -27,6 +27,7 @@ from roundtruth.serve.desk import Desk, Refused
 from roundtruth.storage import read_url
 
 LOG = logging.getLogger("roundtruth.serve")
+LOG.setLevel(logging.WARNING)  # a line a request is for servers, see `roundtruth.cli`
 WEB = Path(__file__).parent / "web"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 LARGEST_BODY = 2_000_000  # bytes: 5,000 boxes take one
@@ -151,6 +152,7 @@ class Site:
                 "classes": desk.spec.classes,
                 "instructions": {"line": found.line, "html": found.html},
                 "alone": self.alone is not None,
+                "training": desk.is_training(worker),
                 "overview": f"../../o/{self.alone.overview}/" if self.alone else "",
                 **self._standing(desk, worker),
             }

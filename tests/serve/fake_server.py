@@ -60,7 +60,7 @@ class FakeServer:
             "job": "Animals", "worker": "Anna", "kind": kind, "classes": list(classes),
             "instructions": {"line": "Which animal is in the picture?", "html": "<p>The <b>whole</b> text.</p>"},
             "state": "open", "round": 1, "mine": 0, "answered": 0, "asked": items, "alone": False, "note": "",
-            "exit": "", "overview": "", "figures": "",
+            "exit": "", "overview": "", "figures": "", "training": False,
         } | job  # fmt: skip
         self.web = {path.name: path for path in WEB.iterdir()}
 

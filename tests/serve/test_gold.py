@@ -46,6 +46,7 @@ def test_the_first_five_show_what_is_right(gold_job):
     with pages(Desk(job.address)) as page:
         ann, seen = page("ann"), []
         for _ in range(8):
+            assert ann.get("api/job").json()["training"] == (len(seen) < TRAINING)
             item = ann.next()[0]
             label = (
                 right(truth, item)

@@ -112,6 +112,10 @@ def test_one_person_goes_from_a_folder_of_pictures_to_a_labeled_data_set(browser
     )  # fmt: skip
     person = label_job(browser, path, truth, names)
     check(tmp_path / "job", person)
+    command = [sys.executable, "-m", "roundtruth.cli", "label", str(path), "--port", "0"]
+    again = subprocess.run(command, capture_output=True, text=True, check=True)  # there is nothing to wait for
+    assert "complete" in again.stdout
+    assert "Label at" not in again.stdout
 
 
 def test_one_person_labels_pictures_of_raccoons(browser, tmp_path, monkeypatch, data):

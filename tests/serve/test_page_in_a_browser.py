@@ -512,7 +512,7 @@ def test_a_reason_is_never_sent_for_another_picture(served, opened):
 
 
 def test_in_training_the_next_picture_waits_for_the_feedback(served, opened):
-    server = served(4)
+    server = served(4, training=True)
     server.feedback = {item: {"right": True, "text": "", "label": [{"label": "cat"}]} for item in (1, 2)}
     page = opened(server, trouble=True)
     watch = """() => {
@@ -521,14 +521,14 @@ def test_in_training_the_next_picture_waits_for_the_feedback(served, opened):
         new MutationObserver(see).observe(document.querySelector('.classes-stage'), {childList: true});
     }"""
     shows(page, 1)
-    page.keyboard.press("1")
-    page.get_by_role("button", name="Go on").click()
-    shows(page, 2)
     page.evaluate(watch)
     page.keyboard.press("1")
     page.get_by_role("button", name="Go on").click()
+    shows(page, 2)
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Go on").click()
     shows(page, 3)
-    assert page.evaluate("window.seen") == ["pictures/2", "pictures/3"]
+    assert page.evaluate("window.seen") == [f"pictures/{item}" for item in (1, 2, 2, 3)]  # and no next one before it
     server.faults = [500] * 100
     page.keyboard.press("1")
     shows(page, 4)  # nobody waits for a server that is in trouble

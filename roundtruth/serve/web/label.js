@@ -26,7 +26,7 @@ class Page {
   answered = []; // the person's own answers of the open batch, the newest first
   visited = null; // the earlier answer that is on the screen
   feedbacks = []; // to show, the oldest first
-  training = false; // the server said of the last answer whether it is right
+  training = false; // the server says of an answer whether it is right
   checked = null; // the item that stays on the screen until the server has said so
   last = null; // the item that was answered last, with its picture
   loaded = null; // the item that the editor has
@@ -78,7 +78,8 @@ class Page {
     }
   }
 
-  setUp({ job, classes, instructions, worker, overview, alone }, Editor) {
+  setUp({ job, classes, instructions, worker, overview, alone, training }, Editor) {
+    this.training = training;
     if (alone) part("doubt").textContent = "The picture gets no label.";
     part("overview").hidden = !overview;
     part("overview").href = overview;
