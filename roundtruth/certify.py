@@ -13,11 +13,18 @@ ERRORS = 1000  # from so many allowed errors among the checked items on, the wal
 BET = 2.25  # the bet on losses between 0 and 1, as a multiple of the bet that fits losses of 0 or 1
 ALL_IN = 0.95  # share of the largest possible bet; with all of it, one completely lost item would rule out passing
 REACH = 0.6  # share of all items that is expected to pass
+BET_ON_ALL = 1.3  # as BET, for a promise over the whole dataset
+
+OF = ("auto-labels", "dataset")  # whose mean loss is promised
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What can be promised: the mean loss of the pool's items with score >= threshold is at most `max_loss`."""
+    """What can be promised if the model labels the pool's items with score >= threshold.
+
+    of is "auto-labels": the mean loss of these items is at most `max_loss`. of is "dataset": the mean loss of all items
+    of the dataset is at most `max_loss`, if all other items get people's label, which counts as right.
+    """
 
     threshold: float | None  # None: nothing can be promised
     coverage: float  # share of the pool's items at or above the threshold
@@ -28,6 +35,7 @@ class Certificate:
     above: int  # of those, the ones at or above the threshold
     estimate: float | None  # their mean loss, which estimates the pool's mean loss there; only max_loss is promised
     log_e: float | None  # the largest log e-value of any cut; log(1 / delta) passes; None with the rule "walk"
+    of: str = "auto-labels"  # or "dataset"
 
 
 def naive(scores: np.ndarray, quality: np.ndarray, target: float) -> float | None:
@@ -45,8 +53,20 @@ def naive(scores: np.ndarray, quality: np.ndarray, target: float) -> float | Non
     return float(scores[fit[-1]]) if len(fit) else None
 
 
-def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=False, most=None) -> Certificate:
-    """The lowest threshold above which the pool's mean loss is promised to be at most `max_loss`.
+def certify(
+    scores,
+    losses,
+    pool_scores,
+    *,
+    max_loss,
+    delta,
+    drawn=None,
+    binary=False,
+    most=None,
+    of="auto-labels",
+    items=None,
+) -> Certificate:
+    """The lowest threshold with which the mean loss is promised to be at most `max_loss`.
 
     scores, losses: (n,) of the items drawn for checking, losses in [0, 1] (1 - quality).
     pool_scores: (m,) of the items that were not drawn.
@@ -54,17 +74,25 @@ def certify(scores, losses, pool_scores, *, max_loss, delta, drawn=None, binary=
     The default is n / (n + m).
     binary: losses are 0 or 1.
     most: how many of the pool's items may pass; by default any number. Every cut that passes keeps the promise.
+    of: "auto-labels" promises the mean loss of the pool's items with score >= threshold; "dataset" that of the whole
+    dataset. Then the model's labels alone may be worse than `max_loss`.
+    items: the number of items in the dataset, for "dataset". The default is n + m. It is larger if people labeled items
+    that are neither drawn nor in the pool.
 
-    The mean loss of the pool's items with score >= threshold is <= max_loss with probability >= 1 - delta, whatever the
-    scores and losses are. The probability is over the draw alone. Equal scores pass or fail together. With `binary` and
-    one probability for all, the rule is "walk", unless it allows more than ERRORS errors. It holds for coins and for a
-    fixed number of drawn items, and needs only n. Otherwise the rule is "coin", which holds for coins with the given
+    The mean loss is <= max_loss with probability >= 1 - delta, whatever the scores and losses are. The probability is
+    over the draw alone. Equal scores pass or fail together. With `binary` and one probability for all, the rule is
+    "walk", unless it allows more than ERRORS errors (for "dataset" it may allow any number). It holds for coins and for
+    a fixed number of drawn items, and needs only n. Otherwise the rule is "coin", which holds for coins with the given
     probabilities. docs/certificates.md describes both. Raises ValueError, which names the index, for a value that is
     out of range or not a number.
     """
     scores, losses, pool_scores = _checked(scores, losses, pool_scores, max_loss, delta, binary)
     n, total = len(scores), len(scores) + len(pool_scores)
     p = _probabilities(drawn, n, total)
+    _check_of(of, items, total)
+    if of == "dataset":
+        items = total if items is None else items
+        return _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most)
     rule = "walk" if binary and p.ndim == 0 and p * total * max_loss <= ERRORS else "coin"
     nothing = Certificate(None, 0.0, rule, max_loss, delta, n, 0, None, None)
     if n == 0 or n == total:
@@ -216,6 +244,81 @@ def _limit(p: np.ndarray, max_loss: float) -> np.ndarray:
     """The largest bet with which no factor of an item can become negative."""
     with np.errstate(divide="ignore"):
         return -np.log1p(-p) / (1 - max_loss)
+
+
+def _check_of(of: str, items: int | None, total: int) -> None:
+    if of not in OF:
+        raise ValueError(f"of is {of!r}; it must be {' or '.join(map(repr, OF))}")
+    if items is not None and of != "dataset":
+        raise ValueError("items is only for of='dataset'")
+    if items is not None and not items >= total:
+        raise ValueError(f"items is {items}; the dataset has at least the {total} items that have scores")
+
+
+def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most) -> Certificate:
+    """`certify` for of="dataset". What passes falls monotonically along the order, so the pool's items pass down to the
+    first checked item whose loss is too much."""
+    rule = "walk" if binary and p.ndim == 0 else "coin"
+    nothing = Certificate(None, 0.0, rule, max_loss, delta, len(scores), 0, None, None, "dataset")
+    if len(scores) == 0 or len(pool_scores) == 0:
+        return nothing
+    falling, total = np.argsort(-scores, kind="stable"), len(scores) + len(pool_scores)
+    end, log_e = -np.inf, None  # no item at or below the score `end` passes
+    if rule == "walk":
+        start = allowed_wrong(len(scores), total, items, max_loss, delta)
+        left = start - np.cumsum(losses[falling])
+    else:
+        every, p = np.concatenate((scores, pool_scores)), np.broadcast_to(p, total)
+        end = np.max(every, where=p == 0, initial=-np.inf)
+        bet = bet_on_all(p[p > 0], items, max_loss, delta, binary)
+        log_e = bet * max_loss * items
+        start = log_e - np.log(1 / delta)
+        left = start + np.cumsum(evidence(losses[falling], p[falling], bet, 0.0))
+    if start < 0:
+        end = np.inf
+    elif (left < 0).any():
+        end = max(end, scores[falling[np.argmax(left < 0)]])
+
+    rising = np.sort(pool_scores)
+    passing = len(rising) - np.searchsorted(rising, end, side="right")
+    harmless = _breaks(items, max_loss) - 1  # so many items keep the promise even if all of them are lost
+    passing = min(max(passing, harmless), len(rising), len(rising) if most is None else most)
+    lowest = len(rising) - passing
+    if 0 < lowest < len(rising) and rising[lowest] == rising[lowest - 1]:
+        lowest = np.searchsorted(rising, rising[lowest], side="right")
+    if lowest == len(rising):
+        return replace(nothing, log_e=log_e)
+    above = losses[scores >= rising[lowest]]
+    return replace(
+        nothing,
+        threshold=float(rising[lowest]),
+        coverage=float(1 - lowest / len(rising)),
+        above=len(above),
+        estimate=float(above.mean()) if len(above) else None,
+        log_e=log_e,
+    )
+
+
+def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float) -> int:
+    """How many wrong checked items may lie above a cut, for a promise over a dataset; -1 if not even none.
+
+    n of `total` items are drawn, and the dataset has `items`. A cut is bad if at least w undrawn wrong items lie above
+    it, w being the smallest number that breaks the promise. S drawn wrong items come before the w-th undrawn one. The
+    result is the largest b with P(S <= b) <= delta.
+    """
+    w = int(_breaks(items, max_loss))
+    if w > total - n:
+        return n  # the undrawn items are too few to break the promise
+    e = np.arange(min(n, int(n * w / (total - n + 1)) + 1) + 1)  # never more than the mean of S
+    log = _log_choose(e + w - 1, e) + _log_choose(total - e - w, n - e) - _log_choose(total, n)
+    return int(np.count_nonzero(np.cumsum(np.exp(log)) <= delta)) - 1
+
+
+def bet_on_all(p: np.ndarray, items: int, max_loss: float, delta: float, binary: bool) -> float:
+    """The coin rule's bet for a promise over a dataset. p: the probabilities of the items that may be drawn."""
+    # best where the losses are 0 or 1, as for `best_bet`
+    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * items * np.mean(1 / p)))
+    return float(min(best * (1 if binary else BET_ON_ALL), ALL_IN * _limit(p.min(), 0.0)))
 
 
 def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:
