@@ -1,12 +1,17 @@
 """How much certify lets pass, and how often its promise breaks: one JSON line a setting.
 
-    python benchmarks/certificates.py FOLDER [--draws 1000] [--part predictions|adversarial|boxes|large] [--data imdb]
+    python benchmarks/certificates.py FOLDER [--draws 1000] [--data imdb]
+        [--part predictions|adversarial|boxes|large|dataset]
 
 FOLDER holds NAME/predictions.npz: probs (items, classes), labels (items,). Items are drawn by coin. `coverage` is the
 mean share of the undrawn items that pass, `nothing` the share of draws in which nothing could be promised, `broken` how
 many draws broke the promise, with the exact (Clopper-Pearson) 99 % interval of their share; `naive` the same for the
 lowest threshold that looks good on the drawn items; `oracle` the coverage if all losses were known. A setting keeps its
 promise where the interval's lower end is at most delta.
+
+The part `dataset` is about promises over the whole dataset. For it FOLDER holds NAME.csv: confidence, right (1 or 0).
+There `saved` is the mean share of all items that nobody is asked about, and `oracle` is that share if all losses were
+known.
 """
 
 import argparse
@@ -22,13 +27,15 @@ from scipy.stats import beta
 from roundtruth.certify import certify, naive
 
 DELTA = 0.05
+SIZES = ((1000, 100), (1000, 500), (5000, 500))  # pools that are made to break a promise, and how many are drawn
+LOOKS = (0.4, 0.3, 0.3)  # the shares of delta that three looks have
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--part", choices=["predictions", "adversarial", "boxes", "large"])
+    parser.add_argument("--part", choices=["predictions", "adversarial", "boxes", "large", "dataset"])
     parser.add_argument("--data", help="only this folder's predictions")
     arguments = parser.parse_args()
     parts = {
@@ -36,6 +43,7 @@ def main() -> None:
         "adversarial": lambda: adversarial(arguments.draws),
         "boxes": lambda: boxes(arguments.draws),
         "large": large,
+        "dataset": lambda: dataset(arguments.folder, arguments.data, arguments.draws),
     }
     for name in [arguments.part] if arguments.part else parts:
         for line in parts[name]():
@@ -57,29 +65,33 @@ def predictions(folder: Path, only: str | None, draws: int) -> Iterator[dict]:
 
 
 def adversarial(draws: int) -> Iterator[dict]:
-    for total, n in ((1000, 100), (1000, 500), (5000, 500)):
+    for total, n in SIZES:
         for max_loss in (0.05, 0.1):
-            rank = (np.arange(total) + 0.5) / total
-            flat = np.full(total, max_loss) + 1 / total
-            rates = {
-                "confidently wrong on a fifth": np.where(rank < 0.2, 0.9, 0.01),
-                "just over the target everywhere": flat,
-                "clean, then bad": np.where(rank < 0.5, 0, 3 * max_loss),
-                "scores reversed": 2.2 * max_loss * (1 - rank),
-                "all scores equal": flat,
-                "one class only, never right": np.ones(total),
-                "one class only, always right": np.zeros(total),
-            }
-            for name, rate in rates.items():
-                losses = np.diff(np.ceil(np.cumsum(rate) - 1e-9), prepend=0)
-                scores = np.ones(total) if name == "all scores equal" else 1 - rank
+            for name, scores, losses in breaking(total, max_loss):
                 for binary in (True, False):
                     setting = {"pool_of": name, "pool": total, "n": n, "max_loss": max_loss, "binary": binary}
                     yield setting | counted(scores, losses, n / total, max_loss, binary, draws)
 
 
+def breaking(total: int, max_loss: float) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Pools that are made to break a promise: (name, scores, losses)."""
+    rank = (np.arange(total) + 0.5) / total
+    flat = np.full(total, max_loss) + 1 / total
+    rates = {
+        "confidently wrong on a fifth": np.where(rank < 0.2, 0.9, 0.01),
+        "just over the target everywhere": flat,
+        "clean, then bad": np.where(rank < 0.5, 0, 3 * max_loss),
+        "scores reversed": 2.2 * max_loss * (1 - rank),
+        "all scores equal": flat,
+        "one class only, never right": np.ones(total),
+        "one class only, always right": np.zeros(total),
+    }
+    for name, rate in rates.items():
+        losses = np.diff(np.ceil(np.cumsum(rate) - 1e-9), prepend=0)
+        yield name, np.ones(total) if name == "all scores equal" else 1 - rank, losses
+
+
 def boxes(draws: int) -> Iterator[dict]:
-    """Losses as 1 - IoU has them: around a mean that falls with the score, some boxes missed wholly."""
     rng = np.random.default_rng(0)
     for total, n, max_loss in (
         (800, 30, 0.4),
@@ -88,11 +100,16 @@ def boxes(draws: int) -> Iterator[dict]:
         (20_000, 200, 0.2),
         (20_000, 1000, 0.2),
     ):
-        scores = rng.random(total)
-        quality = rng.beta(12 * (0.6 + 0.3 * scores), 12 * (0.4 - 0.3 * scores))
-        losses = 1 - quality * (rng.random(total) > 0.15 * (1 - scores) ** 1.5)
+        scores, losses = pool_of_boxes(total, rng)
         setting = {"pool_of": "boxes", "pool": total, "n": n, "max_loss": max_loss, "binary": False}
         yield setting | counted(scores, losses, n / total, max_loss, False, draws)
+
+
+def pool_of_boxes(total: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Losses as 1 - IoU has them: around a mean that falls with the score, some boxes missed wholly."""
+    scores = rng.random(total)
+    quality = rng.beta(12 * (0.6 + 0.3 * scores), 12 * (0.4 - 0.3 * scores))
+    return scores, 1 - quality * (rng.random(total) > 0.15 * (1 - scores) ** 1.5)
 
 
 def counted(scores, losses, p: float, max_loss: float, binary: bool, draws: int) -> dict:
@@ -132,6 +149,69 @@ def counted(scores, losses, p: float, max_loss: float, binary: bool, draws: int)
 def interval(k: int, n: int, level: float = 0.99) -> list[float]:
     tail = (1 - level) / 2
     return [beta.ppf(tail, k, n - k + 1) if k else 0.0, beta.ppf(1 - tail, k + 1, n - k) if k < n else 1.0]
+
+
+def dataset(folder: Path, only: str | None, draws: int) -> Iterator[dict]:
+    """Promises over the whole dataset."""
+    for path in sorted(folder.glob(f"{only or '*'}.csv")):
+        scores, right = np.loadtxt(path, delimiter=",", skiprows=1, unpack=True)
+        for n in (500, 1000):
+            for ties in ("pass together", "in random order"):
+                name = {"data": path.stem, "pool": len(scores), "n": n, "max_loss": 0.05, "equal scores": ties}
+                fixed, shuffled = [n / len(scores)], ties == "in random order"
+                yield name | over_dataset(scores, 1 - right, fixed, 0.05, True, draws, shuffled, fixed_size=True)
+    if only:
+        return
+    rng = np.random.default_rng(0)
+    for total, n, max_loss in ((400, 80, 0.2), (800, 160, 0.2), (800, 160, 0.1), (2000, 200, 0.2), (20_000, 1000, 0.1)):
+        name = {"pool_of": "boxes", "pool": total, "n": n, "max_loss": max_loss, "binary": False}
+        yield name | over_dataset(*pool_of_boxes(total, rng), [n / total], max_loss, False, draws)
+    for total, n in SIZES:
+        for max_loss in (0.05, 0.1):
+            for name, scores, losses in breaking(total, 2 * max_loss):
+                for binary in (True, False):
+                    for looks in (1, 3):
+                        setting = {"pool_of": name, "pool": total, "n": n, "max_loss": max_loss, "binary": binary}
+                        p = [n / total * (k + 1) / looks for k in range(looks)]
+                        yield setting | {"looks": looks} | over_dataset(scores, losses, p, max_loss, binary, draws)
+
+
+def over_dataset(
+    scores, losses, p: list[float], max_loss: float, binary: bool, draws: int, shuffled=False, fixed_size=False
+) -> dict:
+    """p: the probability that an item is drawn, at each of the looks. shuffled: equal scores are put in random order
+    before each draw. A draw is broken if any of its looks breaks the promise."""
+    rng, total = np.random.default_rng(1), len(scores)
+    shares = [DELTA] if len(p) == 1 else [DELTA * share for share in LOOKS]
+    saved, oracle, broken, rule = np.zeros(draws), np.zeros(draws), 0, ""
+    for i in range(draws):
+        ranked = np.argsort(np.lexsort((rng.random(total), scores))).astype(float) if shuffled else scores
+        coins = rng.permutation(total) / total if fixed_size else rng.random(total)
+        broke = False
+        for chance, delta in zip(p, shares):
+            drawn = coins < chance
+            pool, lost = ranked[~drawn], losses[~drawn]
+            found = certify(
+                ranked[drawn], losses[drawn], pool,
+                max_loss=max_loss, delta=delta, drawn=chance, binary=binary, of="dataset",
+            )  # fmt: skip
+            passes = pool >= (np.inf if found.threshold is None else found.threshold)
+            broke |= bool(lost[passes].sum() > max_loss * total + 1e-9)
+        rule, saved[i] = found.rule, passes.sum() / total
+        falling = np.argsort(-pool, kind="stable")
+        last = np.append(pool[falling][1:] != pool[falling][:-1], True)
+        within = np.flatnonzero(last & (np.cumsum(lost[falling]) <= max_loss * total + 1e-9))
+        oracle[i] = (within[-1] + 1) / total if len(within) else 0.0
+        broken += broke
+    return {
+        "rule": rule,
+        "draws": draws,
+        "saved": saved.mean(),
+        "oracle": oracle.mean(),
+        "nothing": np.mean(saved == 0),
+        "broken": int(broken),
+        "broken_share": interval(broken, draws),
+    }
 
 
 def large() -> Iterator[dict]:

@@ -256,31 +256,14 @@ def _check_of(of: str, items: int | None, total: int) -> None:
 
 
 def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most) -> Certificate:
-    """`certify` for of="dataset". What passes falls monotonically along the order, so the pool's items pass down to the
-    first checked item whose loss is too much."""
+    """`certify` for of="dataset"."""
     rule = "walk" if binary and p.ndim == 0 else "coin"
     nothing = Certificate(None, 0.0, rule, max_loss, delta, len(scores), 0, None, None, "dataset")
     if len(scores) == 0 or len(pool_scores) == 0:
         return nothing
-    falling, total = np.argsort(-scores, kind="stable"), len(scores) + len(pool_scores)
-    end, log_e = -np.inf, None  # no item at or below the score `end` passes
-    if rule == "walk":
-        start = allowed_wrong(len(scores), total, items, max_loss, delta)
-        left = start - np.cumsum(losses[falling])
-    else:
-        every, p = np.concatenate((scores, pool_scores)), np.broadcast_to(p, total)
-        end = np.max(every, where=p == 0, initial=-np.inf)
-        bet = bet_on_all(p[p > 0], items, max_loss, delta, binary)
-        log_e = bet * max_loss * items
-        start = log_e - np.log(1 / delta)
-        left = start + np.cumsum(evidence(losses[falling], p[falling], bet, 0.0))
-    if start < 0:
-        end = np.inf
-    elif (left < 0).any():
-        end = max(end, scores[falling[np.argmax(left < 0)]])
-
+    above_score, log_e = _reach(rule, scores, losses, pool_scores, p, items, max_loss, delta, binary)
     rising = np.sort(pool_scores)
-    passing = len(rising) - np.searchsorted(rising, end, side="right")
+    passing = len(rising) - np.searchsorted(rising, above_score, side="right")
     harmless = _breaks(items, max_loss) - 1  # so many items keep the promise even if all of them are lost
     passing = min(max(passing, harmless), len(rising), len(rising) if most is None else most)
     lowest = len(rising) - passing
@@ -297,6 +280,30 @@ def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary
         estimate=float(above.mean()) if len(above) else None,
         log_e=log_e,
     )
+
+
+def _reach(rule, scores, losses, pool_scores, p, items, max_loss, delta, binary) -> tuple[float, float | None]:
+    """For of="dataset": the score above which all items pass, and the largest log e-value of any cut.
+
+    What is left for further losses only falls along the order. So the items pass down to the first checked item whose
+    loss is too much.
+    """
+    falling, total = np.argsort(-scores, kind="stable"), len(scores) + len(pool_scores)
+    never, log_e = -np.inf, None
+    if rule == "walk":
+        start = allowed_wrong(len(scores), total, items, max_loss, delta)
+        left = start - np.cumsum(losses[falling])
+    else:
+        p = np.broadcast_to(p, total)
+        never = np.max(np.concatenate((scores, pool_scores)), where=p == 0, initial=-np.inf)
+        bet = bet_on_all(p[p > 0], items, max_loss, delta, binary)
+        log_e = bet * max_loss * items
+        start = log_e - np.log(1 / delta)
+        left = start + np.cumsum(evidence(losses[falling], p[falling], bet, 0.0))
+    if start < 0:
+        return np.inf, log_e
+    too_much = scores[falling[np.argmax(left < 0)]] if (left < 0).any() else -np.inf
+    return max(never, too_much), log_e
 
 
 def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float) -> int:
