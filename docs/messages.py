@@ -80,7 +80,12 @@ GROUPS = {
         "The same reader reads datasets, answers and recorded answers. In a dataset such a mistake ends the command "
         "with exit code 2. In a file of answers the row goes into `people/rejected.csv`, and the job goes on.",
         "Correct the row, or the header.",
-        ("csv_table", "kinds.object_detection:read_answers", "kinds.image_classification:read_answers"),
+        (
+            "csv_table",
+            "checked_table",
+            "kinds.object_detection:read_answers",
+            "kinds.image_classification:read_answers",
+        ),
     ),
     "People's answers": Group(
         "The job goes on (exit code 3 while it waits): good rows are taken, and bad rows are listed in "

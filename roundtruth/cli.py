@@ -1,4 +1,4 @@
-"""The command line: demo, label, run, serve, link, forecast, status, stop, report, export.
+"""The command line: demo, label, run, serve, link, forecast, status, stop, report, export, certify.
 
 Exit codes: 0 done, 1 a fault, 2 the user's mistake (one line on standard error), 3 waiting for people, 4 stopped at the
 budget, 5 another run holds the job, 130 interrupted. A command imports only what it needs, so `status` answers at once.
@@ -164,6 +164,12 @@ def parser() -> argparse.ArgumentParser:
     verb("stop", stop, "Stop asking people, and write the manifest with the labels so far.", job_argument)
     verb("report", report, "Write the report page again.", job_argument)
     verb("export", export, "Write the labels in another format.", export_arguments)
+    verb(
+        "certify",
+        certify,
+        "Say what can be promised about a table of predictions of which people checked some at random.",
+        certify_arguments,
+    )
     return top
 
 
@@ -187,6 +193,43 @@ def export_arguments(verb: argparse.ArgumentParser) -> None:
     job_argument(verb)
     verb.add_argument("--to", required=True, choices=exports(), help="the format: %(choices)s", metavar="FORMAT")
     verb.add_argument("path", metavar="PATH", help="the file or folder to write: a local path or s3://...")
+
+
+def certify_arguments(verb: argparse.ArgumentParser) -> None:
+    from roundtruth.certify import OF
+
+    verb.add_argument(
+        "predictions",
+        metavar="PREDICTIONS.csv",
+        help="the predictions: the columns item, label and score, a row an item",
+    )
+    verb.add_argument(
+        "--labels",
+        required=True,
+        metavar="CHECKED.csv",
+        help="people's labels of the checked items: the columns item and label. The checked items must have been drawn "
+        "at random from all items of PREDICTIONS.csv, each with the same chance, whatever its score and label; and all "
+        "that were drawn must be there. What people saw of the prediction must not change their label",
+    )
+    verb.add_argument(
+        "--quality",
+        required=True,
+        type=float,
+        metavar="SHARE",
+        help="the share of right labels to promise, such as 0.95",
+    )
+    verb.add_argument(
+        "--confidence", default=0.95, type=float, metavar="SHARE", help="how sure the promise is; default: %(default)s"
+    )
+    verb.add_argument(
+        "--of",
+        choices=OF,
+        default=OF[0],
+        metavar="WHAT",
+        help="which labels are promised: auto-labels are those of the model alone; dataset is all labels, with "
+        "people's counted as right; default: %(default)s",
+    )
+    verb.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 
 def page_arguments(verb: argparse.ArgumentParser) -> None:
@@ -471,6 +514,14 @@ def export(args) -> int:
     with begun_job(args.job) as job:
         formats.export(job, args.to, args.path)
     put(args.path)
+    return DONE
+
+
+def certify(args) -> int:
+    from roundtruth.checked_table import certified, in_words
+
+    found = certified(args.predictions, args.labels, args.quality, args.confidence, args.of)
+    put(json.dumps(found) if args.json else in_words(found, args.confidence))
     return DONE
 
 

@@ -735,6 +735,13 @@ def test_a_forecast_starts_quickly(job):
     assert imported(["forecast", job(10, plan="certified"), "--json"]) == (0, ["scipy"])
 
 
+def test_a_promise_about_a_table_starts_quickly(tmp_path):
+    for name, text in (("predictions", "item,label,score\na,cat,1\nb,cat,1\n"), ("checked", "item,label\na,cat\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
+    tables = [str(tmp_path / "predictions.csv"), "--labels", str(tmp_path / "checked.csv")]
+    assert imported(["certify", *tables, "--quality", "0.9", "--json"]) == (0, ["scipy"])
+
+
 def test_a_mistake_is_reported_quickly(finished):
     assert imported(["run", finished + "x"]) == (2, [])
 

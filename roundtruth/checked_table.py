@@ -1,0 +1,96 @@
+"""What can be promised about a table of predictions of which people checked some: `roundtruth certify`."""
+
+import numpy as np
+import pandas as pd
+
+from roundtruth.certify import certify
+from roundtruth.csv_table import Columns
+from roundtruth.csv_table import read as read_csv
+from roundtruth.errors import UserError
+from roundtruth.kinds.common import RowMistakes
+from roundtruth.plural import counted
+from roundtruth.storage import read_needed
+
+
+def certified(predictions: str, labels: str, quality: float, confidence: float, of: str) -> dict:
+    """What `roundtruth certify --json` prints.
+
+    predictions: a CSV with item, label, score. labels: a CSV with item, label of the items that people checked.
+    """
+    for name, value in (("quality", quality), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise UserError(f"--{name}: {value:g} is not between 0 and 1; say 0.95 for 95 %")
+    predicted, sheet_mistakes = table(predictions, ["item", "label", "score"])
+    sheet_mistakes.refuse(lambda line: f"{predictions}: line {line}")
+    checked, sheet_mistakes = table(labels, ["item", "label"])
+    absent = ~checked["item"].isin(predicted["item"])
+    sheet_mistakes.add(absent, "item", lambda line: f"{checked['item'][line][:200]!r} is not in {predictions}")
+    sheet_mistakes.refuse(lambda line: f"{labels}: line {line}")
+
+    right = checked.set_index("item")["label"].reindex(predicted["item"]).to_numpy(object)
+    drawn = pd.notna(right)
+    score = predicted["score"].to_numpy(float)
+    losses = (right[drawn] != predicted["label"].to_numpy(object)[drawn]).astype(float)
+    max_loss, delta = round(1 - quality, 12), round(1 - confidence, 12)
+    found = certify(score[drawn], losses, score[~drawn], max_loss=max_loss, delta=delta, binary=True, of=of)
+    auto = 0 if found.threshold is None else int(np.sum(score[~drawn] >= found.threshold))
+    return {
+        "items": len(predicted),
+        "checked": len(checked),
+        "auto": auto,
+        "people": len(predicted) - len(checked) - auto,
+        "threshold": found.threshold,
+        "promised": None if found.threshold is None else quality,
+        "of": of,
+    }
+
+
+def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
+    """The rows of a CSV by their lines, and what is wrong with them."""
+    sheet = read_csv(read_needed(path), path, Columns(columns, numbers=[name for name in columns if name == "score"]))
+    rows, mistakes = sheet.whole(), sheet.mistakes
+    if sheet.cells.empty:
+        raise UserError(f"{path}: empty; below the header there is a row an item")
+    for name in columns:
+        mistakes.add(rows[name] == "", name, EMPTY[name])
+    first = rows.drop_duplicates("item").reset_index(names="line").set_index("item")["line"]
+    mistakes.add(
+        rows.duplicated("item") & (rows["item"] != ""),
+        "item",
+        lambda line: f"{rows['item'][line][:200]!r} is on line {first[rows['item'][line]]} already; keep one",
+    )
+    if "score" in columns:
+        score = pd.to_numeric(rows["score"], errors="coerce")
+        bad = ~np.isfinite(score) & (rows["score"] != "")
+        mistakes.add(bad, "score", lambda line, said=rows["score"]: f"{said[line][:60]!r} is no number")
+        rows = rows.assign(score=score)
+    return rows, mistakes
+
+
+EMPTY = {
+    "item": "empty; every row names an item",
+    "label": "empty; where people could give no label say so by a word, such as unclear: it counts as wrong",
+    "score": "empty; every prediction has a score, and the likelier it is right the higher",
+}
+
+
+def in_words(found: dict, confidence: float) -> str:
+    """What was found, for a person."""
+    said = f"{counted(found['items'], 'item[|s]')}, {found['checked']:,} of them checked by people.\n"
+    if found["threshold"] is None:
+        more = "" if found["of"] == "dataset" else ", or promise less: --of dataset"
+        return f"{said}Nothing can be promised. Check more items, lower --quality{more}."
+    kept = f"{counted(found['auto'], 'unchecked item[|s]')} with a score of at least {found['threshold']:.6g}"
+    goal, sure = f"{100 * found['promised']:.6g} %", f"with {100 * confidence:.6g} % confidence"
+    rest = f"Left to people: {counted(found['people'], 'other item[|s]')}."
+    if found["of"] == "dataset":
+        return (
+            f"{said}Promised {sure}: at least {goal} of all {counted(found['items'], 'label[|s]')} are right, if the "
+            f"model labels the {kept}, and people all others. {rest}\n"
+            f"It does not mean that {goal} of the model's labels are right: people's labels count as right, and make "
+            "up for wrong ones of the model."
+        )
+    return (
+        f"{said}Promised {sure}: at least {goal} of the model's labels of the {kept} are right. {rest}\n"
+        "It does not mean that each class is as good as the average, or that people's labels are right."
+    )

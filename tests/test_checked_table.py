@@ -1,0 +1,186 @@
+"""roundtruth certify, as a person runs it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from roundtruth.certify import certify
+from roundtruth.cli import MISTAKE, main
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch):
+    """tables(predictions, checked): writes them, and returns what the command is given."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(predictions, checked) -> list[str]:
+        for name, table in (("predictions.csv", predictions), ("checked.csv", checked)):
+            text = table if isinstance(table, str) else table.to_csv(index=False)
+            (tmp_path / name).write_text(text)
+        return ["certify", "predictions.csv", "--labels", "checked.csv"]
+
+    return write
+
+
+def cats_and_dogs(items: int = 2000, drawn: int = 500) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """(predictions, checked, truth): the lower the score, the more are wrong."""
+    rng = np.random.default_rng(0)
+    score = rng.random(items).round(4)
+    truth = pd.Series(rng.choice(["cat", "dog"], items), index=[f"img {i:04d}.png" for i in range(items)])
+    wrong = rng.random(items) < 0.5 * (1 - score) ** 2
+    label = truth.where(~wrong, truth.map({"cat": "dog", "dog": "cat"}))
+    predictions = pd.DataFrame({"item": truth.index, "label": label.to_numpy(), "score": score})
+    checked = truth.sample(drawn, random_state=1)
+    return predictions, pd.DataFrame({"item": checked.index, "label": checked.to_numpy()}), truth
+
+
+@pytest.mark.parametrize("of", ["auto-labels", "dataset"])
+def test_the_json_is_what_certify_finds(of, tables, capfd):
+    predictions, checked, _ = cats_and_dogs()
+    assert main([*tables(predictions, checked), "--quality", "0.95", "--of", of, "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    found = json.loads(out)
+    assert list(found) == ["items", "checked", "auto", "people", "threshold", "promised", "of"]
+
+    both = predictions.merge(checked, on="item", how="left", suffixes=("", "_checked"))
+    drawn = both["label_checked"].notna().to_numpy()
+    scores, losses = both["score"].to_numpy(), (both["label"] != both["label_checked"]).to_numpy(float)
+    wanted = certify(
+        scores[drawn], losses[drawn], scores[~drawn], max_loss=0.05, delta=0.05, binary=True, of=of
+    ).threshold
+    auto = int((scores[~drawn] >= wanted).sum())
+    assert found == {
+        "items": 2000, "checked": 500, "auto": auto, "people": 1500 - auto, "threshold": wanted, "promised": 0.95,
+        "of": of,
+    }  # fmt: skip
+    assert 0 < auto < 1500
+
+
+def test_a_promise_over_the_dataset_keeps_more_and_holds(tables, capfd):
+    predictions, checked, truth = cats_and_dogs()
+    command = [*tables(predictions, checked), "--quality", "0.95", "--json"]
+    kept = {}
+    for of in ("auto-labels", "dataset"):
+        assert main([*command, "--of", of]) == 0
+        found = json.loads(capfd.readouterr().out)
+        rest = predictions[~predictions["item"].isin(checked["item"])]
+        auto = rest[rest["score"] >= found["threshold"]]
+        wrong = (auto["label"].to_numpy() != truth[auto["item"]].to_numpy()).sum()
+        assert wrong <= 0.05 * (len(auto) if of == "auto-labels" else 2000)
+        kept[of] = found["auto"]
+    assert kept["dataset"] > kept["auto-labels"] + 200
+    assert main(command) == 0
+    assert json.loads(capfd.readouterr().out)["of"] == "auto-labels"  # what is promised unless it is said
+
+
+def test_a_higher_confidence_keeps_less(tables, capfd):
+    command = [*tables(*cats_and_dogs()[:2]), "--quality", "0.95", "--of", "dataset", "--json"]
+    kept = []
+    for confidence in ("0.5", "0.95", "0.999"):
+        assert main([*command, "--confidence", confidence]) == 0
+        kept.append(json.loads(capfd.readouterr().out)["auto"])
+    assert kept[0] > kept[1] > kept[2]
+
+
+def test_a_person_reads_which_of_the_two_is_promised_and_what_it_does_not_mean(tables, capfd):
+    command = [*tables(*cats_and_dogs()[:2]), "--quality", "0.95"]
+    assert main(command) == 0
+    said = capfd.readouterr().out
+    assert "2,000 items, 500 of them checked by people." in said
+    assert "Promised with 95 % confidence: at least 95 % of the model's labels of the " in said
+    assert main([*command, "--of", "dataset"]) == 0
+    said = capfd.readouterr().out
+    assert "Promised with 95 % confidence: at least 95 % of all 2,000 labels are right, if " in said
+    assert "It does not mean that 95 % of the model's labels are right" in said
+
+
+def test_nothing_can_be_promised(tables, capfd):
+    predictions, checked, _ = cats_and_dogs()
+    command = [*tables(predictions, checked.head(10)), "--quality", "0.99"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found == {
+        "items": 2000, "checked": 10, "auto": 0, "people": 1990, "threshold": None, "promised": None,
+        "of": "auto-labels",
+    }  # fmt: skip
+    assert main(command) == 0
+    assert "Nothing can be promised. Check more items, lower --quality" in capfd.readouterr().out
+
+
+def test_tables_as_spreadsheets_write_them(tables, capfd):
+    predictions = "\ufeffItem;Label;Score;note\r\n" + "".join(f"{i};cat;0,{90 - i % 40};x\r\n" for i in range(400))
+    checked = "label\titem\n" + "".join(f" cat\t{i}\n" for i in range(100))
+    assert main([*tables(predictions, checked), "--quality", "0.9", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["items"], found["checked"], found["auto"], found["people"]) == (400, 100, 300, 0)
+    assert found["threshold"] == 0.51
+
+
+GOOD = "item,label,score\na,cat,.9\nb,dog,.8\n"
+
+
+@pytest.mark.parametrize(
+    ("predictions", "checked", "said"),
+    [
+        ("item,label\na,cat\n", "item,label\na,cat\n", "predictions.csv: line 1: field score: the column is missing"),
+        (GOOD, "item,class\na,cat\n", "checked.csv: line 1: field class: do you mean label?"),
+        (
+            "item,label,score\n",
+            "item,label\na,cat\n",
+            "predictions.csv: empty; below the header there is a row an item",
+        ),
+        (GOOD, "item,label\n", "checked.csv: empty; below the header there is a row an item"),
+        (GOOD + "c,dog,high\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: 'high' is no number"),
+        (GOOD + "c,dog,inf\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: 'inf' is no number"),
+        (GOOD + "c,dog,\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: empty; every prediction has"),
+        (GOOD + "c,,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field label: empty; "),
+        (GOOD + ",cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: empty; every row names"),
+        (GOOD + "a,cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: 'a' is on line 2 already"),
+        (GOOD, "item,label\na,cat\na,cat\n", "checked.csv: line 3: field item: 'a' is on line 2 already; keep one"),
+        (GOOD, "item,label\nz,cat\n", "checked.csv: line 2: field item: 'z' is not in predictions.csv"),
+        (GOOD, "item,label\na,\n", "checked.csv: line 2: field label: empty; where people could give no label say so"),
+        (
+            GOOD + "c,dog,x\nd,dog,y\na,cat,1\n",
+            "item,label\na,cat\n",
+            "predictions.csv: 3 mistakes: line 4: field score: 'x' is no number; line 5: field score: 'y' is no ",
+        ),
+    ],
+)
+def test_a_mistake_in_a_table_is_one_line(predictions, checked, said, tables, capfd):
+    assert main([*tables(predictions, checked), "--quality", "0.9", "--json"]) == MISTAKE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--quality", "95"], "--quality: 95 is not between 0 and 1; say 0.95 for 95 %"),
+        (["--quality", "1"], "--quality: 1 is not between 0 and 1"),
+        (["--quality", "nan"], "--quality: nan is not between 0 and 1"),
+        (["--quality", "0.9", "--confidence", "0"], "--confidence: 0 is not between 0 and 1"),
+        (["--quality", "0.9", "--of", "all"], "argument --of: invalid choice: 'all'"),
+        ([], "the following arguments are required: --quality"),
+    ],
+)
+def test_a_mistake_in_an_option_is_one_line(options, said, tables, capfd):
+    assert main([*tables(GOOD, "item,label\na,cat\n"), *options]) == MISTAKE
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+
+
+def test_a_file_that_is_not_there_is_named(tables, capfd):
+    assert main([*tables(GOOD, GOOD)[:2], "--labels", "gone.csv", "--quality", "0.9"]) == MISTAKE
+    assert "gone.csv: no such file; correct the path" in capfd.readouterr().err
+
+
+def test_the_help_says_how_the_checked_items_are_drawn(capfd):
+    with pytest.raises(SystemExit):
+        main(["certify", "--help"])
+    assert "drawn at random from all items of PREDICTIONS.csv" in " ".join(capfd.readouterr().out.split())
