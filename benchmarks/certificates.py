@@ -197,11 +197,8 @@ def over_dataset(
             )  # fmt: skip
             passes = pool >= (np.inf if found.threshold is None else found.threshold)
             broke |= bool(lost[passes].sum() > max_loss * total + 1e-9)
-        rule, saved[i] = found.rule, passes.sum() / total
-        falling = np.argsort(-pool, kind="stable")
-        last = np.append(pool[falling][1:] != pool[falling][:-1], True)
-        within = np.flatnonzero(last & (np.cumsum(lost[falling]) <= max_loss * total + 1e-9))
-        oracle[i] = (within[-1] + 1) / total if len(within) else 0.0
+            rule, saved[i] = found.rule, passes.sum() / total  # those of the last look
+            oracle[i] = passing_in_hindsight(pool, lost, max_loss * total) / total
         broken += broke
     return {
         "rule": rule,
@@ -212,6 +209,14 @@ def over_dataset(
         "broken": int(broken),
         "broken_share": interval(broken, draws),
     }
+
+
+def passing_in_hindsight(scores: np.ndarray, losses: np.ndarray, most: float) -> int:
+    """How many items pass if their losses are known and may add up to `most`; equal scores pass together."""
+    falling = np.argsort(-scores, kind="stable")
+    scores, lost = scores[falling], np.cumsum(losses[falling])
+    within = np.flatnonzero(np.append(scores[1:] != scores[:-1], True) & (lost <= most + 1e-9))
+    return int(within[-1]) + 1 if len(within) else 0
 
 
 def large() -> Iterator[dict]:
