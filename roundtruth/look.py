@@ -28,6 +28,7 @@ class Look:
     binary: bool | None = None  # whether losses are 0 or 1
     drawn: float | None = None  # the probability with which an item was checked
     delta: float | None = None  # the share of delta that the look spent
+    items: int | None = None  # how many items a promise over the whole dataset is about; None: the auto labels alone
     coverage: float | None = None  # share of the items that are not checked at or above the threshold
     log_e: float | None = None  # the largest evidence of any cut; None with the rule "walk"
     auto: int = 0  # number of items that the model may label
@@ -45,6 +46,8 @@ class Look:
         found = asdict(self)
         if self.stage is None:
             return {name: found[name] for name in ("threshold", "rule", "checked", "above", "quality")}
+        if self.items is None:
+            del found["items"]
         if self.without_budget is None:
             del found["without_budget"], found["later"]
         if self.needed is None:

@@ -18,12 +18,12 @@ from roundtruth.storage import one_name, opened
 
 
 class Target(Strict):
-    """What the auto labels must be worth."""
+    """What the labels must be worth."""
 
     quality: Annotated[Number, Field(gt=0, le=1)] | None = Field(
         None,
-        description="The mean quality that auto labels must have against people's labels. Without it, the usual target "
-        "of the kind.",
+        description="The mean quality that labels must have against people's labels; `of` says which labels. Without "
+        "it, the usual target of the kind.",
     )
     confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
         0.95, description="How sure the promise about quality must be: 0.95 is wrong in at most 1 of 20 jobs."
@@ -32,6 +32,13 @@ class Target(Strict):
         None,
         description="How the promise is proved: `holdout` by items drawn at random that no model learns from; `none` "
         "promises nothing. Without it the plan's own: `holdout` for certified, `none` for ground-truth.",
+    )
+
+    of: Literal["auto-labels", "dataset"] = Field(
+        "auto-labels",
+        description="Which labels the promise is about: `auto-labels` are those of the model alone; `dataset` is all "
+        "labels, with people's counted as right. `dataset` promises less, and leaves more to the model, whose own "
+        "labels may then be worse than `quality`.",
     )
 
     @field_validator("confidence")
@@ -168,13 +175,11 @@ class JobSpec(Strict):
     )
     plan: Annotated[str, AfterValidator(known(plans.PLANS, "plan"))] = Field(
         "certified",
-        description="How the rounds are planned: `certified` promises the auto labels' quality, `ground-truth` is "
+        description="How the rounds are planned: `certified` promises the labels' quality, `ground-truth` is "
         "Amazon's procedure and promises nothing.",
         json_schema_extra=listed(plans.PLANS),
     )
-    target: Target = Field(
-        default_factory=Target, validate_default=True, description="What the auto labels must be worth."
-    )
+    target: Target = Field(default_factory=Target, validate_default=True, description="What the labels must be worth.")
     workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
     budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(

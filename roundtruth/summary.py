@@ -34,6 +34,7 @@ def summarize(job) -> dict:
             "quality": spec.target.quality,
             "confidence": spec.target.confidence,
             "certificate": spec.target.certificate,
+            "of": spec.target.of,
             "holds": True if plans.promised(job) else None,
         },
         "waiting": waiting(job) if state == "waiting" else None,

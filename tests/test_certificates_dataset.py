@@ -102,7 +102,7 @@ def test_nothing_checked_or_nothing_left(n, m, binary):
     ("change", "message"),
     [
         ({"of": "data set"}, "of is 'data set'; it must be 'auto-labels' or 'dataset'"),
-        ({"items": 4}, "items is 4; the dataset has at least the 5 items that have scores"),
+        ({"items": 0}, "items is 0; the dataset has at least one"),
         ({"items": 9, "of": "auto-labels"}, "items is only for of='dataset'"),
         ({"losses": [0, 2, 0]}, r"losses\[1\]"),
     ],

@@ -76,7 +76,9 @@ def test_a_job_that_is_done(job, tmp_path, capfd, prefect_server):
     assert (summary["name"], summary["kind"], summary["state"], summary["items"]) == (
         "digits", "image-classification", "complete", 30,
     )  # fmt: skip
-    assert summary["target"] == {"quality": 0.8, "confidence": 0.95, "certificate": "none", "holds": None}
+    assert summary["target"] == {
+        "quality": 0.8, "confidence": 0.95, "certificate": "none", "of": "auto-labels", "holds": None,
+    }  # fmt: skip
     assert set(summary["rounds"][0]) == {"round", "human", "auto", "objects", "cost", "threshold", "seconds"}
     assert set(summary["rounds"][0]["seconds"]) == {"train", "infer", "other"}
     assert (tmp_path / "job/report/index.html").exists()
@@ -619,7 +621,7 @@ def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, sma
         [f"{name} of auto labels", *(f"{one['measured']['auto']:.3f}" for one in (certified, naive))],
         ["cost", *(f"{0.26 * one['human'] + 0.08 * one['auto']:.2f}" for one in (certified, naive))],
         ["saving", *(f"{100 * one['cost']['saving']:.1f} %" for one in (certified, naive))],
-        ["promised", f"{goal}, with 95 % confidence", "nothing"],
+        ["promised", f"{goal} of the model's labels, with 95 % confidence", "nothing"],
     ]
     # both are jobs like any other
     assert main(["status", str(folder / "ground-truth.yaml"), "--json"]) == 0

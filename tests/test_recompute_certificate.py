@@ -28,23 +28,36 @@ script = importlib.util.module_from_spec(found)
 found.loader.exec_module(script)
 
 
-def whole_job(folder: Path, quality: float, noise: float = 1, **changed) -> Job:
+def whole_job(folder: Path, quality: float, noise: float = 1, of: str = "auto-labels", **changed) -> Job:
     people = {"backend": "simulated", "truth": "truth.manifest", "noise": noise}
-    path = write_job(folder, plan="certified", target={"quality": quality}, workforce=people, **changed)
+    path = write_job(folder, plan="certified", target={"quality": quality, "of": of}, workforce=people, **changed)
     return run_job(JobSpec.from_file(path))
+
+
+PROMISES = {
+    "walk": (0.93, "auto-labels"),
+    "coin": (0.7, "auto-labels"),
+    "walk over all": (0.98, "dataset"),
+    "coin over all": (0.85, "dataset"),
+}
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> dict[str, Job]:
-    """By rule: a job that was certified by it."""
-    walk, coin = tmp_path_factory.mktemp("walk"), tmp_path_factory.mktemp("coin")
-    digits(walk, 500)
-    boxes(coin, 400)
+    """By rule: a job that was certified by it, with either promise."""
     drawn = {"kind": "object-detection", "classes": COLOURS, "learner": "fast_learner:Boxes"}
-    jobs = {"walk": whole_job(walk, 0.93, noise=0), "coin": whole_job(coin, 0.7, noise=0.2, **drawn)}
+    jobs = {}
+    for rule, (quality, of) in PROMISES.items():
+        folder = tmp_path_factory.mktemp("job")
+        if rule.startswith("walk"):
+            digits(folder, 500)
+            jobs[rule] = whole_job(folder, quality, noise=0, of=of)
+        else:
+            boxes(folder, 400)
+            jobs[rule] = whole_job(folder, quality, noise=0.2, of=of, **drawn)
     for rule, job in jobs.items():
         look = job.look(max(job.rounds_with("threshold.json")))
-        assert look.rule == rule
+        assert look.rule == rule.split()[0]
         assert 0 < look.coverage < 1
         assert look.quality < 1  # something was wrong above the threshold, so that the rule is asked more than a count
     return jobs
@@ -60,12 +73,14 @@ def verdict(folder, capsys) -> tuple[int, list[str]]:
     return status, [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")]
 
 
-@pytest.mark.parametrize("rule", ["walk", "coin"])
+@pytest.mark.parametrize("rule", PROMISES)
 def test_the_certificate_is_recomputed_from_the_files_alone(rule, done):
     assert not re.search(r"^\s*(import|from) roundtruth", SCRIPT.read_text(), re.MULTILINE)
     ran = subprocess.run([sys.executable, "-I", SCRIPT, done[rule].address], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert f"the rule is {rule}" in ran.stdout
+    assert f"the rule is {rule.split()[0]}" in ran.stdout
+    assert f"the promise is of: {PROMISES[rule][1]}" in ran.stdout
+    assert ("so the promise holds" in ran.stdout) == (PROMISES[rule][1] == "dataset")
     assert f"the {summarize(done[rule])['auto']} auto labels are" in ran.stdout
 
 
@@ -164,6 +179,12 @@ def other_class(folder: Folder, auto: pd.DataFrame) -> pd.DataFrame:
     return auto.assign(class_id=(auto["class_id"] + (auto["item"] == auto["item"].iloc[0])) % 10)
 
 
+def other_promise(folder: Folder) -> dict:
+    spec = folder.json("job.json")["spec"]
+    other = {"dataset": "auto-labels", "auto-labels": "dataset"}[spec["target"]["of"]]
+    return spec | {"target": spec["target"] | {"of": other}}
+
+
 def next_lower(folder: Folder) -> None:
     folder.threshold(float(folder.rest[folder.rest < folder.look["threshold"]].max()))
 
@@ -203,6 +224,7 @@ TAMPERED = {
     "a look with more than its share": (lambda f: first_look(f, 0.0499), "together may spend"),
     "a look with less": (lambda f: first_look(f, 1e-9), "the lowest is"),
     "a look made twice": (a_look_made_twice, "made twice"),
+    "another promise": (lambda f: f.json("job.json", spec=other_promise(f)), "the promise is of"),
     "another seed": (lambda f: f.json("job.json", spec=f.json("job.json")["spec"] | {"seed": 1}), "hashes"),
     "labels of nothing promised": (
         lambda f: f.json(f"rounds/{f.round:03d}/threshold.json", threshold=None), "nothing is promised"
@@ -210,7 +232,7 @@ TAMPERED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", ["walk", "coin"])
+@pytest.mark.parametrize("rule", PROMISES)
 @pytest.mark.parametrize("what", TAMPERED)
 def test_what_was_changed_is_wrong(what, rule, done, tmp_path, capsys):
     change, named = TAMPERED[what]
@@ -222,12 +244,12 @@ def test_what_was_changed_is_wrong(what, rule, done, tmp_path, capsys):
     assert named in wrong[0]
 
 
-@pytest.mark.parametrize("rule", ["walk", "coin"])
+@pytest.mark.parametrize("rule", PROMISES)
 def test_with_a_budget_a_higher_threshold_that_passes_is_right(rule, done, tmp_path, capsys):
     folder = Folder(done[rule], tmp_path / "job")
     folder.threshold(folder.look["threshold"])
     assert verdict(folder.path, capsys) == (0, [])  # nothing moved
-    folder.json("job.json", spec=folder.json("job.json")["spec"] | {"budget": 100.0})
+    folder.json("job.json", spec=folder.json("job.json")["spec"] | {"budget": 1000.0})
     assert verdict(folder.path, capsys) == (0, [])
     next_lower(folder)
     assert verdict(folder.path, capsys)[0] == 1
@@ -281,6 +303,27 @@ def test_the_walk_is_certifys_where_its_bounds_are_kept_for_every_few_errors(mon
         promised += theirs.threshold is not None
     library._walk_plan.cache_clear()
     assert 5 <= promised <= 19
+
+
+@settings(max_examples=60)
+@given(pools, st.sampled_from([0.02, 0.05, 0.1, 0.33]), st.sampled_from([0.005, 0.05, 0.2]), st.integers(0, 200))
+def test_the_rules_over_a_whole_dataset_are_certifys_on_any_pool(pool, max_loss, delta, more):
+    seed, total, p, digits = pool
+    chance = np.random.default_rng(seed)
+    scores = np.round(chance.random(total), digits)
+    losses = chance.random(total) * chance.uniform(0, 1.2) * (1 - scores)
+    for binary in (False, True):
+        lost = (chance.random(total) < losses).astype(float) if binary else losses.clip(0, 1)
+        coins = chance.random(total) < p
+        drawn, items = (scores[coins], lost[coins], scores[~coins]), total + more
+        theirs = certify(*drawn, max_loss=max_loss, delta=delta, drawn=p, binary=binary, of="dataset", items=items)
+        if not 0 < coins.sum() < total:
+            continue
+        if binary:
+            mine = script.walk_over_all(*drawn, items, max_loss, delta)
+        else:
+            mine = script.coin_over_all(*drawn, items, max_loss, delta, p)
+        assert (mine[0] if len(mine) else None) == theirs.threshold
 
 
 @settings(max_examples=60)

@@ -1,4 +1,4 @@
-"""The certified plan: it promises the quality of the auto labels, for the least money.
+"""The certified plan: it promises the quality of the auto labels, or of all labels together, for the least money.
 
 A model is trained on a growing set of items: first random items, then those that it is least confident about. Other
 items are chosen for checking by Poisson sampling: each item has a random number of its own, its coin, and is checked if
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec, Target
 
-DESCRIPTION = "promises the quality of the auto labels"
+DESCRIPTION = "promises the quality of the auto labels, or of the whole dataset"
 CERTIFICATE = "holdout"
 LEAST = 1e-6  # the smallest distance of a target's quality from 0 and from 1
 FIXED = ("target", "learner")  # a person who changes them has seen what the looks found
@@ -66,7 +66,20 @@ def prepare(job: "Job") -> None:
 def schedule_for(spec: "JobSpec", items: int) -> Schedule:
     """The schedule of a job with this number of items to label."""
     max_loss, delta = (round(1 - value, 12) for value in (spec.target.quality, spec.target.confidence))
-    return looks.schedule(items, max_loss, delta, settings_for(spec))
+    return looks.schedule(items, max_loss, delta, settings_for(spec), promised_items(spec, items))
+
+
+def promised_items(spec: "JobSpec", items: int) -> int | None:
+    """How many items a promise over the whole dataset is about: those that certainly get a label. None if the promise
+    is about the auto labels alone.
+
+    The number must not depend on the coins. With a budget it is the number of items that people alone could label; more
+    get a label if the model labels some, because an auto label costs less.
+    """
+    if spec.target.of == "auto-labels":
+        return None
+    afford = ledger.affordable(spec, 0.0, human=True)
+    return max(1, items if afford is None else min(items, afford))
 
 
 def settings_for(spec: "JobSpec") -> Settings:
@@ -157,7 +170,16 @@ def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, np.ndarray | 
 
 
 def promised(job: "Job") -> bool:
-    return len(job.auto_labels()) > 0
+    auto, items = job.auto_labels()["item"], schedule_of(job).items if job.there("certificate.json") else None
+    return len(auto) > 0 and (items is None or len(settled(job, auto)) >= items)
+
+
+def settled(job: "Job", auto: pd.Series) -> np.ndarray:
+    """The items that have the model's label, and those that people have answered. What people say counts as right, also
+    where it is that they cannot tell."""
+    closed = job.rounds_with("closed.json")
+    said = [job.answers(number, counted=True, columns=["item", "worker"])["item"] for number in closed]
+    return np.unique(np.concatenate([auto, *said]))
 
 
 def no_auto_label(job: "Job", look: Look) -> str:
@@ -166,6 +188,8 @@ def no_auto_label(job: "Job", look: Look) -> str:
         return "The model labeled nothing: people had labeled everything before its labels could be shown good enough."
     if ledger.human_price(prices, job.spec.workforce.answers_per_item) < prices.per_auto_label:
         return "The model labeled nothing: an auto label costs more than people's."
+    if job.spec.target.of == "dataset":
+        return "The model labeled nothing: too many of its labels have the same confidence, so none could be chosen."
     if look.needed and np.isfinite(look.needed):
         more = counted(round(look.needed), "more item[|s]")
         return f"The model labeled nothing: about {more} would have had to be checked."
@@ -242,6 +266,7 @@ def look(job: "Job", number: int) -> Look:
     paid, decision = decide(job, number, sample, at, count, spent)
     final = decision.next is None
     nothing = final and not decision.later and found.threshold is None and 0 < found.checked < sample.total
+    nothing = nothing and schedule.items is None
     return Look(
         threshold=found.threshold,
         rule=found.rule,
@@ -257,6 +282,7 @@ def look(job: "Job", number: int) -> Look:
         binary=settings.binary,
         drawn=schedule.probability(at),
         delta=schedule.delta_of(at),
+        items=schedule.items,
         coverage=found.coverage,
         log_e=found.log_e,
         auto=count,

@@ -57,6 +57,9 @@ class Settings:
     # If nothing is expected to pass, a job still assumes that losses may be lower by this factor and may fall faster by
     # this much (added to the exponent).
     hope: tuple[float, float] = (0.9, 0.3)
+    # For a promise over the whole dataset: the share of the items that the model is expected to label. The auto labels
+    # alone may be worse than the target by this factor, so fewer items are trained on and checked.
+    model_part: float = 0.6
     worth: float = 0.02  # a further look must add at least this share of all items to be worth people's time
 
 
@@ -95,6 +98,8 @@ class Schedule:
     levels: list[float]  # probabilities that an item is checked
     first: int  # t of the training set that is likely to be large enough
     looks: list[list[float]]  # looks[t - 1][k - 1] is the share of delta of the pair (t, k); they add up to delta
+    # How many items a promise over the whole dataset is about; None: the promise is about the auto labels alone
+    items: int | None = None
 
     def trained(self, at: Pair) -> int:
         """The number of training items at a look."""
@@ -108,9 +113,16 @@ class Schedule:
         """The share of delta that a look may spend."""
         return self.looks[at[0] - 1][at[1] - 1]
 
+    @property
+    def promise(self) -> dict:
+        """What is promised, as arguments of `certify`."""
+        of = {} if self.items is None else {"of": "dataset", "items": self.items}
+        return {"max_loss": self.max_loss, **of}
 
-def schedule(items: int, max_loss: float, delta: float, settings: Settings) -> Schedule:
-    """The schedule for a number of items to label."""
+
+def schedule(items: int, max_loss: float, delta: float, settings: Settings, of_items: int | None = None) -> Schedule:
+    """The schedule for a number of items to label. of_items: `Schedule.items`."""
+    promised, max_loss = max_loss, max_loss if of_items is None else min(max_loss / settings.model_part, 1 - 1e-6)
     scale, harder = items ** (2 / 3), max(1.0, settings.easy / max_loss)
     most = max(1, settings.most_train * items)
     train = (settings.train * scale * settings.more_train ** np.arange(20)).clip(1, most).round().astype(int)
@@ -127,7 +139,7 @@ def schedule(items: int, max_loss: float, delta: float, settings: Settings) -> S
     others = looks == 0
     looks[others] = (1 - sum(settings.spent)) / max(1, others.sum())
     looks *= delta / looks.sum()
-    return Schedule(max_loss, delta, train, levels, first, looks.tolist())
+    return Schedule(promised, delta, train, levels, first, looks.tolist(), of_items)
 
 
 # -- one look
@@ -159,18 +171,18 @@ def passing(schedule: Schedule, settings: Settings, sample: Sample, at: Pair, mo
         sample.scores,
         sample.losses,
         sample.rest,
-        max_loss=schedule.max_loss,
         delta=schedule.delta_of(at),
         drawn=schedule.probability(at),
         binary=settings.binary,
         most=most,
+        **schedule.promise,
     )
     return found, 0 if found.threshold is None else int((sample.rest >= found.threshold).sum())
 
 
 def needed(schedule: Schedule, sample: Sample, at: Pair) -> float:
-    """About how many more items would have to be checked for something to pass at a look; infinity if no number is
-    enough."""
+    """About how many more items would have to be checked for a promise about the auto labels to be possible at a look;
+    infinity if no number is enough."""
     more = certify.needed(
         sample.scores, sample.losses, sample.rest, max_loss=schedule.max_loss, delta=schedule.delta_of(at)
     )
@@ -319,19 +331,28 @@ def expected_auto(
         if more < total:
             fallen = (schedule.trained(at) / schedule.trained(pair)) ** curves.exponents
             losses, left, delta = curves.losses * fallen[:, None], 1 - more / total, schedule.delta_of(pair)
-            share = passing_share(losses, left, p, total, schedule.max_loss, delta, settings.binary, luck)
+            limit = schedule.max_loss, schedule.items
+            share = passing_share(losses, left, p, total, *limit, delta, settings.binary, luck)
             found[pair] = (1 - p) * total * share
     return found
 
 
 def passing_share(
-    losses: np.ndarray, left: float, p: np.ndarray, total: int, max_loss: float, delta: float, binary: bool, luck: float
+    losses: np.ndarray,
+    left: float,
+    p: np.ndarray,
+    total: int,
+    max_loss: float,
+    items: int | None,
+    delta: float,
+    binary: bool,
+    luck: float,
 ) -> np.ndarray:
     """The share of the items that would pass, for each of some curves: (curves,).
 
     losses: (curves, n), the loss at the highest score first. They represent `total` items, of which only the share
     `left` with the highest scores will remain. p: (curves,), the probability that an item is checked; nothing passes if
-    it is 0 or 1. delta: below 1/2. luck: completely lost items that are added above each cut.
+    it is 0 or 1. items: as in `Schedule`. delta: below 1/2. luck: completely lost items that are added above each cut.
 
     There is a cut below each loss. Only the lowest cut that passes matters. So the cuts are tried in blocks from the
     lowest up, until each curve has one that passes.
@@ -340,19 +361,33 @@ def passing_share(
     share, tried, p = np.zeros(len(losses)), np.flatnonzero(possible), np.where(possible, p, 0.5)[:, None]
     place = np.arange(1, int(np.ceil(left * n)) + 1)
     above, losses = place / n * total, losses[:, : len(place)]
+    allowed = (1 - p) * above * max_loss if items is None else np.full((len(p), 1), max_loss * items)
+    start = 0.0
     if binary:
-        rate, proves = mean_above(losses, 1.0, luck), walk_proves
+        rate = mean_above(losses, 1.0, luck)
         if luck == 0:  # if a cut passes and the next item is right, the next cut passes, too: so only that one is tried
             rate[:, :-1][losses[:, 1:] == 0] = np.inf
-    else:
+    elif items is None:
         passing = max(1, int(certify.REACH * left * total))
-        rate, proves = coin_rate(losses, p, passing, max_loss, delta, luck), coin_proves
+        bet = certify.best_bet(p, passing * (1 / p - 1), max_loss, delta, binary=False)
+        rate = coin_rate(losses, p, bet, max_loss, luck)
+    else:
+        bet = certify.bet_on_all(p, 1 / p, items, max_loss, delta, binary=False)
+        rate, start = coin_rate(losses, p, bet, 0.0, luck), bet * max_loss * items
+    allowed, start = (np.broadcast_to(part, rate.shape) for part in (allowed, start))
     for block in np.array_split(place - 1, BLOCKS)[::-1]:
-        passes = proves(rate[np.ix_(tried, block)], above[block], p[tried], max_loss, delta)
+        cuts = np.ix_(tried, block)
+        if binary:
+            passes = walk_proves(rate[cuts], above[block], p[tried], allowed[cuts], delta)
+        else:
+            passes = coin_proves(rate[cuts], above[block], p[tried], start[cuts], delta)
         found = passes.any(axis=1)
         lowest = passes[found, ::-1].argmax(axis=1) if len(block) else 0
         share[tried[found]] = np.minimum((place[block[-1:]] - lowest) / n, left)
         tried = tried[~found]
+    if items is not None and n:  # so many items keep the promise whatever they are
+        harmless = np.minimum(max_loss * items / ((1 - p[:, 0]) * total), left)
+        share = np.where(possible, np.maximum(share, harmless), 0.0)
     return share
 
 
@@ -362,11 +397,12 @@ def mean_above(values: np.ndarray, unlucky: np.ndarray | float, luck: float) -> 
     return (np.cumsum(values, axis=1) + luck * unlucky) / (place + luck)
 
 
-def walk_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
+def walk_proves(rate, above, p, allowed, delta: float) -> np.ndarray:
     """Whether the walk rule, for losses of 0 or 1, is expected to let each cut pass: (curves, cuts).
 
     rate: (curves, cuts), the mean loss above each cut. above: (cuts,), the number of items there. p: (curves, 1), the
-    probability that an item is checked.
+    probability that an item is checked. allowed: (curves, cuts), the number of wrong undrawn items above each cut that
+    just keep the promise.
 
     Take the expected number of wrong items among the checked ones. A cut is expected to pass if so few wrong items have
     a probability of at most delta in a pool whose undrawn items just break the promise. This is a negative binomial
@@ -377,24 +413,25 @@ def walk_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
     wrong = rate * p * above
     # With so many wrong items, 1 - p is at least the mode and the mean of the beta distribution below, and so at least
     # its median. Then the tail is at least 1/2, which is above delta.
-    hopeless = wrong >= p * above * max_loss + np.maximum(0, p / (1 - p) - 1)
+    hopeless = wrong >= p / (1 - p) * allowed + np.maximum(0, p / (1 - p) - 1)
     curve, cut = np.nonzero(~hopeless)
     passes, q = np.zeros(wrong.shape, dtype=bool), 1 - p[curve, 0]
-    passes[curve, cut] = betainc(q * above[cut] * max_loss + 1, wrong[curve, cut] + 1, q) <= delta
+    passes[curve, cut] = betainc(allowed[curve, cut] + 1, wrong[curve, cut] + 1, q) <= delta
     return passes
 
 
-def coin_rate(losses, p, count: int, max_loss: float, delta: float, luck: float) -> np.ndarray:
+def coin_rate(losses, p, bet, limit: float, luck: float) -> np.ndarray:
     """(curves, cuts): the mean evidence of a checked item above each cut, by the coin rule.
 
-    losses: (curves, cuts). p: (curves, 1), the probability that an item is checked. count: items expected to pass.
+    losses: (curves, cuts). p: (curves, 1), the probability that an item is checked. bet: (curves, 1). limit: the loss
+    whose evidence is 0.
     """
-    bet = certify.best_bet(p, count * (1 / p - 1), max_loss, delta, binary=False)
-    lost = certify.evidence(np.ones(1), p, bet, max_loss)
-    return mean_above(certify.evidence(losses, p, bet, max_loss), lost, luck)
+    lost = certify.evidence(np.ones(1), p, bet, limit)
+    return mean_above(certify.evidence(losses, p, bet, limit), lost, luck)
 
 
-def coin_proves(rate, above, p, max_loss: float, delta: float) -> np.ndarray:
+def coin_proves(rate, above, p, start, delta: float) -> np.ndarray:
     """Whether the coin rule is expected to let each cut pass: (curves, cuts). Its evidence is taken as proportional to
-    the number of checked items. rate: (curves, cuts), the mean evidence; the other arguments as for `walk_proves`."""
-    return rate * p * above >= np.log(1 / delta)
+    the number of checked items. rate: (curves, cuts), the mean evidence; start: (curves, cuts), the evidence without
+    any checked item; the other arguments as for `walk_proves`."""
+    return start + rate * p * above >= np.log(1 / delta)

@@ -131,7 +131,7 @@ def page(job, summary: dict, charts: list[Chart], galleries: list[Gallery], seen
 
 
 def promises(job) -> bool:
-    """Whether the job's plan promises something about the auto labels."""
+    """Whether the job's plan promises something about the labels."""
     return job.spec.target.certificate != "none"
 
 
@@ -147,7 +147,9 @@ def certificate(job, summary: dict, quality_name: str) -> dict | None:
     if look is None or not look.checked:
         return None
     holds, delta = bool(summary["target"]["holds"]), 1 - job.spec.target.confidence
-    scope = words.SCOPE if holds else None
+    scope = None
+    if holds:
+        scope = words.SCOPE_OF_ALL if words.of_dataset(summary["target"]) else words.SCOPE
     return {
         "sentence": words.certificate(look, quality_name, delta, holds),
         "scope": scope,
@@ -282,7 +284,8 @@ def quality_chart(job, summary: dict, labels: pd.DataFrame) -> Chart | None:
             part = " A sample is shown." if len(sampled) < len(rows) else part
     if not quality:
         return None
-    target = summary["target"]["quality"]
+    target, of_all = summary["target"]["quality"], words.of_dataset(summary["target"])
+    whose = "all labels together, with people's counted as right" if of_all else "the auto labels"
     parts = [
         f"{'people' if source == 'human' else 'model'}: {kind.QUALITY_NAME} {words.score(values.mean())}, "
         f"{words.percent((values >= target).mean())} of {counted(len(values), 'item[|s]')} at {target:g} or better"
@@ -296,11 +299,12 @@ def quality_chart(job, summary: dict, labels: pd.DataFrame) -> Chart | None:
         ]
         png = plots.share_right(quality, target)
         caption = "Labels of people and of the model against the truth, which this job's simulated people know."
+        caption += f" The target is for {whose}." if of_all else ""
     else:
         png = plots.quality_histogram(quality, target, kind.QUALITY_NAME.removeprefix("mean "))
         caption = (
             "Each item's label against the truth, which this job's simulated people know; "
-            "the dashed line is the target for the mean of the auto labels."
+            f"the dashed line is the target for the mean of {whose}."
         )
     return Chart("quality", "quality", "; ".join(parts).capitalize() + ".", caption + part, png)
 
@@ -348,15 +352,17 @@ def coverage_chart(job, summary: dict, seen: Evidence) -> Chart | None:
     if len(curve) < 2:
         return None
     target, name = summary["target"]["quality"], kinds.get(job.spec.kind).QUALITY_NAME
+    name += "" if seen.items is None else " of all labels together"
     promised = {"certified": seen.look.threshold} if promises(job) else {}
     cuts, said = {}, []
     for cut, threshold in (promised | {"naive": seen.naive}).items():
         above = seen.checked["quality"][seen.checked["score"] >= (np.inf if threshold is None else threshold)]
         if len(above):
-            cuts[cut] = seen.share(threshold), above.mean()
+            coverage = seen.share(threshold)
+            cuts[cut] = coverage, float(seen.promised_quality(above.mean(), coverage))
             said.append(
                 f"the {cut} cut, θ{words.SPACE}={words.SPACE}{threshold:.3g}, lets {words.percent(cuts[cut][0])} "
-                f"of the rest through, with {name} {words.score(above.mean())}"
+                f"of the rest through, with {name} {words.score(cuts[cut][1])}"
             )
         elif threshold is None:
             why = "nothing can be promised yet" if cut == "certified" else "no threshold reaches the target"
@@ -527,7 +533,8 @@ def facts(spec, summary: dict) -> Iterator[tuple[str, str]]:
     yield "Classes", ", ".join(words.cut(c, 40) for c in spec.classes[:20]) + (f" and {more} more" if more > 0 else "")
     yield "Plan", spec.plan
     sure = "" if target.certificate == "none" else f", confidence {100 * target.confidence:g}{words.SPACE}%"
-    yield "Target", f"{name} of at least {target.quality:g}, certificate {target.certificate}{sure}"
+    whose = "all labels together" if target.of == "dataset" else "the auto labels"
+    yield "Target", f"{name} of {whose} of at least {target.quality:g}, certificate {target.certificate}{sure}"
     yield "Workforce", f"{people}, {counted(spec.workforce.answers_per_item, 'answer[|s]')} an item"
     yield (
         "Prices",

@@ -1,7 +1,7 @@
 """What the checked items show about the newest model, as tables for the report's charts, and what else the job could
 have done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,17 @@ class Evidence:
     look: Look
     checked: pd.DataFrame  # (item, score, quality) of the checked items, by the model that was looked at
     rest: np.ndarray  # (m,) that model's scores of the items that were neither checked nor learned from
-    naive: float | None  # the lowest threshold above which the checked items reach the target
+    naive: float | None  # the lowest threshold with which the checked items reach the target
+    items: int | None = None  # of a promise over the whole dataset: how many items it is about
 
     def passing(self, threshold: float | None) -> int:
         """How many of the rest a threshold would leave to the model."""
         return 0 if threshold is None else int((self.rest >= threshold).sum())
+
+    def promised_quality(self, quality, coverage):
+        """What the target is compared with, if the model labels the share `coverage` of the rest with this mean
+        quality."""
+        return quality if self.items is None else 1 - (1 - quality) * coverage * len(self.rest) / self.items
 
     def share(self, threshold: float | None) -> float:
         return self.passing(threshold) / max(len(self.rest), 1)
@@ -47,24 +53,37 @@ def gather(job) -> Evidence | None:
     promises = job.spec.target.certificate != "none"
     checked = checked.fillna({"quality": 0.0}) if promises else checked.dropna()
     lowest = certify.naive(checked["score"].to_numpy(), checked["quality"].to_numpy(), job.spec.target.quality)
-    return Evidence(look, checked, score[~drawn[score.index]].to_numpy(), lowest)
+    seen = Evidence(look, checked, score[~drawn[score.index]].to_numpy(), lowest, look.items)
+    if look.items is None:
+        return seen
+    curve = whole_curve(seen)
+    reaches = curve["threshold"][curve["quality"] >= job.spec.target.quality]
+    return replace(seen, naive=float(reaches.iloc[-1]) if len(reaches) else None)
 
 
 def coverage_curve(seen: Evidence) -> pd.DataFrame:
+    """`whole_curve`, with at most ROWS rows."""
+    curve = whole_curve(seen)
+    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, ROWS).astype(int))] if len(curve) > ROWS else curve
+
+
+def whole_curve(seen: Evidence) -> pd.DataFrame:
     """(threshold, coverage, quality, items): for the score of each checked item, the highest first, the share of the
-    rest at or above it, and the mean quality and number of the checked items there. At most ROWS rows."""
+    rest at or above it, the mean quality of the checked items there (or what it makes of the whole dataset's, if the
+    promise is about that), and their number."""
     groups = seen.checked.groupby("score")["quality"].agg(["sum", "count"])[::-1].cumsum()
     threshold = groups.index.to_numpy(float)
     passing = len(seen.rest) - np.searchsorted(np.sort(seen.rest), threshold)
-    curve = pd.DataFrame(
+    coverage = passing / max(len(seen.rest), 1)
+    quality = (groups["sum"] / groups["count"]).to_numpy()
+    return pd.DataFrame(
         {
             "threshold": threshold,
-            "coverage": passing / max(len(seen.rest), 1),
-            "quality": (groups["sum"] / groups["count"]).to_numpy(),
+            "coverage": coverage,
+            "quality": seen.promised_quality(quality, coverage),
             "items": groups["count"].to_numpy(),
         }
     )
-    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, ROWS).astype(int))] if len(curve) > ROWS else curve
 
 
 def calibration(checked: pd.DataFrame) -> pd.DataFrame:

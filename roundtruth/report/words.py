@@ -174,16 +174,23 @@ def goal(quality: float, quality_name: str) -> str:
     return f"{'an' if quality_name[0] in 'aeiou' else 'a'} {quality_name} of at least {quality:g}"
 
 
+def of_dataset(target: dict) -> bool:
+    """Whether the target is about all labels together, and not about the auto labels alone."""
+    return target.get("of") == "dataset"  # summaries of earlier versions do not have it
+
+
 def promised(summary: dict, quality_name: str) -> str:
-    """What is promised of the auto labels, in the cell of a table."""
+    """What is promised, in the cell of a table."""
     target = summary["target"]
     if not target["holds"]:
         return "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
-    return f"{goal(target['quality'], quality_name)}, with {100 * target['confidence']:.4g}{SPACE}% confidence"
+    labels = "all labels together" if of_dataset(target) else "the model's labels"
+    sure = f"{100 * target['confidence']:.4g}{SPACE}% confidence"
+    return f"{goal(target['quality'], quality_name)} of {labels}, with {sure}"
 
 
 def promise(summary: dict, quality_name: str, confidence: float, look: Look | None = None) -> tuple[str, str]:
-    """What is promised of the auto labels, and what is not: a few words, and a plain sentence.
+    """What is promised, and what is not: a few words, and a plain sentence.
 
     look: the final look of a job that promises something, once it is made.
     """
@@ -191,6 +198,8 @@ def promise(summary: dict, quality_name: str, confidence: float, look: Look | No
     aim = goal(target["quality"], quality_name)
     risk = f"{100 * (1 - confidence):.4g}{SPACE}%"
     ended = summary["state"] in ("complete", "stopped")
+    if of_dataset(target) and summary["auto"]:
+        return promise_of_all(summary, aim, risk, ended)
     if target["holds"]:
         labels = counted(summary["auto"], "label[|s] by the model [matches|match]")
         wrong = f"the chance that this is wrong is at most {risk}"
@@ -203,11 +212,31 @@ def promise(summary: dict, quality_name: str, confidence: float, look: Look | No
         promised = "nothing will be promised of it"
         if target["certificate"] != "none":
             promised = f"label only where the chance that it misses is at most {risk}"
+        aim += " of all labels together" if of_dataset(target) else ""
         return "Nothing to promise yet", f"The model has labeled no item so far. It will aim at {aim}, and {promised}."
     return (
         "Nothing is promised",
         f"The threshold was read off the validation items, aiming at {aim}; "
         "such a threshold promises nothing, and breaks its target in about half of all jobs.",
+    )
+
+
+def promise_of_all(summary: dict, aim: str, risk: str, ended: bool) -> tuple[str, str]:
+    """As `promise`, for a target of the whole dataset where the model labeled something."""
+    said = (
+        f"people's labels and the model's together match people's labels with {aim}, where people's own count as right"
+    )
+    alone = f"It does not mean that the {counted(summary['auto'], 'label[|s]')} by the model alone are this good."
+    if summary["target"]["holds"]:
+        return "Promised", f"{said[0].upper()}{said[1:]}; the chance that this is wrong is at most {risk}. {alone}"
+    if ended:
+        return (
+            "Nothing is promised",
+            f"The promise is that {said}. It needs people's answers about all other items, and some were not answered.",
+        )
+    return (
+        "Promised once people have labeled the rest",
+        f"Then {said}; the chance that this is wrong is at most {risk}. {alone}",
     )
 
 
@@ -220,19 +249,17 @@ def meaning(summary: dict, quality_name: str, binary: bool) -> list[tuple[str, s
     if not target["holds"]:
         return []
     quality, sure = target["quality"], f"{100 * target['confidence']:.4g}{SPACE}%"
-    what = f"On average, the model's labels agree with people's labels with {goal(quality, quality_name)}"
+    if of_dataset(target):
+        what = f"On average, all labels together agree with people's labels with {goal(quality, quality_name)}"
+    else:
+        what = f"On average, the model's labels agree with people's labels with {goal(quality, quality_name)}"
     if binary:
         what += f": at least {100 * quality:.4g} in 100 are the label that people would have given."
     else:
         what += ", where 1 means that the two labels are the same and 0 that they have nothing in common."
-    one = summary["auto"] == 1
-    which = "The one label" if one else f"The {counted(summary['auto'], 'label[|s]')}"
-    which += f" that the model made{'' if one else ', taken together'}. "
-    which += "People's own labels are what these are compared with, so they are not part of the promise"
-    which += "; labels that came with the data are not, either." if summary["input"] else "."
     return [
         ("What is promised?", what),
-        ("For which labels?", which),
+        ("For which labels?", which_of_all(summary) if of_dataset(target) else which_of_model(summary)),
         (
             "How sure is it?",
             f"{sure} sure. The model was checked on items that were drawn at random. A draw can mislead; "
@@ -240,10 +267,33 @@ def meaning(summary: dict, quality_name: str, binary: bool) -> list[tuple[str, s
         ),
         (
             "What does it not mean?",
+            f"{NOT_THE_MODEL if of_dataset(target) else ''}"
             "It does not mean that each single label is right, or that each class is as good as the average. "
             "It does not mean that people are right. It says nothing about other pictures, such as later ones.",
         ),
     ]
+
+
+NOT_THE_MODEL = (
+    "It does not mean that the model's labels are this good: they alone may be worse, and people's labels, which count "
+    "as right, make up for it. "
+)
+
+
+def which_of_all(summary: dict) -> str:
+    """Which labels a promise over the whole dataset is about."""
+    human, auto = counted(summary["human"], "label[|s]"), count(summary["auto"])
+    which = f"{human} of people and {auto} of the model, taken together. People's own labels count as right"
+    return which + ("; labels that came with the data are not part of the promise." if summary["input"] else ".")
+
+
+def which_of_model(summary: dict) -> str:
+    """Which labels a promise about the auto labels is about."""
+    one = summary["auto"] == 1
+    which = "The one label" if one else f"The {counted(summary['auto'], 'label[|s]')}"
+    which += f" that the model made{'' if one else ', taken together'}. "
+    which += "People's own labels are what these are compared with, so they are not part of the promise"
+    return which + ("; labels that came with the data are not, either." if summary["input"] else ".")
 
 
 def nothing(look: Look, aim: str) -> str:
@@ -273,8 +323,16 @@ def certificate(look: Look, quality_name: str, delta: float, labeled: bool) -> s
         f"by a coin of its own with probability {look.drawn:.4g}; {counted(look.checked, 'item[|s]')} were drawn "
         "and labeled by people blind to the model"
     )
+    if look.items is not None and look.max_loss is not None:
+        said += (
+            f"; the promise is about {counted(look.items, 'item[|s]')} together, whose losses may add up to "
+            f"{look.max_loss * look.items:.6g}"
+        )
     evidence = ""
-    if look.log_e is not None:
+    if look.log_e is not None and look.items is not None:
+        needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look.delta):.3f}"
+        evidence = f"; the log e-value is {look.log_e:.3f} before any loss, and {needs} must be left of it"
+    elif look.log_e is not None:
         needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look.delta):.3f}"
         evidence = f"; the largest log e-value of any cut is {look.log_e:.3f}, and {needs} passes"
     if look.threshold is None:
@@ -293,6 +351,12 @@ def certificate(look: Look, quality_name: str, delta: float, labeled: bool) -> s
     )
 
 
+SCOPE_OF_ALL = (
+    "The promise is about people's consolidated label of an item, not about a truth beyond it; about the mean over all "
+    "labels of this job, with people's own counted as right, and not about the auto labels alone, each label or each "
+    "class; and about this finite pool of items, not others like them. Only the coins are random; the dataset, the "
+    "model and what people say about an item are fixed."
+)
 SCOPE = (
     "The promise is about people's consolidated label of an item, not about a truth beyond it; about the mean over the "
     "auto labels, not each of them or each class; and about this finite pool of items, not others like them. Only "

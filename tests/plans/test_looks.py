@@ -88,7 +88,7 @@ def test_curves_pass_together_as_each_does_by_itself(seed, n, left, total, max_l
     losses = (chance.random((5, n)) < rising).astype(float) if binary else rising
     losses *= chance.uniform(0.5, 1, (5, 1))  # as after more training
     p = chance.uniform(0.001, 0.6, 5)
-    found = looks.passing_share(losses, left, p, total, max_loss, delta, binary, luck)
+    found = looks.passing_share(losses, left, p, total, max_loss, None, delta, binary, luck)
     for i in range(5):
         expected = passing_share(losses[i], left, p[i], total, max_loss, delta, binary, luck)
         assert found[i] == pytest.approx(expected, abs=1e-12)
@@ -102,7 +102,7 @@ def test_the_share_that_passes_by_hand():
     losses[1, 90:92], losses[2] = 1, 1
 
     def shares(delta):
-        return looks.passing_share(losses, 1.0, np.full(3, 0.5), 100, 0.1, delta, True, 0.0).tolist()
+        return looks.passing_share(losses, 1.0, np.full(3, 0.5), 100, 0.1, None, delta, True, 0.0).tolist()
 
     # 0.5^6 = .0156; of 90 right items 0.5^5.5 = .0221; with one wrong one at all 100 nbinom.cdf(1, 6, 0.5) = .0625
     assert shares(0.015) == [0.0, 0.0, 0.0]
@@ -113,9 +113,13 @@ def test_the_share_that_passes_by_hand():
 
 def test_nothing_passes_where_none_or_all_items_are_checked():
     for binary in (True, False):
-        share = looks.passing_share(np.zeros((3, 50)), 1.0, np.array([0.0, 1.0, 0.3]), 1000, 0.2, 0.05, binary, 0.0)
+        share = looks.passing_share(
+            np.zeros((3, 50)), 1.0, np.array([0.0, 1.0, 0.3]), 1000, 0.2, None, 0.05, binary, 0.0
+        )
         assert share.tolist() == [0.0, 0.0, 1.0]
-        assert looks.passing_share(np.zeros((1, 0)), 1.0, np.array([0.3]), 10, 0.2, 0.05, binary, 0.0).tolist() == [0.0]
+        assert looks.passing_share(
+            np.zeros((1, 0)), 1.0, np.array([0.3]), 10, 0.2, None, 0.05, binary, 0.0
+        ).tolist() == [0.0]
 
 
 def test_what_is_expected_at_each_pair():
