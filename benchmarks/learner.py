@@ -42,7 +42,7 @@ def measure(arguments) -> dict:
     items = pd.DataFrame({"item": range(1, len(records) + 1)})
     items["url"] = [str(arguments.truth.parent.resolve() / record["source-ref"]) for record in records]
     labels = kind.decode(records, items["item"].to_numpy(), "truth", classes, lambda i: f"{arguments.truth}: line {i}")
-    items[["width", "height", "depth", "failure"]] = check(items)
+    items = items.join(check(items))
     items = items[items["failure"].isna()]
     order = np.random.default_rng(arguments.seed).permutation(items["item"].to_numpy())
     train, rest = order[: arguments.n], order[arguments.n : arguments.n + arguments.rest]

