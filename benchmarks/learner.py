@@ -1,6 +1,6 @@
 """How well, and how quickly, the default learner learns from n random pictures: one JSON line.
 
-    python benchmarks/learner.py FOLDER/truth.manifest --n 200 [--weights backbone.pth] [--seed 0]
+    python benchmarks/learner.py FOLDER/truth.manifest --n 200 [--weights backbone.pth|bundled] [--seed 0]
 
 The manifest (Ground Truth schema, attribute `truth`) is the truth; all pictures that are not trained on are predicted.
 """
@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("truth", type=Path)
     parser.add_argument("--n", type=int, default=200, help="pictures to train on")
     parser.add_argument("--rest", type=int, default=600, help="pictures to predict, at most")
-    parser.add_argument("--weights", default="none")
+    parser.add_argument(
+        "--weights", default="none", help="a file, `none`, or `bundled`: those that come with roundtruth"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a learner's setting, to try")
     print(one_line(measure(parser.parse_args()), 3))
@@ -33,7 +35,7 @@ def measure(arguments) -> dict:
 
     from roundtruth.kinds import get
     from roundtruth.learners import load
-    from roundtruth.learners.weights import resolve
+    from roundtruth.learners.weights import bundled, resolve
     from roundtruth.pictures import Pictures, check
 
     records = [json.loads(line) for line in arguments.truth.read_text().splitlines()]
@@ -52,7 +54,8 @@ def measure(arguments) -> dict:
     settings = import_module(cls.__module__).SETTINGS
     for name, _, value in (pair.partition("=") for pair in arguments.set):
         setattr(settings, name, type(getattr(settings, name))(float(value)))
-    learner = cls(classes, arguments.seed, resolve(arguments.weights)[0])
+    weights = bundled() if arguments.weights == "bundled" else resolve(arguments.weights)[0]
+    learner = cls(classes, arguments.seed, weights)
     start = time.perf_counter()
     learner.train(pictures, labels[labels["item"].isin(train)])
     trained = time.perf_counter()

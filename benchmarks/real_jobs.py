@@ -1,7 +1,7 @@
 """What the certified plan saves on real pictures, by target: whole jobs by the steps of the flow. One JSON line.
 
-    python benchmarks/real_jobs.py FOLDER [--targets 0.6 0.7 0.8] [--seeds 5] [--noise 0] [--weights backbone.pth]
-        [--answers answers.csv] [--per-item 5] [--plan certified] [--memo DIR]
+    python benchmarks/real_jobs.py FOLDER [--targets 0.6 0.7 0.8] [--seeds 5] [--noise 0]
+        [--weights backbone.pth|bundled] [--answers answers.csv] [--per-item 5] [--plan certified] [--memo DIR]
 
 FOLDER has an input.manifest and a truth.manifest (attribute `truth`) in Ground Truth's schema. A model follows from
 its training set, its seed and the model before, so that jobs which come to the same training sets share it; with
@@ -39,10 +39,10 @@ from roundtruth.spec import JobSpec  # noqa: E402
 class Shared:
     """The kind's own learner, which learns one training set once."""
 
-    kind, pictures, memo = None, None, Path()
+    kind, pictures, memo, bundled = None, None, Path(), None
 
     def __init__(self, classes, seed, weights):
-        self.classes, self.seed, self.weights, self.key = classes, seed, weights, ""
+        self.classes, self.seed, self.weights, self.key = classes, seed, self.bundled or weights, ""
 
     def train(self, pictures, labels, progress=None):
         inner = learners.load("default", self.kind)(self.classes, self.seed, self.weights)
@@ -53,6 +53,7 @@ class Shared:
         if not path.exists():
             if before:
                 inner.load(torch.load(self.memo / f"{before}.pt", weights_only=True))
+            pictures = self.pictures.take(np.isin(self.pictures.items, pictures.items))  # with their features
             inner.train(pictures, labels, progress)
             torch.save(inner.state(), path.with_suffix(".pt"))
             others = self.pictures.take(~np.isin(self.pictures.items, pictures.items))
@@ -67,6 +68,17 @@ class Shared:
 
     def load(self, state):
         self.key = state["key"]
+
+
+def with_features(pictures, weights: dict, memo: Path):
+    """The pictures with what the backbone makes of them, computed once for all jobs."""
+    from roundtruth.learners.linear import Linear
+
+    path = memo / "features.npy"
+    if not path.exists():
+        np.save(path, Linear([], 0, weights).features(pictures))
+    pictures.features = np.load(path)
+    return pictures
 
 
 def hindsight(job: Job) -> float | None:
@@ -94,7 +106,9 @@ def main() -> None:
     parser.add_argument("--answers", type=lambda path: Path(path).resolve(), help="recorded answers to replay instead")
     parser.add_argument("--per-item", type=int, default=5, help="answers an item")
     parser.add_argument("--plan", default="certified")
-    parser.add_argument("--weights", default="none")
+    parser.add_argument(
+        "--weights", default="none", help="a file, `none`, or `bundled`: those that come with roundtruth"
+    )
     parser.add_argument("--memo", type=Path, help="a folder that keeps what models predict")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
     args = parser.parse_args()
@@ -111,7 +125,7 @@ def measure(args, folder: Path) -> dict:
         {"answers": args.answers} if args.answers else {"truth": args.folder / "truth.manifest", "noise": args.noise}
     )
     people |= {"backend": "simulated", "answers_per_item": args.per_item}
-    weights = args.weights if args.weights == "none" else Path(args.weights).resolve()
+    weights = "none" if args.weights in ("none", "bundled") else Path(args.weights).resolve()
     Shared.memo = args.memo or folder / "memo"
     Shared.memo.mkdir(parents=True, exist_ok=True)
     checked, rows, start = None, [], time.process_time()
@@ -138,6 +152,11 @@ def measure(args, folder: Path) -> dict:
                 job = Job(spec.output)
                 items = job.items()
                 Shared.kind, Shared.pictures = job.kind, Pictures(items[items.failure.isna()].reset_index(drop=True))
+                if args.weights == "bundled":
+                    from roundtruth.learners.weights import bundled
+
+                    Shared.bundled = bundled()
+                    Shared.pictures = with_features(Shared.pictures, Shared.bundled, Shared.memo)
                 shutil.copytree(Path(spec.output) / "items", checked)
                 shutil.rmtree(spec.output)
             job = run(spec, checked)

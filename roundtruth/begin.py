@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, plans, plural, workforce
+from roundtruth import delivery, finding, formats, kinds, learners, learning, plans, plural, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.formats.listing import PICTURES
 from roundtruth.instructions import Instructions
@@ -92,6 +92,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         dataset = dataset or read_dataset(job.spec, store, progress, job)
         ingest(job, dataset)
     write_gold(job)
+    learning.choose(job)
     if begun and not job.stopped:
         look_again(job, progress)
     return job

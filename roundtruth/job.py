@@ -4,6 +4,7 @@
                               pictures with more than 8 bits per value are shown
     amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
+    features/0001.npy         what the default learner of classes makes of each picture, in shards of 5000 items
     checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
     paths.parquet             where pictures are that were found under another name than the dataset's

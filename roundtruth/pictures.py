@@ -31,7 +31,10 @@ class Pictures:
 
     `items` is a table with columns item, url, width and height (pixels, upright), as `check` finds them. `ranges` are
     the dataset's (`ranges_of`); without them, a picture with more than 8 bits per value is shown by its own range.
+    `features` (n, d) is what a learner found out about the pictures once and for all, where somebody kept it.
     """
+
+    features: np.ndarray | None = None
 
     def __init__(self, items: pd.DataFrame, ranges: Ranges | None = None):
         self.items = items["item"].to_numpy("int64")
@@ -62,6 +65,7 @@ class Pictures:
         some = object.__new__(Pictures)
         some.items, some.sizes, some._urls = self.items[which], self.sizes[which], self._urls[which]
         some._ranges = self._ranges
+        some.features = None if self.features is None else self.features[which]
         return some
 
 

@@ -11,20 +11,16 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from roundtruth import answers, delivery, forecast, learners, ledger, manifest, plans, report
+from roundtruth import answers, delivery, forecast, learners, learning, ledger, manifest, plans, report
 from roundtruth.chance import uniforms
 from roundtruth.job import Job, Progress
 from roundtruth.look import Look
 from roundtruth.summary import summarize
 from roundtruth.tables import no_labels
-
-if TYPE_CHECKING:
-    from roundtruth.pictures import Pictures
 
 PREDICT = 5_000  # items a shard of predictions
 LOG = logging.getLogger("roundtruth")  # a line a step
@@ -104,43 +100,7 @@ def learner(job: Job, round: int):
     """A fresh learner for the round, with the job's backbone weights."""
     make = learners.load(job.spec.learner, job.kind)
     seed = int(uniforms(job.spec.seed, "train", [plans.of(job).model_number(job, round)])[0] * 2**31)
-    return make(job.spec.classes, seed, backbone(job))
-
-
-def backbone(job: Job) -> dict | None:
-    """The pretrained weights, chosen once a job and kept in its folder."""
-    import torch
-
-    from roundtruth.learners import weights
-
-    if not job.there("weights/origin.json"):
-        state, origin = weights.resolve(job.spec.weights)
-        if state is not None:
-            job.write_once("weights/backbone.pth", dump(state))
-        job.write_json("weights/origin.json", {"origin": origin, "pretrained": state is not None})
-    if not job.read_json("weights/origin.json")["pretrained"]:
-        return None
-    return torch.load(io.BytesIO(job.store.read("weights/backbone.pth")), weights_only=True, map_location="cpu")
-
-
-def dump(state: dict) -> bytes:
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
-
-
-def pictures(job: Job, items: np.ndarray) -> "Pictures":
-    """The pictures of some items, in input order, without those that cannot be read."""
-    from roundtruth.pictures import Pictures
-
-    items = np.unique(items)
-    first, last = (int(items[0]), int(items[-1])) if len(items) else (1, 0)
-    table = job.items(["item", "source", "width", "height", "failure"]).iloc[first - 1 : last]
-    table = table.iloc[items - first]  # of the slice: pyarrow copies a whole column before it takes rows
-    table = table[table["failure"].isna()].reset_index(drop=True)
-    return Pictures(table.assign(url=job.urls(table)), job.ranges)
+    return make(job.spec.classes, seed, learning.backbone(job))
 
 
 def trained(job: Job, round: int) -> dict:
@@ -159,8 +119,8 @@ def train(job: Job, round: int, progress: Progress | None) -> None:
     before = [r for r in job.rounds_with("model/model.pt") if r < round]
     if before:
         model.load(trained(job, before[-1]))
-    model.train(pictures(job, labels["item"].to_numpy()), labels, progress)
-    job.write_once(job.path(round, "model/model.pt"), dump(model.state()))
+    model.train(learning.seen(job, model, labels["item"].to_numpy(), progress), labels, progress)
+    job.write_once(job.path(round, "model/model.pt"), learning.dump(model.state()))
 
 
 @once("predictions/done.json")
@@ -180,9 +140,9 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
                 if progress:
                     progress(before + at, len(items), note)
 
-            seen = pictures(job, shard)
-            sizes = pd.DataFrame({"item": seen.items, "width": seen.sizes[:, 0], "height": seen.sizes[:, 1]})
-            predictions = job.kind.within(model.predict(seen, shifted), sizes)
+            some = learning.seen(job, model, shard, progress)
+            sizes = pd.DataFrame({"item": some.items, "width": some.sizes[:, 0], "height": some.sizes[:, 1]})
+            predictions = job.kind.within(model.predict(some, shifted), sizes)
             job.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
         done += len(shard)
     job.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": len(shards)})

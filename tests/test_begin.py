@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from roundtruth import formats, steps
+from roundtruth import formats, learning, steps
 from roundtruth.begin import begin, hold
 from roundtruth.errors import Held, UserError
 from roundtruth.job import ITEM, Job, anchored, portable, read_spec
@@ -284,7 +284,7 @@ def test_the_model_and_the_page_see_12_bits_by_the_range_of_the_dataset(make, tm
         Image.fromarray(values).save(tmp_path / f"images/{number:04d}.png")
     job = run_job(spec)
     steps.write_report(job)
-    pictures, items = steps.pictures(job, np.array([1, 5])), job.items()
+    pictures, items = learning.pictures(job, np.array([1, 5])), job.items()
     assert [pictures.read(i).max() for i in (0, 1)] == [255, 61]  # 975 / 4095 * 255 is 60.7
     of_5 = pd.DataFrame({"item": [5], "class_id": [0], "confidence": [1.0]})
     chosen = pd.Series([1.0], index=[5])

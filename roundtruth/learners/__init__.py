@@ -23,6 +23,10 @@ class Learner(Protocol):
     of the job. Sides of boxes are in pixels of the picture. `weights` is a pretrained backbone as
     `learners.weights.resolve` returns it, or None. All random numbers follow from `seed`: the same seed, pictures and
     labels give the same predictions on the same kind of machine.
+
+    A learner may have one method more, `features(pictures, progress)` -> (n, d) float16, for what it makes of a picture
+    whatever was learned, or None in its place. A job computes it once, and `train` and `predict` find it in
+    `pictures.features`.
     """
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None): ...

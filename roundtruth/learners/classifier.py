@@ -1,4 +1,5 @@
-"""Predicts the class of a picture: a small residual network (He et al. 2015), or a pretrained backbone, fine-tuned.
+"""Predicts the class of a picture: a small residual network (He et al. 2015), a pretrained backbone, fine-tuned, or
+logistic regression on the features of one.
 
 classifier = Classifier(["cat", "dog"], seed=0, weights=None)
 classifier.train(pictures, labels)
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from roundtruth.chance import uniforms
 from roundtruth.learners.backbone import Average, Backbone, device, rate, resized, same_twice, shell
+from roundtruth.learners.linear import Linear
 from roundtruth.pictures import Pictures
 
 
@@ -83,7 +85,29 @@ def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Classifier:
-    """A learner (`roundtruth.learners.Learner`) of the class of a whole picture."""
+    """A learner (`roundtruth.learners.Learner`) of the class of a whole picture. EfficientNet-Lite0 stays as it is: its
+    features with logistic regression are better than the other networks when those are tuned, and learned at once."""
+
+    def __init__(self, classes: list[str], seed: int, weights: dict | None):
+        frozen = weights is not None and weights["architecture"] == "efficientnet_lite0"
+        self.inner = Linear(classes, seed, weights) if frozen else Tuned(classes, seed, weights)
+        self.features = self.inner.features if frozen else None
+
+    def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
+        self.inner.train(pictures, labels, progress)
+
+    def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
+        return self.inner.predict(pictures, progress)
+
+    def state(self) -> dict:
+        return self.inner.state()
+
+    def load(self, state: dict) -> None:
+        self.inner.load(state)
+
+
+class Tuned:
+    """A learner that trains a whole network."""
 
     def __init__(self, classes: list[str], seed: int, weights: dict | None):
         self.classes, self.seed, self.weights = classes, seed, weights

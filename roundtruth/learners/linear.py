@@ -1,0 +1,103 @@
+"""Predicts the class of a picture by logistic regression on the features of a network that is not trained any more.
+
+classifier = Linear(["cat", "dog"], seed=0, weights=weights.bundled())
+classifier.train(pictures, labels)
+predictions = classifier.predict(others)
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from roundtruth.learners.backbone import device, pretrained, resized, same_twice
+from roundtruth.pictures import Pictures
+
+
+@dataclass
+class Settings:
+    side: int = 224  # pixels, as the network was trained; smaller pictures are enlarged
+    batch: int = 8  # more are slower: their maps do not fit into the cache of a core
+    strength: float = 0.2  # of each label against the wish for small weights, over the root of their number
+    least_spread: float = 0.05  # of a feature, as a share of the spread of all
+
+
+SETTINGS = Settings()
+
+
+class Linear:
+    """A learner (`roundtruth.learners.Learner`). Nothing is random, so the seed does not matter.
+
+    `features` gives what the network makes of each picture. That never changes, so a job computes it once and hands it
+    over as `pictures.features`. The network is not part of the state: `weights` must be given.
+    """
+
+    def __init__(self, classes: list[str], seed: int, weights: dict):
+        self.classes, self.weights = classes, weights
+        self.network: Any = None  # built when it is first used
+        self.known = np.zeros(0, np.int64)  # the classes that were learned
+        self.weight, self.bias = np.zeros((0, 0)), np.zeros(0)
+
+    def features(self, pictures: Pictures, progress=None) -> np.ndarray:
+        """(n, d) float16: the means of each picture's features and its mirror image's."""
+        s, where, found = SETTINGS, device(), []
+        if self.network is None:
+            self.network = pretrained(self.weights).to(where, memory_format=torch.channels_last).eval()
+        mean, std = (torch.tensor(self.weights[name])[:, None, None] for name in ("mean", "std"))
+        with torch.no_grad(), same_twice(where):
+            for start in range(0, len(pictures), s.batch):
+                some = pictures.take(slice(start, start + s.batch))
+                images = torch.stack(list(resized(some, np.full((len(some), 2), s.side))))
+                x = ((images.float() / 255 - mean) / std).to(where, memory_format=torch.channels_last)
+                found.append((self.network(x) + self.network(x.flip(3))).cpu().numpy() / 2)
+                if progress:
+                    progress(start + len(some), len(pictures), "features")
+        return np.concatenate(found).astype("float16")
+
+    def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
+        known = labels.drop_duplicates("item", keep="last").set_index("item")["class_id"]
+        known = known[known.isin(range(len(self.classes)))]
+        pictures = pictures.take(np.isin(pictures.items, known.index))
+        target = known.reindex(pictures.items).to_numpy("int64")
+        self.known = np.unique(target)
+        if len(self.known) > 1:  # else there is nothing to tell apart
+            self.weight, self.bias = fit(self._inputs(pictures, progress), target)
+
+    def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
+        """The score is the margin: how much likelier the class is than the next one."""
+        if len(self.known) < 2 or not len(pictures):
+            only = self.known[0] if len(self.known) else 0
+            return pd.DataFrame({"item": pictures.items, "class_id": only, "score": 1 / max(len(self.classes), 1)})
+        chance = softmax(self._inputs(pictures, progress) @ self.weight.T + self.bias, axis=1)
+        second, first = np.partition(chance, -2, axis=1)[:, -2:].T
+        return pd.DataFrame({"item": pictures.items, "class_id": self.known[chance.argmax(1)], "score": first - second})
+
+    def state(self) -> dict:
+        found = {"known": self.known, "weight": self.weight, "bias": self.bias}
+        return {name: torch.tensor(values) for name, values in found.items()}
+
+    def load(self, state: dict) -> None:
+        self.known, self.weight, self.bias = (state[name].numpy() for name in ("known", "weight", "bias"))
+
+    def _inputs(self, pictures: Pictures, progress) -> np.ndarray:
+        """The roots of the features: a few are very large, and the rest would count for little beside them."""
+        found = self.features(pictures, progress) if pictures.features is None else pictures.features
+        return np.sqrt(found.astype("float64"))
+
+
+def fit(inputs: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (classes, d) and biases (classes,) of the classes in `target`, in ascending order."""
+    mean, spread = inputs.mean(0), inputs.std(0) + SETTINGS.least_spread * inputs.std() + 1e-9
+    with threadpool_limits(1):  # so that sums are added in one order
+        model = LogisticRegression(C=SETTINGS.strength / len(target) ** 0.5, max_iter=1000)
+        model.fit((inputs - mean) / spread, target)
+    weight, bias = model.coef_, model.intercept_
+    if len(weight) == 1:  # of two classes scikit-learn keeps one row, the odds of the second
+        weight, bias = np.concatenate((0 * weight, weight)), np.concatenate((0 * bias, bias))
+    weight = weight / spread
+    return weight, bias - weight @ mean
