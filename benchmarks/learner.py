@@ -22,9 +22,7 @@ def main() -> None:
     parser.add_argument("truth", type=Path)
     parser.add_argument("--n", type=int, default=200, help="pictures to train on")
     parser.add_argument("--rest", type=int, default=600, help="pictures to predict, at most")
-    parser.add_argument(
-        "--weights", default="none", help="a file, `none`, or `bundled`: those that come with roundtruth"
-    )
+    parser.add_argument("--weights", default="none", help="a file, none, or bundled (roundtruth's own)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a learner's setting, to try")
     print(one_line(measure(parser.parse_args()), 3))

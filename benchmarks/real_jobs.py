@@ -106,9 +106,7 @@ def main() -> None:
     parser.add_argument("--answers", type=lambda path: Path(path).resolve(), help="recorded answers to replay instead")
     parser.add_argument("--per-item", type=int, default=5, help="answers an item")
     parser.add_argument("--plan", default="certified")
-    parser.add_argument(
-        "--weights", default="none", help="a file, `none`, or `bundled`: those that come with roundtruth"
-    )
+    parser.add_argument("--weights", default="none", help="a file, none, or bundled (roundtruth's own)")
     parser.add_argument("--memo", type=Path, help="a folder that keeps what models predict")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
     args = parser.parse_args()
