@@ -1,6 +1,6 @@
-"""How well, and how quickly, the default learner learns from n random pictures: one JSON line.
+"""How well, and how quickly, the default learner learns from n random pictures: one JSON line for each n and seed.
 
-    python benchmarks/learner.py FOLDER/truth.manifest --n 200 [--weights backbone.pth|bundled] [--seed 0]
+    python benchmarks/learner.py FOLDER/truth.manifest --n 200 [--weights backbone.pth|bundled] [--seed 0] [--seeds 1]
 
 The manifest (Ground Truth schema, attribute `truth`) is the truth; all pictures that are not trained on are predicted.
 """
@@ -8,6 +8,7 @@ The manifest (Ground Truth schema, attribute `truth`) is the truth; all pictures
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +21,29 @@ TARGETS = (0.6, 0.7, 0.8, 0.9, 0.95)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("truth", type=Path)
-    parser.add_argument("--n", type=int, default=200, help="pictures to train on")
+    parser.add_argument("--n", type=int, nargs="+", default=[200], help="pictures to train on")
     parser.add_argument("--rest", type=int, default=600, help="pictures to predict, at most")
     parser.add_argument("--weights", default="none", help="a file, none, or bundled (roundtruth's own)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a learner's setting, to try")
-    print(one_line(measure(parser.parse_args()), 3))
+    arguments = parser.parse_args()
+    kind, classes, labels, pictures = read(arguments)
+    make = learner(kind, arguments)
+    features = getattr(make(classes, 0), "features", None)
+    start = time.perf_counter()
+    pictures.features = features and features(pictures)
+    seconds = (time.perf_counter() - start) / len(pictures)
+    for n in arguments.n:
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+            found = measure(kind, make(classes, seed), labels, pictures, n, arguments.rest, seed)
+            about = {"data": arguments.truth.parent.name, "n": n, "seed": seed, "set": arguments.set}
+            print(one_line(about | found | {"feature_seconds_a_picture": seconds}, 3), flush=True)
 
 
-def measure(arguments) -> dict:
-    from importlib import import_module
-
+def read(arguments) -> tuple:
+    """The kind of label, the classes, the true labels and the pictures."""
     from roundtruth.kinds import get
-    from roundtruth.learners import load
-    from roundtruth.learners.weights import bundled, resolve
     from roundtruth.pictures import Pictures, check
 
     records = [json.loads(line) for line in arguments.truth.read_text().splitlines()]
@@ -44,18 +54,29 @@ def measure(arguments) -> dict:
     labels = kind.decode(records, items["item"].to_numpy(), "truth", classes, lambda i: f"{arguments.truth}: line {i}")
     items = items.join(check(items))
     items = items[items["failure"].isna()]
-    order = np.random.default_rng(arguments.seed).permutation(items["item"].to_numpy())
-    train, rest = order[: arguments.n], order[arguments.n : arguments.n + arguments.rest]
-    pictures = Pictures(items)
+    return kind, classes, labels, Pictures(items.reset_index(drop=True))
+
+
+def learner(kind, arguments) -> Callable:
+    """learner(classes, seed): the kind's own, with the settings and the weights that the arguments name."""
+    from importlib import import_module
+
+    from roundtruth.learners import load
+    from roundtruth.learners.weights import bundled, resolve
 
     cls = load("default", kind)
     settings = import_module(cls.__module__).SETTINGS
     for name, _, value in (pair.partition("=") for pair in arguments.set):
         setattr(settings, name, type(getattr(settings, name))(float(value)))
     weights = bundled() if arguments.weights == "bundled" else resolve(arguments.weights)[0]
-    learner = cls(classes, arguments.seed, weights)
+    return lambda classes, seed: cls(classes, seed, weights)
+
+
+def measure(kind, learner, labels: pd.DataFrame, pictures, n: int, most: int, seed: int) -> dict:
+    order = np.random.default_rng(seed).permutation(pictures.items)
+    train, rest = order[:n], order[n : n + most]
     start = time.perf_counter()
-    learner.train(pictures, labels[labels["item"].isin(train)])
+    learner.train(pictures.take(np.isin(pictures.items, train)), labels[labels["item"].isin(train)])
     trained = time.perf_counter()
     predictions = learner.predict(pictures.take(np.isin(pictures.items, rest)))
     predicted = time.perf_counter()
@@ -65,7 +86,6 @@ def measure(arguments) -> dict:
     falling = quality.to_numpy()[np.argsort(-confidence.to_numpy(), kind="stable")]
     means = falling.cumsum() / np.arange(1, len(falling) + 1)
     return {
-        "data": arguments.truth.parent.name, "n": arguments.n, "seed": arguments.seed, "set": arguments.set,
         "mean": means[-1], "first_quarter": means[len(means) // 4 - 1],
         "coverage": {str(t): (np.flatnonzero(means >= t).max(initial=-1) + 1) / len(means) for t in TARGETS},
         "train_seconds": trained - start, "predict_seconds": predicted - trained, "predicted": len(means),
