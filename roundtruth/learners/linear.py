@@ -69,13 +69,16 @@ class Linear:
             self.weight, self.bias = fit(self._inputs(pictures, progress), target)
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
-        """The score is the margin: how much likelier the class is than the next one."""
+        """The score is halfway between 1 and the margin, by which the class is likelier than the next one. Of two classes
+        it is the probability; of more it ranks better, and is nearer to the share that is right."""
         if len(self.known) < 2 or not len(pictures):
             only = self.known[0] if len(self.known) else 0
             return pd.DataFrame({"item": pictures.items, "class_id": only, "score": 1 / max(len(self.classes), 1)})
         chance = softmax(self._inputs(pictures, progress) @ self.weight.T + self.bias, axis=1)
         second, first = np.partition(chance, -2, axis=1)[:, -2:].T
-        return pd.DataFrame({"item": pictures.items, "class_id": self.known[chance.argmax(1)], "score": first - second})
+        return pd.DataFrame(
+            {"item": pictures.items, "class_id": self.known[chance.argmax(1)], "score": (1 + first - second) / 2}
+        )
 
     def state(self) -> dict:
         found = {"known": self.known, "weight": self.weight, "bias": self.bias}

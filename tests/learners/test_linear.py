@@ -123,15 +123,25 @@ def test_labels_of_other_items_and_of_no_class_are_passed_over(coloured, bundled
     check(learner.predict(pictures), pictures)
 
 
-def test_the_score_is_the_margin_between_the_two_likeliest_classes(coloured, bundled):
+def test_of_two_classes_the_score_is_the_probability(coloured, bundled):
     pictures, labels = coloured
     learner = Linear(["no", "yes"], 0, bundled)
     learner.train(pictures, labels.assign(class_id=(labels["class_id"] == 2).astype(int)))
     found = learner.predict(pictures)
     odds = np.sqrt(pictures.features.astype(float)) @ (learner.weight[1] - learner.weight[0])
     odds += learner.bias[1] - learner.bias[0]
-    np.testing.assert_allclose(found["score"], np.abs(np.tanh(odds / 2)), atol=1e-9)  # p - (1 - p)
+    np.testing.assert_allclose(found["score"], 1 / (1 + np.exp(-np.abs(odds))), atol=1e-9)
     assert (found["class_id"] == (odds > 0)).all()
+
+
+def test_of_more_classes_the_score_grows_with_the_margin_of_the_two_likeliest(coloured, bundled):
+    pictures, labels = coloured
+    learner = Linear(NAMES, 0, bundled)
+    learner.train(pictures, labels)
+    found = learner.predict(pictures)
+    chance = softmax(np.sqrt(pictures.features.astype(float)) @ learner.weight.T + learner.bias, axis=1)
+    first, second = np.sort(chance, axis=1)[:, :-3:-1].T
+    np.testing.assert_allclose(found["score"], 0.5 + (first - second) / 2, atol=1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
