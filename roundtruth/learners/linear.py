@@ -69,8 +69,8 @@ class Linear:
             self.weight, self.bias = fit(self._inputs(pictures, progress), target)
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
-        """The score is halfway between 1 and the margin, by which the class is likelier than the next one. Of two classes
-        it is the probability; of more it ranks better, and is nearer to the share that is right."""
+        """The score is halfway between 1 and the margin, by which the class is likelier than the next one. Of two
+        classes it is the probability. Of more it ranks better, and is nearer to the share that is right."""
         if len(self.known) < 2 or not len(pictures):
             only = self.known[0] if len(self.known) else 0
             return pd.DataFrame({"item": pictures.items, "class_id": only, "score": 1 / max(len(self.classes), 1)})
