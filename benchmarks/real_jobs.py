@@ -46,7 +46,9 @@ class Shared:
 
     def train(self, pictures, labels, progress=None):
         inner = learners.load("default", self.kind)(self.classes, self.seed, self.weights)
-        labels = labels[["item", *self.kind.COLUMNS]].sort_values(["item", *self.kind.COLUMNS], ignore_index=True)
+        labels = labels[["item", *self.kind.COLUMNS, "confidence"]].sort_values(
+            ["item", *self.kind.COLUMNS], ignore_index=True
+        )
         about = [self.classes, self.seed, sorted(pictures.items.tolist()), labels.to_csv(), self.memo.name, self.key]
         before, self.key = self.key, hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
         path = self.memo / f"{self.key}.parquet"

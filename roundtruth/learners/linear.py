@@ -24,6 +24,7 @@ class Settings:
     side: int = 224  # pixels, as the network was trained; smaller pictures are enlarged
     batch: int = 8  # more are slower: their maps do not fit into the cache of a core
     strength: float = 0.2  # of each label against the wish for small weights, over the root of their number
+    least_sure: float = 0.1  # no label counts less: some programs give all of theirs a confidence of 0
     least_spread: float = 0.05  # of a feature, as a share of the spread of all
 
 
@@ -60,13 +61,17 @@ class Linear:
         return np.concatenate(found).astype("float16")
 
     def train(self, pictures: Pictures, labels: pd.DataFrame, progress=None) -> None:
-        known = labels.drop_duplicates("item", keep="last").set_index("item")["class_id"]
-        known = known[known.isin(range(len(self.classes)))]
+        """A label counts as much as its confidence says, if `labels` has that column."""
+        known = labels[labels["class_id"].isin(range(len(self.classes)))]
+        known = known.drop_duplicates("item", keep="last").set_index("item")
         pictures = pictures.take(np.isin(pictures.items, known.index))
-        target = known.reindex(pictures.items).to_numpy("int64")
+        known = known.reindex(pictures.items)
+        target, sure = known["class_id"].to_numpy("int64"), known.get("confidence", 1.0)
         self.known = np.unique(target)
         if len(self.known) > 1:  # else there is nothing to tell apart
-            self.weight, self.bias = fit(self._inputs(pictures, progress), target)
+            self.weight, self.bias = fit(
+                self._inputs(pictures, progress), target, np.broadcast_to(sure, len(target)).clip(SETTINGS.least_sure)
+            )
 
     def predict(self, pictures: Pictures, progress=None) -> pd.DataFrame:
         """The score is halfway between 1 and the margin, by which the class is likelier than the next one. Of two
@@ -93,12 +98,13 @@ class Linear:
         return np.sqrt(found.astype("float64"))
 
 
-def fit(inputs: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (classes, d) and biases (classes,) of the classes in `target`, in ascending order."""
+def fit(inputs: np.ndarray, target: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (classes, d) and biases (classes,) of the classes in `target`, in ascending order. sure: (n,), how much
+    each label counts."""
     mean, spread = inputs.mean(0), inputs.std(0) + SETTINGS.least_spread * inputs.std() + 1e-9
     with threadpool_limits(1):  # so that sums are added in one order
         model = LogisticRegression(C=SETTINGS.strength / len(target) ** 0.5, max_iter=1000)
-        model.fit((inputs - mean) / spread, target)
+        model.fit((inputs - mean) / spread, target, sure)
     weight, bias = model.coef_, model.intercept_
     if len(weight) == 1:  # of two classes scikit-learn keeps one row, the odds of the second
         weight, bias = np.concatenate((0 * weight, weight)), np.concatenate((0 * bias, bias))

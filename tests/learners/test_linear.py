@@ -123,6 +123,18 @@ def test_labels_of_other_items_and_of_no_class_are_passed_over(coloured, bundled
     check(learner.predict(pictures), pictures)
 
 
+def test_a_label_that_people_were_unsure_of_counts_less(coloured, bundled):
+    pictures, labels = coloured
+    wrong = labels["item"] % 5 < 2
+    doubtful = labels.assign(class_id=np.where(wrong, (labels["class_id"] + 1) % 3, labels["class_id"]))
+    found = []
+    for confidence in (1.0, 0.01):
+        learner = Linear(NAMES, 0, bundled)
+        learner.train(pictures, doubtful.assign(confidence=np.where(wrong, confidence, 1.0)))
+        found.append(right(learner.predict(pictures), labels).mean())
+    assert found[0] < found[1]
+
+
 def test_of_two_classes_the_score_is_the_probability(coloured, bundled):
     pictures, labels = coloured
     learner = Linear(["no", "yes"], 0, bundled)
@@ -149,7 +161,7 @@ def test_the_odds_are_those_of_scikit_learn_on_standardized_inputs(classes):
     chance = np.random.default_rng(0)
     inputs = chance.normal(3, 2, (80, 5))
     target = chance.integers(0, classes, 80)
-    weight, bias = fit(inputs, target)
+    weight, bias = fit(inputs, target, np.ones(80))
     spread = inputs.std(0) + linear.SETTINGS.least_spread * inputs.std()
     z = (inputs - inputs.mean(0)) / spread
     wanted = LogisticRegression(C=linear.SETTINGS.strength / 80**0.5, max_iter=1000).fit(z, target).predict_proba(z)
