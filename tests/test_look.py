@@ -19,6 +19,7 @@ CERTIFIED = Look(
         NAIVE,
         replace(NAIVE, threshold=None, above=0, quality=None),
         CERTIFIED,
+        replace(CERTIFIED, items=1000),
         replace(CERTIFIED, final=True, next=None, budget=9.0, without_budget=800, later=(3, 1)),
         replace(CERTIFIED, final=True, next=None, threshold=None, needed=210),
         replace(CERTIFIED, final=True, next=None, threshold=None, needed=math.inf),
@@ -33,7 +34,7 @@ def test_a_plan_that_promises_nothing_writes_five_keys():
 
 
 def test_keys_that_do_not_apply_are_left_out():
-    assert not {"later", "without_budget", "needed"} & CERTIFIED.to_json().keys()
+    assert not {"later", "without_budget", "needed", "items"} & CERTIFIED.to_json().keys()
     stopped = replace(CERTIFIED, without_budget=800).to_json()
     assert (stopped["later"], stopped["without_budget"]) == (None, 800)
     assert replace(CERTIFIED, needed=math.inf).to_json()["needed"] is None

@@ -223,7 +223,7 @@ def test_a_job_of_an_earlier_version_is_about_its_auto_labels(hard):
 def test_killed_at_any_write_a_job_comes_to_the_same(kind, hard, tmp_path, monkeypatch):
     undisturbed = run_job(hard(kind, output=str(tmp_path / "undisturbed")))
     spec = hard(kind)
-    written = killed_at_every_write(spec, monkeypatch)
+    written = killed_at_every_write(spec, monkeypatch, run_job)
     assert len(written) == len(set(written)) > 20
     ended(Job(spec.output))
     assert facts(Job(spec.output)) == facts(undisturbed)
