@@ -38,6 +38,7 @@ def lost(job: Job) -> float:
     """The sum of the auto labels' losses against the truth, which these people say."""
     auto = job.auto_labels()
     truth = job.truth()
+    assert truth is not None
     return float((1 - job.kind.quality(auto, truth[truth["item"].isin(auto["item"])])).sum())
 
 
