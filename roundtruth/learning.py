@@ -2,7 +2,6 @@
 say and are computed once a job."""
 
 import io
-import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,6 @@ SIGNS = {
 }
 SMALL = 64  # pixels of the longer side: grey pictures up to this size are taken for signs, such as digits
 SHARD = 5_000  # items whose features are in one file; a killed job computes those of one file again
-LOG = logging.getLogger("roundtruth")
 
 
 def choose(job: Job) -> None:
@@ -29,9 +27,7 @@ def choose(job: Job) -> None:
     if job.there(ORIGIN) or job.spec.weights is not None or job.spec.learner != "default":
         return
     if job.kind.LEARNER == CLASSIFIER:
-        found = SIGNS if are_signs(job) else BUNDLED
-        job.write_json(ORIGIN, found)
-        LOG.info("the model starts from %s", found["origin"].replace("from scratch", "nothing", 1))
+        job.write_json(ORIGIN, SIGNS if are_signs(job) else BUNDLED)
 
 
 def are_signs(job: Job) -> bool:

@@ -183,6 +183,8 @@ def select(job: Job, round: int) -> int:
         return 0
     if job.last_round() == round and not job.stopped:
         start, plan = time.monotonic(), plans.of(job)
+        if round == 0:
+            LOG.info("the model starts from: %s", report.outlook.backbone(job))
         plan.prepare(job)
         foresee(job, round)
         batch = plan.next_batch(job, round)

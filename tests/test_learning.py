@@ -73,11 +73,19 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path
     assert facts(Job(spec.output)) == undisturbed
 
 
-def test_what_the_model_starts_from_is_written_down_before_anybody_is_asked(make, tmp_path):
+def test_what_the_model_starts_from_is_known_before_anybody_is_asked(make, tmp_path, caplog):
     coloured(tmp_path, 20)
     job = begin(make(20, **DEFAULT, workforce={"backend": "files"}))
     assert json.loads((tmp_path / "job/weights/origin.json").read_text()) == learning.BUNDLED
     assert not job.last_round()
+    with caplog.at_level("INFO", "roundtruth"):
+        run_job(job.spec)
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == (
+        "the model starts from: EfficientNet-Lite0 from ImageNet, which comes with roundtruth. It was trained on other "
+        "pictures, so the model usually needs fewer labels of people."
+    )
+    assert said[1].startswith("round 1: dispatch")
 
 
 @pytest.mark.parametrize(
