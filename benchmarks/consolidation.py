@@ -4,7 +4,7 @@
 
 DATA holds crowd-labels/, cifar10/, crowd-boxes/ and ground-truth-manifests/birds-image-classification/
 (docs/consolidation.md says where they are from); DRAWS is how many draws of fewer workers are averaged,
-40 unless given.
+40 unless given. Every folder in crowd-labels/ is a set of answers with the truth, and is measured with few answers.
 """
 
 import json
@@ -94,6 +94,22 @@ def judge_votes(answers: pd.DataFrame, truth: pd.Series) -> dict:
         "ece": round(calibration(labels["confidence"].to_numpy(), right), 3),
         "majority_ece": round(calibration(share, (plain == true).to_numpy()), 3),
     }
+
+
+def judge_few(answers: pd.DataFrame, truth: pd.Series, draws: int) -> dict:
+    """With 3 and 5 of each item's answers: the accuracy, the majority's, and the standard error of the difference."""
+    result = {}
+    for count in (3, 5):
+        if answers.groupby("item").size().max() <= count:
+            continue  # nothing to draw
+        found = [judge_votes(some(answers, count, draw), truth) for draw in range(draws)]
+        gain = [one["accuracy"] - one["majority"] for one in found]
+        result[str(count)] = {
+            "accuracy": round(float(np.mean([one["accuracy"] for one in found])), 4),
+            "majority": round(float(np.mean([one["majority"] for one in found])), 4),
+            "error": round(float(np.std(gain, ddof=1) / draws**0.5), 4),
+        }
+    return result
 
 
 def matches(labels: pd.DataFrame, expert: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, int, int]:
@@ -212,6 +228,8 @@ def main(data: Path, draws: int) -> dict:
         result["birds_error"][str(count)] = {
             key: round(1 - float(np.mean([one[key] for one in figures])), 4) for key in ("accuracy", "majority")
         }
+    sets = sorted(path.name for path in (data / "crowd-labels").iterdir() if path.is_dir())
+    result["few"] = {name: judge_few(*label_set(data, name), draws) for name in sets}
     answers, expert = box_set(data)
     result["boxes"] = judge_boxes(answers, expert, draws)
     result["seconds"] = speed(answers)

@@ -9,10 +9,11 @@ import pandas as pd
 from roundtruth.consolidation.tables import Consolidated, codes, distinct, teaching, together
 
 ALL = 30.0  # G: pseudo-answers in the estimates for the whole job
-WORKER = 8.0  # S: pseudo-answers in the estimates for one worker
+WORKER = 4.0  # S: pseudo-answers in the estimates for one worker
+WRONG, MOST_WRONG = 1.0, 9.0  # U: a worker's pseudo-answers of each wrong class, and the most in all
 BEFORE = 0.7  # a0: the accuracy that is assumed before any answer
 STILL, TURNS = 1e-3, 20  # the estimate has converged if it changes by less; the most iterations
-FEW = 100  # with fewer comparable answers per class, the model cannot overrule a majority
+FEW = 50  # with fewer comparable answers per class, times their agreement above chance, no majority is overruled
 TOGETHER = 0.2  # the correlation of the answers to one item
 FLOOR = 0.05  # the share of pure chance in a confidence, however many answers there are: some items are hopeless
 
@@ -43,14 +44,18 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequ
        the mean accuracy a = (sum N[w, k, k] + G a0) / (m + G);
        all workers' confusion P[k] ~ sum_w N[w, k] + G M(a)[k], where M(a) has a on its diagonal and is even elsewhere;
        a worker's skill a_w = (f_w sum_k N[w, k, k] + S a) / (f_w n_w + S); a worker's confusion T[w, k] ~ f_w N[w, k] +
-       S (P[k] + M(a_w)[k]) / 2; the classes' shares p[k] ~ sum_i Q[i, k] + G (share of the votes for k).
+       S (P[k] + M(a_w)[k]) / 2 + U / K, where U is 1 for each wrong class, but at most 9; the classes' shares p[k] ~
+       sum_i Q[i, k] + G (share of the votes for k). U makes those count less about whom little is known.
     2. From all answers, L[i, k] = log p[k] + sum log T[w, k, l]. Q = softmax(L) over the classes that somebody gave the
        item.
     3. Steps 1 and 2 are repeated until Q has converged.
-    4. The label is the class with the largest Q; exact ties go to the first class. If m is below 100 per class, the
-       model could learn to ignore most people. Then only the classes with the most votes can win.
+    4. The label is the class with the largest Q; exact ties go to the first class. Two answers to an item agree more
+       often than by chance by a share of kappa (Fleiss, 1971): 0 is chance, 1 is always. If kappa m is below 50 per
+       class, the answers do not show who is good, and the model could learn to ignore most people. Then only the
+       classes with the most votes can win.
     5. The confidence is softmax(L / (1 + .2 (r - 1))) over all classes, mixed with 5 % of pure chance. r is the number
-       of the item's answers. The divisor is there because these answers are correlated.
+       of the item's answers. The divisor is there because these answers are correlated. Here U is 0: with it, the
+       confidence of a good crowd's labels would be far too low.
     """
     if learn is not None and classes is None:
         raise ValueError("classes must be given with learn: else they would depend on items with learn False")
@@ -74,7 +79,7 @@ class _Learned(NamedTuple):
     skill: np.ndarray  # one per worker
     P: np.ndarray
     log_p: np.ndarray  # one per class
-    few: bool  # whether there are too few answers for the model to overrule a majority
+    few: bool  # whether the answers show too little of who is good for the model to overrule a majority
 
 
 def _labeled(answers: pd.DataFrame, classes, learned: _Learned | None) -> tuple[Consolidated, _Learned]:
@@ -123,6 +128,7 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
     f = np.maximum(n - 1, 0) / np.maximum(n, 1)
     share = (np.bincount(label, minlength=K) + 1) / (len(label) + K)
     said = np.bincount(np.searchsorted(given, item * K + label), minlength=len(given))
+    few = above_chance(said, r, label) * n.sum() < FEW * K
 
     Q, learned = said / r[g_item], None
     for _ in range(TURNS):
@@ -135,11 +141,11 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
         P /= P.sum(axis=1, keepdims=True)
         p = np.bincount(g_class, Q, minlength=K) + ALL * share
         log_p = np.log(p / p.sum())
-        learned = _Learned(names, c_worker, c_class, c_label, N, f, a_w, P, log_p, bool(n.sum() < FEW * K))
+        learned = _Learned(names, c_worker, c_class, c_label, N, f, a_w, P, log_p, bool(few))
         if not items:
             break
         row = np.bincount(c_row, N, minlength=len(rows))[c_row]
-        log_T = _log_confusion(N, row, f[c_worker], P[c_class, c_label], c_right, a_w[c_worker], K)
+        log_T = _log_confusion(N, row, f[c_worker], P[c_class, c_label], c_right, a_w[c_worker], K, _even(K))
 
         L = log_p[g_class] + np.bincount(e_g, log_T[e_c], minlength=len(given))
         new = _share(L, g_first, g_item)
@@ -148,6 +154,16 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
             break
     assert learned is not None
     return learned
+
+
+def above_chance(said: np.ndarray, r: np.ndarray, label: np.ndarray) -> float:
+    """Kappa: how much more often than by chance two answers to an item agree. `said` counts the answers of each class
+    that somebody gave an item, `r` the answers of each item; `label` has all answers."""
+    pairs, same = (r * (r - 1.0)).sum(), (said * (said - 1.0)).sum()
+    chance = ((np.bincount(label) / max(1, len(label))) ** 2).sum()
+    if not pairs:
+        return 0.0
+    return float((same / pairs - chance) / (1 - chance)) if chance < 1 else 1.0
 
 
 def _share(L: np.ndarray, g_first: np.ndarray, g_item: np.ndarray) -> np.ndarray:
@@ -173,7 +189,7 @@ def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple
     by_class, g_by_class = (np.argsort(column, kind="stable") for column in (learned.class_id, g_class))
     bounds = np.searchsorted(learned.class_id[by_class], np.arange(K + 1))
     g_bounds = np.searchsorted(g_class[g_by_class], np.arange(K + 1))
-    L, total = np.zeros(len(given)), np.full(items, -np.inf)
+    L, sharp, total = np.zeros(len(given)), np.zeros(len(given)), np.full(items, -np.inf)
     for k in range(K):
         mine = by_class[bounds[k] : bounds[k + 1]]
         row = np.bincount(learned.worker[mine], learned.N[mine], minlength=workers)[u_worker]
@@ -181,22 +197,27 @@ def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple
         N_k = np.zeros(len(used))
         N_k[c_u[mine]] = learned.N[mine]
         f, skill = learned.f[u_worker], learned.skill[u_worker]
-        log_T = _log_confusion(N_k, row, f, learned.P[k, u_label], u_label == k, skill, K)
-        L_k = learned.log_p[k] + np.bincount(item, log_T[j_u], minlength=items)
         g = g_by_class[g_bounds[k] : g_bounds[k + 1]]
-        L[g] = L_k[g_item[g]]
-        total = np.logaddexp(total, L_k / heat)
+        for into, even in ((L, _even(K)), (sharp, 0.0)):
+            log_T = _log_confusion(N_k, row, f, learned.P[k, u_label], u_label == k, skill, K, even)
+            L_k = learned.log_p[k] + np.bincount(item, log_T[j_u], minlength=items)
+            into[g] = L_k[g_item[g]]
+        total = np.logaddexp(total, L_k / heat)  # of the sharp one, the last
 
     Q = _share(L, g_first, g_item)
     if learned.few:
         Q = np.where(said == np.maximum.reduceat(said, g_first[:-1])[g_item], Q, 0.0)
     top = np.flatnonzero(np.maximum.reduceat(Q, g_first[:-1])[g_item] - Q <= 1e-9)
     best = top[np.diff(g_item[top], prepend=-1) > 0]  # in a tie, the first
-    confidence = (1 - FLOOR) * np.exp(L[best] / heat - total) + FLOOR / K
+    confidence = (1 - FLOOR) * np.exp(sharp[best] / heat - total) + FLOOR / K
     return g_class[best], np.minimum(confidence, 1.0)
 
 
-def _log_confusion(N, row, f, P, right, skill, K: int) -> np.ndarray:
-    """log T of cells (w, k, l): `row` is the sum of N over l, `right` where k = l."""
+def _even(K: int) -> float:
+    return min(WRONG * (K - 1), MOST_WRONG)
+
+
+def _log_confusion(N, row, f, P, right, skill, K: int, even: float) -> np.ndarray:
+    """log T of cells (w, k, l): `row` is the sum of N over l, `right` where k = l; `even` is U."""
     M = np.where(right, skill, (1 - skill) / max(1, K - 1))
-    return np.log((f * N + WORKER * (P + M) / 2) / (f * row + WORKER))
+    return np.log((f * N + WORKER * (P + M) / 2 + even / K) / (f * row + WORKER + even))

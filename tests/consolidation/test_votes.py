@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roundtruth.consolidation import votes
+from roundtruth.consolidation.votes import above_chance
 
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "consolidation.py"
 
@@ -139,6 +140,31 @@ def test_in_a_small_job_a_class_with_fewer_votes_never_wins(rows):
         assert count.at[item, label] == count.loc[item].max()
 
 
+def overruled(rows: pd.DataFrame) -> int:
+    """How many items have a label that fewer people chose than another."""
+    count = pd.crosstab(rows["item"], rows["label"])
+    return sum(count.at[item, label] < count.loc[item].max() for item, label in label_of(votes(rows)).items())
+
+
+def test_a_majority_is_overruled_only_where_the_crowd_agrees_enough():
+    skill = np.r_[np.full(20, 0.65), np.full(20, 0.55)]  # kappa is .04: of 300 answers a class, 12 count
+    poor, _ = crowd(6, items=120, workers=40, each=5, classes=2, skill=skill)
+    assert overruled(poor) == 0
+    skill = np.r_[np.full(20, 0.95), np.full(20, 0.6)]  # kappa is about .5, with as many answers
+    good, truth = crowd(6, items=120, workers=40, each=5, classes=2, skill=skill)
+    assert overruled(good) > 0
+    majority = pd.crosstab(good["item"], good["label"]).idxmax(axis=1)
+    assert (votes(good).labels["label"] == truth).sum() > (majority == truth).sum()
+
+
+def test_agreement_above_chance_worked_by_hand():
+    # items aab, ab, b: of 8 ordered pairs 2 are the same; a and b are half of the answers each
+    assert above_chance(np.array([2, 1, 1, 1, 1]), np.array([3, 2, 1]), np.array([0, 0, 1, 0, 1, 1])) == -0.5
+    assert above_chance(np.array([2, 2]), np.array([2, 2]), np.array([0, 0, 1, 1])) == 1
+    assert above_chance(np.array([1]), np.array([1]), np.array([0])) == 0
+    assert above_chance(np.array([2]), np.array([2]), np.array([0, 0])) == 1
+
+
 @settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_one_more_worker_who_agrees_makes_an_item_surer(seed):
@@ -194,3 +220,22 @@ def test_real_crowds(data, name, accuracy, ece):
     assert found["accuracy"] >= accuracy - 0.0005
     assert found["ece"] <= ece
     assert found["accuracy"] >= found["majority"]
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "above"), [("bluebirds", 3, -0.005), ("bluebirds", 5, -0.005), ("dogs", 3, 0)]
+)
+def test_real_crowds_with_few_answers(data, name, count, above):
+    benchmark = runpy.run_path(str(BENCHMARK))
+    answers, truth = benchmark["label_set"](data, name)
+    found = [benchmark["judge_votes"](benchmark["some"](answers, count, draw), truth) for draw in range(10)]
+    assert np.mean([one["accuracy"] - one["majority"] for one in found]) >= above
+
+
+@pytest.mark.parametrize(("count", "error"), [(3, 0.093), (5, 0.09)])
+def test_ground_truths_birds_with_few_answers(data, count, error):
+    benchmark = runpy.run_path(str(BENCHMARK))
+    answers, truth = benchmark["birds"](data)
+    draws = range(20 if count == 3 else 1)
+    found = [benchmark["judge_votes"](benchmark["some"](answers, count, draw), truth)["accuracy"] for draw in draws]
+    assert 1 - np.mean(found) <= error
