@@ -74,6 +74,69 @@ def boxes(answers: pd.DataFrame, *, learn: Sequence | None = None) -> Consolidat
     return first if taught.all() else together(first, _labeled(answers[~taught], learned)[0])
 
 
+def open_questions(answers: pd.DataFrame, learn: np.ndarray, most: int) -> pd.DataFrame:
+    """What more answers might change: item, change, fit; sorted by item. Arguments as of `boxes`; skills are learned
+    from the items for which `learn` is True, and `most` is how many people are asked about an item at the most.
+
+    change: the largest chance, over the item's clusters, that the people who may still be asked turn the vote on
+    whether the object is there, or on its class. Their votes are drawn from Beta(alpha, beta) of step 3, each with the
+    mean weight 1. fit: the least over the item's boxes of the second-best IoU of a worker's box with the merged box; 1
+    where the item has no boxes. It is high if two people drew the object alike.
+    """
+    _checked(answers)
+    _, learned = _labeled(answers[learn], None)
+    found = _grouped(answers)
+    known = np.append(learned.workers.get_indexer(found.names), -1)
+    weight, clusters, items = learned.weight[known], len(found.cluster_item), len(found.items)
+    every = _voted(
+        found.cluster, found.worker, found.cluster_item, found.seen_item, found.seen_worker, len(known), weight
+    )
+    drew = np.bincount(found.cluster, weight[found.worker], minlength=clusters)
+    did_not = np.maximum(np.bincount(every.cluster, weight[every.worker], minlength=clusters) - drew, 0)
+    left = np.maximum(most - np.bincount(found.seen_item, minlength=items)[found.cluster_item], 0)
+    _, share = _won(found.cluster, found.class_id, weight[found.worker])
+    there = drew >= did_not
+    turned = np.maximum(
+        _turned(drew, did_not, left), np.where(there, _turned(drew * share, drew * (1 - share), left), 0.0)
+    )
+    fused, _ = _fused(found.cluster, found.worker, found.box, learned.habits and learned.habits.of(known))
+    overlap = iou(found.box, fused[found.cluster])
+    turn = np.lexsort([-overlap, found.cluster])
+    second = np.zeros(clusters)
+    at = np.flatnonzero(np.diff(found.cluster[turn], prepend=-1) > 0) + 1  # one after each cluster's first
+    several = np.bincount(found.cluster, minlength=clusters) > 1
+    second[several] = overlap[turn][at[several]]
+
+    change, fit = np.zeros(items), np.ones(items)
+    np.maximum.at(change, found.cluster_item, turned)
+    np.minimum.at(fit, found.cluster_item, np.where(there, second, 1.0))
+    return pd.DataFrame({"item": found.items, "change": change, "fit": fit})
+
+
+def agreement(answers: pd.DataFrame, pairs: int) -> float:
+    """How often another person who answered the item drew a person's box, too. `pairs` comparisons without agreement
+    are added, so that it is less if few answers show it."""
+    found = _grouped(answers)
+    size, seen = np.bincount(found.cluster), np.bincount(found.seen_item, minlength=len(found.items))
+    compared = (size * (seen[found.cluster_item] - 1)).sum()
+    return float((size * (size - 1)).sum() / (compared + pairs))
+
+
+def _turned(yes: np.ndarray, no: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """The chance that `left` more votes turn the result; a tie is a yes."""
+    from scipy.special import betaln, gammaln
+
+    alpha, beta = EITHER + yes, EITHER + no
+    chance = np.zeros(len(yes))
+    for more in range(int(left.max(initial=0)) + 1):
+        rest = left - more
+        some = np.maximum(rest, 0)
+        ways = gammaln(left + 1) - gammaln(more + 1) - gammaln(some + 1)
+        drawn = np.exp(ways + betaln(alpha + more, beta + some) - betaln(alpha, beta))
+        chance += np.where((rest >= 0) & ((yes + more >= no + some) != (yes >= no)), drawn, 0.0)
+    return np.minimum(chance, 1.0)
+
+
 class _Habits(NamedTuple):
     offset: np.ndarray  # b, (workers, 4)
     spread: np.ndarray  # q, (workers, 1)
@@ -96,21 +159,9 @@ class _Learned(NamedTuple):
 def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolidated, _Learned]:
     """The labels and workers of the answers, by what was `learned`; if that is None, it is learned from these
     answers."""
-    item, items = codes(answers, "item")
-    worker, names = codes(answers, "worker")
+    items, names, seen_item, seen_worker, worker, class_id, box, cluster, cluster_item = _grouped(answers)
     workers = len(names) + 1
     known = None if learned is None else np.append(learned.workers.get_indexer(names), -1)
-    class_id, sides = _checked(answers)
-    turn = np.lexsort([*sides.T[::-1], class_id, worker, item])
-    item, worker, class_id, sides = item[turn], worker[turn], class_id[turn], sides[turn]
-    seen = distinct(item * workers + worker)  # who answered which item, with or without boxes
-    seen_item, seen_worker = np.divmod(seen, workers)
-
-    drawn = np.flatnonzero(class_id >= 0)
-    box = corners(sides[drawn])
-    once, cluster = _clustered(item[drawn], worker[drawn], class_id[drawn], box)
-    item, worker, class_id, box = item[drawn][once], worker[drawn][once], class_id[drawn][once], box[once]
-    cluster_item = item[np.unique(cluster, return_index=True)[1]]
 
     weight = None if learned is None else learned.weight[known]
     vote = _voted(cluster, worker, cluster_item, seen_item, seen_worker, workers, weight)
@@ -155,6 +206,36 @@ def _labeled(answers: pd.DataFrame, learned: _Learned | None) -> tuple[Consolida
             }
         ),
     ), learned
+
+
+class _Grouped(NamedTuple):
+    """The result of steps 1 and 2. Items and workers are positions in `items` and `names`."""
+
+    items: pd.Index
+    names: pd.Index
+    seen_item: np.ndarray  # who answered which item, with or without boxes: one per item and worker, sorted
+    seen_worker: np.ndarray
+    worker: np.ndarray  # one per box that stays, as the next three
+    class_id: np.ndarray
+    box: np.ndarray
+    cluster: np.ndarray
+    cluster_item: np.ndarray  # one per cluster
+
+
+def _grouped(answers: pd.DataFrame) -> _Grouped:
+    """Steps 1 and 2."""
+    item, items = codes(answers, "item")
+    worker, names = codes(answers, "worker")
+    class_id, sides = _checked(answers)
+    turn = np.lexsort([*sides.T[::-1], class_id, worker, item])
+    item, worker, class_id, sides = item[turn], worker[turn], class_id[turn], sides[turn]
+    seen_item, seen_worker = np.divmod(distinct(item * (len(names) + 1) + worker), len(names) + 1)
+    drawn = np.flatnonzero(class_id >= 0)
+    box = corners(sides[drawn])
+    once, cluster = _clustered(item[drawn], worker[drawn], class_id[drawn], box)
+    item, worker, class_id, box = item[drawn][once], worker[drawn][once], class_id[drawn][once], box[once]
+    cluster_item = item[np.unique(cluster, return_index=True)[1]]
+    return _Grouped(items, names, seen_item, seen_worker, worker, class_id, box, cluster, cluster_item)
 
 
 def _checked(answers: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

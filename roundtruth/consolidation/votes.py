@@ -57,6 +57,13 @@ def votes(answers: pd.DataFrame, classes: Sequence | None = None, *, learn: Sequ
        of the item's answers. The divisor is there because these answers are correlated. Here U is 0: with it, the
        confidence of a good crowd's labels would be far too low.
     """
+    found = with_posteriors(answers, classes, learn)
+    return Consolidated(found.labels.drop(columns="posterior"), found.workers)
+
+
+def with_posteriors(answers: pd.DataFrame, classes: Sequence | None, learn: Sequence | None) -> Consolidated:
+    """As `votes`; labels has one more column, posterior: softmax(L) over all classes, as if the answers to an item were
+    independent."""
     if learn is not None and classes is None:
         raise ValueError("classes must be given with learn: else they would depend on items with learn False")
     taught = teaching(answers, learn)
@@ -96,10 +103,10 @@ def _labeled(answers: pd.DataFrame, classes, learned: _Learned | None) -> tuple[
         learned = _learned(item, worker, label, len(items), workers, len(names))
     place = learned.workers.get_indexer(workers)  # -1, the last, where nothing is known
     place = np.where(place < 0, len(learned.workers), place)
-    best, confidence = _merged(item, place[worker], label, len(items), len(names), learned)
+    best, confidence, posterior = _merged(item, place[worker], label, len(items), len(names), learned)
     count = np.bincount(worker, minlength=len(workers))
     return Consolidated(
-        pd.DataFrame({"item": items, "label": names.take(best), "confidence": confidence}),
+        pd.DataFrame({"item": items, "label": names.take(best), "confidence": confidence, "posterior": posterior}),
         pd.DataFrame({"worker": workers, "answers": count, "skill": learned.skill[place]}),
     ), learned
 
@@ -172,10 +179,10 @@ def _share(L: np.ndarray, g_first: np.ndarray, g_item: np.ndarray) -> np.ndarray
     return Q / np.add.reduceat(Q, g_first[:-1])[g_item]
 
 
-def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple[np.ndarray, np.ndarray]:
-    """Steps 4 and 5: classes and confidences. The arrays are codes, one row per answer, sorted."""
+def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps 4 and 5: classes, confidences and posteriors. The arrays are codes, one row per answer, sorted."""
     if not len(item):
-        return np.zeros(0, np.int64), np.zeros(0)
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
     given = distinct(item * K + label)
     g_item, g_class = np.divmod(given, K)
     g_first = np.searchsorted(g_item, np.arange(items + 1))
@@ -189,7 +196,8 @@ def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple
     by_class, g_by_class = (np.argsort(column, kind="stable") for column in (learned.class_id, g_class))
     bounds = np.searchsorted(learned.class_id[by_class], np.arange(K + 1))
     g_bounds = np.searchsorted(g_class[g_by_class], np.arange(K + 1))
-    L, sharp, total = np.zeros(len(given)), np.zeros(len(given)), np.full(items, -np.inf)
+    L, sharp = np.zeros(len(given)), np.zeros(len(given))
+    total, mild = np.full(items, -np.inf), np.full(items, -np.inf)
     for k in range(K):
         mine = by_class[bounds[k] : bounds[k + 1]]
         row = np.bincount(learned.worker[mine], learned.N[mine], minlength=workers)[u_worker]
@@ -202,15 +210,15 @@ def _merged(item, worker, label, items: int, K: int, learned: _Learned) -> tuple
             log_T = _log_confusion(N_k, row, f, learned.P[k, u_label], u_label == k, skill, K, even)
             L_k = learned.log_p[k] + np.bincount(item, log_T[j_u], minlength=items)
             into[g] = L_k[g_item[g]]
-        total = np.logaddexp(total, L_k / heat)  # of the sharp one, the last
+        total, mild = np.logaddexp(total, L_k), np.logaddexp(mild, L_k / heat)  # of the sharp one, the last
 
     Q = _share(L, g_first, g_item)
     if learned.few:
         Q = np.where(said == np.maximum.reduceat(said, g_first[:-1])[g_item], Q, 0.0)
     top = np.flatnonzero(np.maximum.reduceat(Q, g_first[:-1])[g_item] - Q <= 1e-9)
     best = top[np.diff(g_item[top], prepend=-1) > 0]  # in a tie, the first
-    confidence = (1 - FLOOR) * np.exp(sharp[best] / heat - total) + FLOOR / K
-    return g_class[best], np.minimum(confidence, 1.0)
+    confidence = (1 - FLOOR) * np.exp(sharp[best] / heat - mild) + FLOOR / K
+    return g_class[best], np.minimum(confidence, 1.0), np.minimum(np.exp(sharp[best] - total), 1.0)
 
 
 def _even(K: int) -> float:

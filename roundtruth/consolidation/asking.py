@@ -1,0 +1,81 @@
+"""Asking on: which items need one more person's answer.
+
+An item's decision depends on people's answers to it, and on what the items in `teachers` say about the people. It never
+depends on a model.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from roundtruth.consolidation.boxes import agreement, open_questions
+from roundtruth.consolidation.votes import above_chance, with_posteriors
+
+POOR = 0.4  # a crowd that agrees less above chance is asked the full number
+PAIRS = 10  # pairs of answers, as often alike as by chance, that are added to the measured ones
+ALIKE = 0.75  # a box is placed well enough if two people's boxes have this IoU with the merged one
+NOTHING = 3  # so many people have to see nothing in a picture, because two often miss the same small object
+
+
+class Asking(NamedTuple):
+    """How many people are asked about an item: `least` at first, then one more while the merged label is not `sure`
+    enough, and `most` at the most."""
+
+    least: int = 2
+    most: int = 5
+    sure: float = 0.98
+
+
+def classes(answers: pd.DataFrame, names: Sequence, asking: Asking, teachers: Collection | None = None) -> np.ndarray:
+    """The items of `answers` (item, worker, label) that need one more answer, sorted. `names` are all classes.
+    `teachers` are the items from which skills are learned; without it, all teach.
+
+    An item is settled if its label's posterior is at least `sure`. In a poor crowd no item is settled: two people agree
+    there by chance too often.
+    """
+    learn = _learn(answers, teachers)
+    labels = with_posteriors(answers, names, learn).labels
+    poor = _agreement_of_classes(answers[learn]) < POOR
+    unsettled = poor | (labels["posterior"].to_numpy() < asking.sure)
+    return _open(answers, labels["item"].to_numpy(), unsettled, asking)
+
+
+def objects(answers: pd.DataFrame, asking: Asking, teachers: Collection | None = None) -> np.ndarray:
+    """The items of `answers` (as of `consolidation.boxes`) that need one more answer, sorted. `teachers` is as in
+    `classes`.
+
+    An item is settled if, for each box that somebody drew, the people who may still be asked will hardly (at most
+    1 - `sure`) turn the vote on whether it is there and on its class, and if two people drew each box of the label
+    alike. If nobody drew anything, three people settle it. In a poor crowd no item is settled.
+    """
+    learn = _learn(answers, teachers)
+    found = open_questions(answers, learn, asking.most)
+    poor = agreement(answers[learn], PAIRS) < POOR
+    each = answers.groupby("item", sort=True)
+    unseen = ((each["class_id"].max() < 0) & (each["worker"].nunique() < NOTHING)).to_numpy()
+    doubtful = ((found["change"] > 1 - asking.sure) | (found["fit"] < ALIKE)).to_numpy()
+    unsettled = poor | unseen | doubtful
+    return _open(answers, found["item"].to_numpy(), unsettled, asking)
+
+
+def _learn(answers: pd.DataFrame, teachers: Collection | None) -> np.ndarray:
+    if teachers is None:
+        return np.ones(len(answers), bool)
+    return answers["item"].isin(list(teachers)).to_numpy()
+
+
+def _open(answers: pd.DataFrame, items: np.ndarray, unsettled: np.ndarray, asking: Asking) -> np.ndarray:
+    """Of the items (sorted), those with too few answers, and the unsettled ones that may have more."""
+    count = answers.groupby("item", sort=True)["worker"].nunique().to_numpy()
+    return items[(count < asking.least) | (unsettled & (count < asking.most))]
+
+
+def _agreement_of_classes(answers: pd.DataFrame) -> float:
+    """How much more often than by chance two answers to an item agree; less if few answers show it."""
+    each = answers.drop_duplicates(["item", "worker", "label"])
+    said = each.groupby(["item", "label"]).size().to_numpy()
+    r = each.groupby("item").size().to_numpy()
+    pairs = (r * (r - 1)).sum() / 2
+    return above_chance(said, r, pd.factorize(each["label"])[0]) * pairs / (pairs + PAIRS)
