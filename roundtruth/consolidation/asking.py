@@ -13,7 +13,9 @@ import pandas as pd
 from roundtruth.consolidation.boxes import agreement, open_questions
 from roundtruth.consolidation.votes import above_chance, with_posteriors
 
-POOR = 0.4  # a crowd that agrees less above chance is asked the full number
+# A crowd that agrees less above chance is asked the full number. The answers that were asked for so far are compared:
+# they agree less if more answers to disputed items settle little.
+POOR = 0.37
 PAIRS = 10  # pairs of answers, as often alike as by chance, that are added to the measured ones
 ALIKE = 0.75  # a box is placed well enough if two people's boxes have this IoU with the merged one
 NOTHING = 3  # so many people have to see nothing in a picture, because two often miss the same small object

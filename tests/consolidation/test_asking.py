@@ -1,5 +1,8 @@
 """Which items need one more answer."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,6 +102,19 @@ def test_people_who_draw_at_random_are_asked_the_full_number():
 def test_no_answers_need_nothing():
     assert of_classes([]) == []
     assert of_boxes([]) == []
+
+
+@pytest.mark.parametrize(("name", "most"), [("sp_amt", 2.5), ("bluebirds", 5)])
+def test_real_crowds_are_asked_less_and_lose_little(data, monkeypatch, name, most):
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).resolve().parents[2] / "benchmarks"), *sys.path])
+    from answers import classes, measured
+    from consolidation import label_set
+
+    answers, truth = label_set(data, name)
+    found = measured(lambda seed: answers, classes(answers, truth), 3)["half teach"]
+    assert found["answers"] <= most
+    assert found["lost"] <= 0.01
+    assert name != "bluebirds" or found["lost"] == 0  # too poor a crowd: all are asked
 
 
 def both(test):
