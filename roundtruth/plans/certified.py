@@ -170,8 +170,11 @@ def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, np.ndarray | 
 
 
 def promised(job: "Job") -> bool:
-    auto, items = job.auto_labels()["item"], schedule_of(job).items if job.there("certificate.json") else None
-    return len(auto) > 0 and (items is None or len(settled(job, auto)) >= items)
+    auto = job.auto_labels()["item"]
+    if auto.empty:
+        return False
+    items = schedule_of(job).items
+    return items is None or len(settled(job, auto)) >= items
 
 
 def settled(job: "Job", auto: pd.Series) -> np.ndarray:
