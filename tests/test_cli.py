@@ -61,6 +61,7 @@ def answer(folder: Path, items) -> None:
     (people / f"{number}.csv").write_text("item,worker,label\n" + rows)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_done(job, tmp_path, capfd, prefect_server):
     path = job(30, target={"quality": 0.8})
     assert main(["run", path, "--json"]) == 0
@@ -217,6 +218,7 @@ def test_a_job_whose_people_answer_by_files(job, tmp_path, capfd, without_prefec
     assert summary["measured"] == {"human": None, "auto": None}
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_a_line_a_step(job, capfd, prefect_server):
     assert main(["run", job(20, target={"quality": 0.3})]) == 0
     out, err = capfd.readouterr()

@@ -54,6 +54,7 @@ def test_the_features_of_each_picture_are_computed_once_a_job(make, tmp_path, mo
     assert job.read_json("weights/origin.json") == learning.BUNDLED
 
 
+@pytest.mark.slow
 def test_shards_do_not_change_what_the_model_says(make, tmp_path, monkeypatch):
     coloured(tmp_path, 60)
     found = []
@@ -63,6 +64,7 @@ def test_shards_do_not_change_what_the_model_says(make, tmp_path, monkeypatch):
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
     coloured(tmp_path, 30)
     monkeypatch.setattr(learning, "SHARD", 20)

@@ -42,6 +42,7 @@ def lost(job: Job) -> float:
     return float((1 - job.kind.quality(auto, truth[truth["item"].isin(auto["item"])])).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [CLASSES, BOXES])
 def test_a_whole_job_leaves_more_to_the_model_than_a_promise_of_the_auto_labels(kind, hard, tmp_path):
     job = run_job(hard(kind))
@@ -55,6 +56,7 @@ def test_a_whole_job_leaves_more_to_the_model_than_a_promise_of_the_auto_labels(
     assert summary["auto"] > alone["auto"]
 
 
+@pytest.mark.slow
 def test_a_person_reads_which_promise_it_is_and_what_it_does_not_mean(hard):
     job = run_job(hard(CLASSES))
     summary = ended(job)

@@ -285,7 +285,6 @@ def test_an_owners_link_opens_what_it_was_made_for_until_it_expires(open_job):
 def test_whatever_owners_and_people_do_each_item_gets_the_answers_asked_for(open_job, monkeypatch, seed):
     """Two servers on one folder, whose owners pause, resume, remove, invite and send back at random."""
     monkeypatch.setattr("roundtruth.serve.desk.LOOK", {"disk": 0.0, "s3": 0.0})
-    monkeypatch.setattr("roundtruth.serve.site.BURST", 1e6)
     chance, names, said, removed = random.Random(seed), ("ann", "bob", "cem"), {}, set()
     job = open_job(n=40, answers_per_item=2)
     with office(job.address) as one, office(job.address) as other:

@@ -100,8 +100,7 @@ def test_routes_of_the_owner_need_the_owners_link(open_job):
                 assert ask(method, path, owner.at[3:], "0" * 12).status_code == 404
 
 
-def test_hostile_texts_of_the_owner_are_refused_or_kept_as_text(open_job, monkeypatch):
-    monkeypatch.setattr("roundtruth.serve.site.BURST", 1e6)
+def test_hostile_texts_of_the_owner_are_refused_or_kept_as_text(open_job):
     with office(open_job().address) as owner:
         for text in HOSTILE:
             page = quote(text, errors="surrogatepass")

@@ -309,7 +309,8 @@ def test_every_response_has_the_headers(open_job):
             assert "set-cookie" not in found.headers
 
 
-def test_large_bodies_and_too_many_requests_are_refused(open_job):
+def test_large_bodies_and_too_many_requests_are_refused(open_job, monkeypatch):
+    monkeypatch.setattr("roundtruth.serve.site.BURST", 100.0)
     with pages(Desk(open_job().address)) as page:
         ann, bob = page("ann"), page("bob")
         assert ann.client.post(f"{ann.at}/api/answers", content=b" " * (LARGEST_BODY + 1)).status_code == 413

@@ -101,6 +101,7 @@ def test_a_port_that_is_taken_is_a_mistake(job, capsys):
     assert "give another --port" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_page_of_one_person_ends_when_the_job_is_stopped(job):
     desk = Desk(job[0].address)
     waiting = threading.Thread(target=alone.Page(desk, "").wait, daemon=True)
