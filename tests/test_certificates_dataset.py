@@ -151,6 +151,7 @@ def test_the_number_of_wrong_items_that_pass_is_a_negative_hypergeometric_quanti
     assert nhypergeom.cdf(b + 1, total, n, w) > delta * (1 - 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("max_loss", "delta"),
     [(0.3, 0.4), *(pytest.param(*both, marks=pytest.mark.slow) for both in ((0.2, 0.5), (0.15, 0.3)))],
@@ -256,6 +257,7 @@ def test_a_promise_over_the_dataset_leaves_more_to_the_model():
 NAMES = ["confidently wrong", "flat", "clean, then bad", "reversed", "one class"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("name", NAMES)
 def test_pools_that_are_made_to_break_it(name, binary):

@@ -121,6 +121,7 @@ def test_another_learner_and_boxes_do_not_get_the_weights_that_come_with_roundtr
     assert job.read_json("weights/origin.json")["origin"] == "from scratch: no network"
 
 
+@pytest.mark.slow
 def test_a_picture_that_returns_later_gets_its_features_then(make, tmp_path, monkeypatch):
     coloured(tmp_path, 60)
     path = tmp_path / "images/0002.png"

@@ -104,6 +104,7 @@ def test_no_answers_need_nothing():
     assert of_boxes([]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "most"), [("sp_amt", 2.5), ("bluebirds", 5)])
 def test_real_crowds_are_asked_less_and_lose_little(data, monkeypatch, name, most):
     monkeypatch.setattr(sys, "path", [str(Path(__file__).resolve().parents[2] / "benchmarks"), *sys.path])

@@ -60,6 +60,7 @@ def learned(tmp_path_factory):
     return learner, pictures.take(pictures.items > 50), labels, seen
 
 
+@pytest.mark.slow
 def test_an_easy_task_is_learned(learned):
     learner, rest, labels, seen = learned
     predictions = learner.predict(rest)
@@ -73,6 +74,7 @@ def test_an_easy_task_is_learned(learned):
     assert all(a[0] < b[0] for a, b in pairwise(seen))
 
 
+@pytest.mark.slow
 def test_a_picture_is_judged_alone(learned):
     learner, rest, *_ = learned
     together, alone = learner.predict(rest), learner.predict(rest.take(slice(3, 4)))
@@ -82,6 +84,7 @@ def test_a_picture_is_judged_alone(learned):
     assert len(learner.predict(rest.take(slice(0, 0)))) == 0
 
 
+@pytest.mark.slow
 def test_the_state_survives_a_file(learned):
     learner, rest, *_ = learned
     file = io.BytesIO()
@@ -92,6 +95,7 @@ def test_the_state_survives_a_file(learned):
     pd.testing.assert_frame_equal(other.predict(rest), learner.predict(rest))
 
 
+@pytest.mark.slow
 def test_a_loaded_one_goes_on_from_what_it_knew(learned, short, monkeypatch):
     learner, rest, labels, _ = learned
     monkeypatch.setattr(detector.SETTINGS, "lr", 1e-5)

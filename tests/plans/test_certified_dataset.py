@@ -125,6 +125,7 @@ def write_answers(job: Job, reasons: int = 0) -> None:
     (answers / f"{job.last_round()}.csv").write_text("\n".join(["item,worker,label,reason", *rows]) + "\n")
 
 
+@pytest.mark.slow
 def test_an_item_that_people_could_not_label_counts_as_theirs(hard):
     spec = hard(CLASSES, workforce=FILES, quality=0.95)
     through_until_auto(spec)
@@ -136,6 +137,7 @@ def test_an_item_that_people_could_not_label_counts_as_theirs(hard):
     agrees(Job(spec.output))
 
 
+@pytest.mark.slow
 def test_with_a_budget_the_promise_is_about_what_gets_a_label_in_any_case(hard):
     """The number is fixed before anybody is asked; a higher budget afterwards does not change it."""
     for budget in (52.0, 60.0, None):
@@ -157,6 +159,7 @@ def test_few_items(kind, n, hard):
     ended(run_job(hard(kind, n)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [CLASSES, BOXES])
 def test_a_model_that_is_always_wrong_keeps_the_promise_too(kind, hard, monkeypatch):
     spec = hard(kind)
@@ -172,6 +175,7 @@ def test_the_plan_that_promises_nothing_refuses_it(hard):
         hard(CLASSES, plan="ground-truth")
 
 
+@pytest.mark.slow
 def test_which_promise_it_is_cannot_be_changed_once_the_job_has_begun(hard):
     run_job(hard(CLASSES))
     with pytest.raises(UserError, match=r"target: the job in .* has"):
@@ -211,6 +215,7 @@ def test_the_sizes_are_those_of_an_easier_target():
     assert sum(map(sum, of_all.looks)) == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_a_job_of_an_earlier_version_is_about_its_auto_labels(hard):
     job = run_job(hard(CLASSES, of="auto-labels"))
     path = Path(job.address, "certificate.json")
