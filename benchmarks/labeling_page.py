@@ -46,6 +46,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from roundtruth.serve.site import Headers
 logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+logging.getLogger("roundtruth.serve").setLevel(logging.INFO)
 async def bare(request):
     return JSONResponse({})
 app = Headers(Starlette(routes=[Route("/bare", bare)]))
