@@ -206,7 +206,7 @@ def walk_over_all(scores, loss, pool, items, max_loss, delta) -> np.ndarray:
     if w <= len(pool):
         each = np.exp(np.sum(np.log1p(-n / (total - np.arange(w)))))  # P(S = 0)
         b, at_most = -1, each
-        while at_most <= delta:
+        while at_most <= delta * (1 - 1e-9):  # at delta itself, rounding must not decide
             b += 1
             each *= (b + w) / (b + 1) * (n - b) / (total - b - w)
             at_most += each

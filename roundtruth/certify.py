@@ -14,6 +14,7 @@ BET = 2.25  # the bet on losses between 0 and 1, as a multiple of the bet that f
 ALL_IN = 0.95  # share of the largest possible bet; with all of it, one completely lost item would rule out passing
 REACH = 0.6  # share of all items that is expected to pass
 BET_ON_ALL = 1.3  # as BET, for a promise over the whole dataset
+TIE = 1e-9  # a probability so close to delta, as a share of it, is not below it: rounding must not decide
 
 OF = ("auto-labels", "dataset")  # whose mean loss is promised
 
@@ -319,7 +320,7 @@ def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float)
         return n  # the undrawn items are too few to break the promise
     e = np.arange(min(n, int(n * w / (total - n + 1)) + 1) + 1)  # never more than the mean of S
     log = _log_choose(e + w - 1, e) + _log_choose(total - e - w, n - e) - _log_choose(total, n)
-    return int(np.count_nonzero(np.cumsum(np.exp(log)) <= delta)) - 1
+    return int(np.count_nonzero(np.cumsum(np.exp(log)) <= delta * (1 - TIE))) - 1
 
 
 def bet_on_all(least, inverse, items: int, max_loss: float, delta: float, binary: bool):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from roundtruth import certify as library
@@ -307,6 +307,7 @@ def test_the_walk_is_certifys_where_its_bounds_are_kept_for_every_few_errors(mon
 
 @settings(max_examples=60)
 @given(pools, st.sampled_from([0.02, 0.05, 0.1, 0.33]), st.sampled_from([0.005, 0.05, 0.2]), st.integers(0, 200))
+@example((2, 20, 0.5625, 1), 0.02, 0.2, 0)  # the chance that no wrong item is drawn is delta itself
 def test_the_rules_over_a_whole_dataset_are_certifys_on_any_pool(pool, max_loss, delta, more):
     seed, total, p, digits = pool
     chance = np.random.default_rng(seed)
