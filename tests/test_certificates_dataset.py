@@ -151,7 +151,6 @@ def test_the_number_of_wrong_items_that_pass_is_a_negative_hypergeometric_quanti
     assert nhypergeom.cdf(b + 1, total, n, w) > delta * (1 - 1e-9)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("max_loss", "delta"),
     [(0.3, 0.4), *(pytest.param(*both, marks=pytest.mark.slow) for both in ((0.2, 0.5), (0.15, 0.3)))],

@@ -133,7 +133,7 @@ class Desk:
         visit = self._visit(worker)
         if visit and (nothing or self._is_over(visit)):
             over = True
-        over = over or self._is_out(worker)
+        over = over or self.is_out(worker)
         paused = self.people.state(worker) == "paused"
         state = "done" if over else "paused" if paused else "open" if left and not nothing else "waiting"
         return {
@@ -222,7 +222,7 @@ class Desk:
     def give(self, worker: str, have: list[int]) -> list[int]:
         """The items that a worker is to do next, with which the page has AT_ONCE: the ones that it lost first, as when
         it was opened anew, then others. The same ones are given again until they are answered."""
-        if self._is_out(worker) or self.people.state(worker) != "active":
+        if self.is_out(worker) or self.people.state(worker) != "active":
             return []
         have = [item for item in have if self._lend(worker, item)]
         given: list[int] = []
@@ -298,11 +298,11 @@ class Desk:
 
     # -- known answers
 
-    def _is_out(self, worker: str) -> bool:
+    def is_out(self, worker: str) -> bool:
         """Whether a worker gets no more items, for their answers to items whose labels are known."""
-        return (
-            worker in gold.not_good_enough(self.judged(worker), self.spec.workforce.gold_least) if self.gold else False
-        )
+        if self.gold is None:
+            return False
+        return worker in gold.not_good_enough(self.judged(worker), self.spec.workforce.gold_least)
 
     def judged(self, worker: str) -> pd.DataFrame:
         """How good a worker's answers to items with known labels are, as `gold.quality` says it."""

@@ -18,7 +18,7 @@ from roundtruth.report.disagreement import pairwise, worst
 from roundtruth.serve import crowd, links
 from roundtruth.serve.desk import Desk
 from roundtruth.summary import summarize
-from roundtruth.workforce import gold, page
+from roundtruth.workforce import page
 from roundtruth.workforce.page_log import Entry
 
 COMPARED = 2_000  # items that were answered last, whose answers are compared
@@ -39,8 +39,7 @@ class Overview:
     def job(self) -> dict:
         """How the job stands, in a few figures."""
         desk = self.desk
-        found = self._summary()
-        said, unclear = self._said().words, self._unclear()
+        found, said = self._summary(), self._said()
         return {
             "id": desk.id,
             "name": desk.spec.name,
@@ -50,15 +49,14 @@ class Overview:
             "asked": len(desk.asked),
             "answered": len(desk.asked) - len(desk.left),
             "wanted": desk.wanted,
-            **{name: found["summary"][name] for name in ("items", "human", "auto", "input", "failed")},
+            **{name: found["summary"][name] for name in ("items", "human", "auto", "failed")},
             "spent": found["summary"]["cost"]["total"],
             "currency": "$",
             "saved_percent": self._saved(found["summary"]),
             "forecast": found["forecast"],
-            "people": len({worker for entries in said.values() for worker in entries}),
-            "unclear": len(unclear),
+            "people": len(said.mine),
+            "unclear": len(said.unclear),
             "report": desk.has_report,
-            "crowd": desk.crowd is not None,
         }
 
     def figures(self) -> str:
@@ -91,7 +89,7 @@ class Overview:
             "classes": self.desk.spec.classes,
             "rounds": [{name: row[name] for name in names} for row in rounds],
             "people": self.people(),
-            "unclear": self._unclear()[:SHOWN],
+            "unclear": self._unclear(),
         }
 
     def _summary(self) -> dict:
@@ -119,20 +117,18 @@ class Overview:
 
     def people(self) -> list[dict]:
         """Everybody who has a link or gave an answer, by name."""
-        said, agreed = self._said().words, self._said().agreed
-        mine: defaultdict[str, list[Entry]] = defaultdict(list)
-        for entries in said.values():
-            for worker, entry in entries.items():
-                mine[worker].append(entry)
+        said = self._said()
         holds = self._holds()
-        agreement = agreed.groupby("worker")["quality"].agg(["mean", "size"])
-        rows = [self._person(worker, mine[worker], holds.get(worker, 0), agreement) for worker in self.workers()]
+        agreement = said.agreed.groupby("worker")["quality"].agg(["mean", "size"])
+        rows = [
+            self._person(worker, said.mine.get(worker, []), holds.get(worker, 0), agreement)
+            for worker in self.workers()
+        ]
         return sorted(rows, key=lambda row: (row["crowd"], row["worker"].casefold(), row["worker"]))
 
     def workers(self) -> set[str]:
         """Everybody who has a link or gave an answer."""
-        said = {worker for entries in self._said().words.values() for worker in entries}
-        return said.union((link.worker for link in self.desk.links.values()), self.desk.people.states)
+        return set(self._said().mine).union((link.worker for link in self.desk.links.values()), self.desk.people.states)
 
     def person(self, worker: str) -> dict:
         return next(row for row in self.people() if row["worker"] == worker)
@@ -141,14 +137,14 @@ class Overview:
         desk = self.desk
         labels = [entry for entry in mine if entry["label"] is not None]
         judged = desk.judged(worker)
-        state, below = desk.people.state(worker), self._below(judged)
+        state, below = desk.people.state(worker), desk.is_out(worker)
         has = worker in agreement.index
         return {
             "worker": worker,
             "state": "below" if below and state == "active" else state,
             "url": self.url(worker),
             "answers": len(labels),
-            "cannot_tell": sum(entry["label"] is None and "again" not in entry for entry in mine),
+            "cannot_tell": sum(map(doubts, mine)),
             "seconds": round(median(entry["seconds"] for entry in labels), 1) if labels else None,
             "last": max((entry["at"] for entry in mine), default=None),
             "holds": holds,
@@ -157,13 +153,12 @@ class Overview:
             "golds": int(judged["golds"].sum()),
             "gold_quality": round(float(judged["quality"].iloc[0]), 4) if len(judged) else None,
             "crowd": worker.startswith(crowd.PREFIX),
-            "flag": f"Answers to pictures with known labels are below {below:g}." if below else "",
+            "flag": f"Answers to pictures with known labels are below {self._least():g}." if below else "",
         }
 
-    def _below(self, judged: pd.DataFrame) -> float:
-        """The least quality that a person does not reach; 0 for everybody else."""
-        least = getattr(self.desk.spec.workforce, "gold_least", 0.0)
-        return least if gold.not_good_enough(judged, least) else 0.0
+    def _least(self) -> float:
+        """The least quality of answers to pictures with known labels."""
+        return self.desk.spec.workforce.gold_least
 
     def url(self, worker: str) -> str | None:
         """The address of a worker's page, relative to the owner's; None where no link is good."""
@@ -196,17 +191,24 @@ class Overview:
         newest = sorted((item for item in words if item <= desk.job.begun["items"]), key=last.__getitem__)[-COMPARED:]
         compared = {item: words[item] for item in newest}
         answers = page.table(compared, desk.job.kind, desk.spec.classes, desk.items)
-        return Said(entries, words, answers, pairwise(desk.job.kind, answers))
+        mine: defaultdict[str, list[Entry]] = defaultdict(list)
+        for said in words.values():
+            for worker, entry in said.items():
+                mine[worker].append(entry)
+        unclear = {item: [entry for entry in said.values() if doubts(entry)] for item, said in words.items()}
+        unclear = {item: reasons for item, reasons in unclear.items() if reasons}
+        turn = sorted(unclear, key=lambda item: max(entry["at"] for entry in unclear[item]), reverse=True)
+        unclear = {item: unclear[item] for item in turn}
+        return Said(entries, words, dict(mine), unclear, answers, pairwise(desk.job.kind, answers))
 
     def _unclear(self) -> list[dict]:
-        """The items that somebody could not tell, the newest first, with the reasons."""
-        found = []
-        for item, said in self._said().words.items():
-            reasons = [entry for entry in said.values() if entry["label"] is None and "again" not in entry]
-            if reasons:
-                told = [{name: entry[name] for name in ("worker", "reason", "at")} for entry in reasons]
-                found.append(self._shown(item) | {"reasons": told})
-        return sorted(found, key=lambda row: max(reason["at"] for reason in row["reasons"]), reverse=True)
+        """The items that somebody could not tell, the newest first, with the reasons; at most SHOWN."""
+        said = self._said()
+        return [
+            self._shown(item)
+            | {"reasons": [{name: entry[name] for name in ("worker", "reason", "at")} for entry in said.unclear[item]]}
+            for item in list(said.unclear)[:SHOWN]
+        ]
 
     def gallery(self, number: int) -> dict:
         """A page of the items on which people disagree, with everybody's answer: those that wait for an answer that was
@@ -246,5 +248,12 @@ class Said(NamedTuple):
 
     entries: int  # of the log
     words: dict[int, dict[str, Entry]]  # everybody's newest word, by item and worker
+    mine: dict[str, list[Entry]]  # the same by worker
+    unclear: dict[int, list[Entry]]  # by item, the newest first: what people said who could not tell
     answers: pd.DataFrame  # those that are compared, see COMPARED
     agreed: pd.DataFrame  # (item, worker, quality): how well they agree
+
+
+def doubts(entry: Entry) -> bool:
+    """Whether somebody could not tell; an answer that was sent back has no label either."""
+    return entry["label"] is None and "again" not in entry

@@ -43,9 +43,8 @@ class Item:
         self.until: dict[str, float] = {}
         self.given: dict[str, str] = {}  # by worker: when they first got it
         self.answers: dict[str, Entry] = {}  # by worker: the newest
-        self.sent_back: dict[
-            str, Entry
-        ] = {}  # by worker: an answer that waits to be given anew, with "again", its entry
+        # By worker: an answer that was sent back and waits to be given anew, with the entry that did it as "again"
+        self.sent_back: dict[str, Entry] = {}
         self.nonces: dict[str, str] = {}  # of answers and late ones: what they were taken as
 
     def add(self, entry: Entry) -> None:
@@ -177,10 +176,15 @@ class Log:
                 known.add(entry)
 
     def _entry(self, path: str) -> Entry:
-        try:
-            return self.store.read_json(path)
-        except ValueError:
-            raise UserError(f"{self.store.address}: {path} is damaged: not JSON; restore it from a copy") from None
+        return read_entry(self.store, path)
+
+
+def read_entry(store: Store, path: str) -> Entry:
+    """Raises FileNotFoundError where it is not there, and UserError where it is damaged."""
+    try:
+        return store.read_json(path)
+    except ValueError:
+        raise UserError(f"{store.address}: {path} is damaged: not JSON; restore it from a copy") from None
 
 
 def path_of(item: int, number: int) -> str:

@@ -64,3 +64,12 @@ def original(seed=0) -> dict:
     for ours, theirs in names.items():
         state = {name.replace(ours, theirs): tensor for name, tensor in state.items()}
     return {name: tensor for name, tensor in state.items() if not name.startswith(("conv5.", "fc."))}
+
+
+def check(predictions, pictures, classes=3):
+    """Predictions of classes are what a learner is to give."""
+    assert list(predictions.columns) == ["item", "class_id", "score"]
+    assert predictions["item"].tolist() == pictures.items.tolist()
+    assert predictions["score"].between(0, 1).all()
+    assert predictions["class_id"].between(0, classes - 1).all()
+    assert predictions["class_id"].dtype == "int64"

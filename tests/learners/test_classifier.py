@@ -12,7 +12,7 @@ from roundtruth.learners import classifier
 from roundtruth.learners.classifier import Classifier
 from roundtruth.learners.weights import recognise
 from roundtruth.pictures import Pictures
-from tests.learners.made import original, stripes
+from tests.learners.made import check, original, stripes
 
 NAMES = ["lying", "standing", "none"]
 
@@ -22,14 +22,6 @@ def short(monkeypatch):
     monkeypatch.setattr(classifier.SETTINGS, "passes", 20)
     monkeypatch.setattr(classifier.SETTINGS, "grey_passes", 20)
     monkeypatch.setattr(classifier.SETTINGS, "batch", 8)
-
-
-def check(predictions, pictures, classes=3):
-    assert list(predictions.columns) == ["item", "class_id", "score"]
-    assert predictions["item"].tolist() == pictures.items.tolist()
-    assert predictions["score"].between(0, 1).all()
-    assert predictions["class_id"].between(0, classes - 1).all()
-    assert predictions["class_id"].dtype == "int64"
 
 
 @pytest.fixture(scope="module")

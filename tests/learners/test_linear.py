@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from roundtruth.learners import linear, weights
 from roundtruth.learners.classifier import Classifier
 from roundtruth.learners.linear import Linear, fit
-from tests.learners.made import stripes
+from tests.learners.made import check, stripes
 
 NAMES = ["lying", "standing", "none"]
 
@@ -33,14 +33,6 @@ def coloured(tmp_path, bundled):
     pictures, labels = stripes(tmp_path, 120, side=48, colour=True)
     pictures.features = Linear(NAMES, 0, bundled).features(pictures)
     return pictures, labels
-
-
-def check(predictions, pictures, classes=3):
-    assert list(predictions.columns) == ["item", "class_id", "score"]
-    assert predictions["item"].tolist() == pictures.items.tolist()
-    assert predictions["score"].between(0, 1).all()
-    assert predictions["class_id"].between(0, classes - 1).all()
-    assert predictions["class_id"].dtype == "int64"
 
 
 def right(predictions, labels) -> pd.Series:

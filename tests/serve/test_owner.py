@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pandas as pd
@@ -14,7 +15,9 @@ from roundtruth.job import Job
 from roundtruth.serve import links
 from roundtruth.serve.desk import Desk
 from roundtruth.serve.owner import Owner
+from roundtruth.serve.people import People
 from roundtruth.serve.site import Site
+from roundtruth.storage import open_store
 from tests.serve.jobs import BOX, Page
 
 
@@ -131,6 +134,25 @@ def test_another_server_knows_who_is_paused(open_job, monkeypatch):
         other.post("people", worker="ann", what="resume")
         one.post("people", worker="ann", what="pause")
         assert other.people()["ann"]["state"] == "paused"
+
+
+def test_changes_of_several_owners_at_once_are_all_kept(tmp_path):
+    """Two servers, each with several threads that change people, and read what the others wrote."""
+    servers = [People(open_store(str(tmp_path))) for _ in range(2)]
+
+    def change(number: int) -> None:
+        server = servers[number % 2]
+        server.read(server.store.list())
+        server.change(f"worker {number % 5}", ("pause", "resume")[number % 3 % 2])
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(change, range(60)))
+    afterwards = People(open_store(str(tmp_path)))
+    afterwards.read(afterwards.store.list())
+    assert afterwards.read_to == 60
+    for server in servers:
+        server.read(server.store.list())
+        assert (server.read_to, server.states) == (60, afterwards.states)
 
 
 def test_a_removed_person_has_no_link_and_what_they_did_stays(open_job):

@@ -4,7 +4,7 @@ import { Ahead, withPicture } from "./ahead.js";
 import { Clock } from "./clock.js";
 import { keyName, needsKey } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { keyText, make, showKeys, showNotices, Tools } from "./parts.js";
+import { counted, keyText, make, part, setText, showKeys, showNotices, Tools } from "./parts.js";
 import { ask, LinkEnded, Pauses } from "./server.js";
 
 const EDITORS = { "object-detection": "boxes", "image-classification": "classes" };
@@ -18,8 +18,6 @@ const REASONS = [
 const MESSAGE_SHOWN = 6_000; // milliseconds
 const MOST_ANSWERED = 20; // answers that one can go back to; the server gives as many
 
-const part = (id) => document.getElementById(id);
-const counted = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 class Page {
   job = { state: "open", mine: 0, answered: 0, asked: 0, round: 0, note: "", alone: false, exit: "", figures: "" };
@@ -361,9 +359,9 @@ class Page {
   // ---- what is on the screen
 
   message(text) {
-    setText("message", text);
+    setText(part("message"), text);
     clearTimeout(this.fading);
-    this.fading = setTimeout(() => setText("message", ""), MESSAGE_SHOWN);
+    this.fading = setTimeout(() => setText(part("message"), ""), MESSAGE_SHOWN);
   }
 
   render() {
@@ -373,8 +371,8 @@ class Page {
     const screen = this.screen();
     document.body.dataset.screen = screen.name;
     part("screen").hidden = screen.name === "picture";
-    setText("screen-title", screen.title ?? "");
-    setText("screen-text", screen.text ?? "");
+    setText(part("screen-title"), screen.title ?? "");
+    setText(part("screen-text"), screen.text ?? "");
     part("exit").hidden = screen.name !== "done" || !this.job.exit;
     if (this.job.exit.startsWith("https://")) part("exit").href = this.job.exit;
     this.showProgress();
@@ -441,14 +439,14 @@ class Page {
     setProgress("mine", mine, mine + left, counted(mine, "answer", "answers"));
     setProgress("batch", answered, asked, `${answered.toLocaleString("en")} of ${asked.toLocaleString("en")}`);
     part("job").hidden = !this.job.alone;
-    setText("round", `Round ${this.job.round}`);
-    setText("note", this.job.note);
-    setText("figures", this.job.figures);
+    setText(part("round"), `Round ${this.job.round}`);
+    setText(part("note"), this.job.note);
+    setText(part("figures"), this.job.figures);
   }
 
   showVisit() {
     part("visit").hidden = !this.visited || this.feedbacks.length > 0;
-    if (this.visited) setText("visit-text", this.visitText(this.visited));
+    if (this.visited) setText(part("visit-text"), this.visitText(this.visited));
   }
 
   visitText({ item, nothing, reason }) {
@@ -464,7 +462,7 @@ class Page {
   showComment() {
     const comment = (!this.visited && !this.feedbacks.length && this.shown?.comment) || "";
     part("comment").hidden = comment === "";
-    setText("comment-text", comment);
+    setText(part("comment-text"), comment);
   }
 
   showFeedback() {
@@ -472,8 +470,8 @@ class Page {
     part("feedback").hidden = !feedback;
     if (!feedback) return;
     part("feedback").dataset.right = feedback.right;
-    setText("verdict", feedback.right ? "Right." : "Not quite. This is the right answer.");
-    setText("explanation", feedback.text);
+    setText(part("verdict"), feedback.right ? "Right." : "Not quite. This is the right answer.");
+    setText(part("explanation"), feedback.text);
   }
 
   showButtons() {
@@ -496,7 +494,7 @@ class Page {
     let text = "";
     if (number && failures && !linkEnded) text = `${counted(number, "answer", "answers")} not sent yet, trying again`;
     else if (this.ahead.unreached && !this.ahead.linkEnded) text = "The server cannot be reached, trying again";
-    setText("unsent", text);
+    setText(part("unsent"), text);
   }
 
   notices() {
@@ -532,14 +530,9 @@ async function editorOf(kind) {
   return Editor;
 }
 
-// A text is only set if it is another, or a screen reader would read it again.
-function setText(id, text) {
-  if (part(id).textContent !== text) part(id).textContent = text;
-}
-
 function setProgress(id, value, max, text) {
   Object.assign(part(id), { max: Math.max(max, 1), value });
-  setText(`${id}-text`, text);
+  setText(part(`${id}-text`), text);
 }
 
 function setEnabled(id, enabled) {

@@ -1,10 +1,11 @@
 // The owner's page: all jobs, one job, or the gallery of its disagreements. The hash of the address says which.
 
+import { part, setText } from "./parts.js";
 import { closeDialogs, Enlarged, LinkDialog, Question } from "./owner_dialogs.js";
 import { Gallery } from "./owner_gallery.js";
 import { Job } from "./owner_job.js";
 import { Jobs, showState } from "./owner_jobs.js";
-import { part, setOutside, setText } from "./owner_parts.js";
+import { setOutside } from "./owner_parts.js";
 import { LinkEnded, request } from "./server.js";
 
 const OFTEN = 5_000; // milliseconds between two refreshes

@@ -1,6 +1,6 @@
 // The dialogs of the owner's page. They stay open while the page is refreshed.
 
-import { part, setText } from "./owner_parts.js";
+import { part, setText } from "./parts.js";
 import { named } from "./owner_words.js";
 import { Drawing } from "./owner_drawing.js";
 import { Unreached } from "./server.js";

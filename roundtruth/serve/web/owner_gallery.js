@@ -1,9 +1,9 @@
 // The gallery of disagreements: every answer to an item side by side, from which one can be sent back.
 
-import { make } from "./parts.js";
-import { button, part, Series, setHidden, setOutside, setText, setTime } from "./owner_parts.js";
+import { counted, make, part, setText } from "./parts.js";
+import { button, Series, setHidden, setOutside, setTime } from "./owner_parts.js";
 import { Drawing, swatch } from "./owner_drawing.js";
-import { counted, duration, named, number, percent } from "./owner_words.js";
+import { duration, named, number, percent } from "./owner_words.js";
 
 export class Gallery {
   constructor(page) {

@@ -1,7 +1,7 @@
 // One job: its figures, its people, the items that people found unclear, and its rounds.
 
-import { make } from "./parts.js";
-import { figures, part, Series, setOutside, setText, setTime, Table } from "./owner_parts.js";
+import { make, part, setText } from "./parts.js";
+import { figures, Series, setOutside, setTime, Table } from "./owner_parts.js";
 import { figuresOf, Progress } from "./owner_jobs.js";
 import { People } from "./owner_people.js";
 import { money, NONE, number } from "./owner_words.js";

@@ -1,8 +1,8 @@
 // What the page says about a job, in the list of all jobs and at the top of the job's own page.
 
-import { make } from "./parts.js";
-import { figures, part, Series, setOutside, setText } from "./owner_parts.js";
-import { counted, money, NONE, number, stateText } from "./owner_words.js";
+import { counted, make, part, setText } from "./parts.js";
+import { figures, Series, setOutside } from "./owner_parts.js";
+import { money, NONE, number, stateText } from "./owner_words.js";
 
 export function showState(element, { state, round }) {
   setText(element, round ? `${stateText(state)}, round ${number(round)}` : stateText(state));

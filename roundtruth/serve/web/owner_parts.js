@@ -1,14 +1,8 @@
 // Parts of the owner's page that are shown again every few seconds. What has not changed stays the same element, so
 // that focus, scrolling and what a person has opened stay as they are. Every text is set as text.
 
-import { make } from "./parts.js";
+import { make, setText } from "./parts.js";
 import { ago } from "./owner_words.js";
-
-export const part = (id) => document.getElementById(id);
-
-export function setText(element, text) {
-  if (element.textContent !== String(text)) element.textContent = text;
-}
 
 // A text from outside that may be long: it is cut by the style, and whole in the tip.
 export function setOutside(element, text) {

@@ -1,7 +1,7 @@
 // The people of a job: what each has done, and what the owner can do about it.
 
-import { make } from "./parts.js";
-import { button, part, Series, setHidden, setOutside, setText, setTime } from "./owner_parts.js";
+import { make, part, setText } from "./parts.js";
+import { button, Series, setHidden, setOutside, setTime } from "./owner_parts.js";
 import { copyText, sentenceOf } from "./owner_dialogs.js";
 import { duration, named, NONE, number, percent, stateText } from "./owner_words.js";
 

@@ -5,8 +5,6 @@ export const NONE = "–"; // where there is no value
 export const number = (value, digits = 0) =>
   value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-export const counted = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
-
 export const percent = (share) => (share === null ? NONE : `${number(100 * share)}\u00a0%`);
 
 // A sign stands directly before the amount ($2.60), a code with a space (EUR 2.60).

@@ -1,4 +1,14 @@
-// Parts of the page that are made from lists: the tools, the table of keys, the notices. Every text is set as text.
+// What both pages need, and parts of the labeling page that are made from lists: the tools, the table of keys, the
+// notices. Every text is set as text.
+
+export const part = (id) => document.getElementById(id);
+
+// A text is only set if it is another, or a screen reader would read it again.
+export function setText(element, text) {
+  if (element.textContent !== String(text)) element.textContent = text;
+}
+
+export const counted = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 export function make(name, properties = {}, ...inside) {
   const element = Object.assign(document.createElement(name), properties);
@@ -8,7 +18,7 @@ export function make(name, properties = {}, ...inside) {
 
 const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space", Escape: "Esc" };
 
-export const keyText = (key) => key.split(/(?<=.)\+/).map((part) => SIGNS[part] ?? part).join(" + ");
+export const keyText = (key) => key.split(/(?<=.)\+/).map((name) => SIGNS[name] ?? name).join(" + ");
 
 // One button for each action, in one row. Those for which the row has no room are in a menu, the last actions first.
 // Buttons stay the same elements, so that the focus stays where it is.
