@@ -30,7 +30,7 @@ ASKING = Asking()
 class Task(NamedTuple):
     """What is asked, and how it is judged."""
 
-    unsure: Callable  # answers, teachers -> items
+    unsure: Callable  # answers, learn -> items
     merge: Callable  # answers, learn -> labels
     judge: Callable  # labels -> figures, by name
     first: str  # the figure that counts
@@ -43,7 +43,7 @@ def classes(answers: pd.DataFrame, truth: pd.Series) -> Task:
         return {"accuracy": float((labels["label"].to_numpy() == truth[labels["item"]].to_numpy()).mean())}
 
     return Task(
-        lambda said, teachers: asking.classes(said, names, ASKING, teachers),
+        lambda said, learn: asking.classes(said, names, ASKING, learn),
         lambda said, learn: votes(said, names, learn=learn).labels,
         judge,
         "accuracy",
@@ -56,7 +56,7 @@ def drawing(expert: pd.DataFrame) -> Task:
         return {"f1": found, "iou": overlap, "quality": float(object_detection.quality(labels, expert).mean())}
 
     return Task(
-        lambda said, teachers: asking.objects(said, ASKING, teachers),
+        lambda said, learn: asking.objects(said, ASKING, learn),
         lambda said, learn: boxes(said, learn=learn).labels,
         judge,
         "f1",
@@ -77,7 +77,7 @@ def asked_on(answers: pd.DataFrame, task: Task, teachers: np.ndarray) -> pd.Data
     wanted = there.clip(upper=ASKING.least)
     while True:
         said = answers[answers["turn"] < wanted[answers["item"]].to_numpy()]
-        more = there.index.isin(task.unsure(said, teachers)) & (wanted < there)
+        more = there.index.isin(task.unsure(said, said["item"].isin(teachers).to_numpy())) & (wanted < there)
         if not more.any():
             return said
         wanted += more

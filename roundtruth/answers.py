@@ -1,4 +1,4 @@
-"""What people said: asked for once, collected once a sweep, each answer kept once."""
+"""What people said: asked for, asked on where they disagree, collected once a sweep, each answer kept once."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -33,23 +33,101 @@ class News(NamedTuple):
 
 def ask(job, round: int) -> None:
     """Ask people about the round's batch; ask again once the job file names other people, or wants more answers."""
-    people, before = job.spec.workforce, posted(job, round)
-    if before and before["answers"] >= people.answers_per_item:
-        return
-    items = job.asks(round)[["item"]].assign(answers=people.answers_per_item)
-    handle = workforce.get(job).ask(round, items)
+    want, before = wanted(job, round), posted(job, round)
+    if before is None or (want > before["answers"]).any():
+        post(job, round, want)
+
+
+def ask_on(job, round: int) -> bool:
+    """Ask one more person about each item of the batch that has its answers and no sure label; whether there was one.
+
+    This is done once all items of the batch have their answers, or will get no more. So it depends on what people said,
+    and not on when they said it.
+    """
+    want = wanted(job, round)
+    more = unsure(job, round, want)
+    if len(more):
+        post(job, round, want + want.index.isin(more), after=len(job.listed(job.path(round, "answers/"))))
+    return len(more) > 0
+
+
+def unsure(job, round: int, want: pd.Series) -> np.ndarray:
+    """The items of a round's batch that have the answers that were wanted, and need one more.
+
+    Where quality is promised, a training item needs more by what training items showed of people so far, and any other
+    item by `first_words`: how many answers it gets may not depend on when it was drawn to be checked.
+    """
+    there = per_item(job, round).reindex(want.index, fill_value=0)
+    ready = want.index[(there >= want) & (want < job.spec.asking.most)].to_numpy()
+    if len(ready) == 0:
+        return ready
+    now, roles = job.answers(round), job.roles(round)
+    so_far = pd.concat([*(job.answers(r, counted=True) for r in range(1, round)), now], ignore_index=True)
+    if job.spec.target.certificate == "none":
+        return needing_more(job, now, ready, so_far)
+    trained = job.mask(roles["item"][roles["role"] == "train"])
+    training = needing_more(job, now, ready[trained[ready]], so_far[trained[so_far["item"]]])
+    others = needing_more(job, now, ready[~trained[ready]], first_words(job))
+    return np.concatenate([training, others])
+
+
+def needing_more(job, answers: pd.DataFrame, items: np.ndarray, teach: pd.DataFrame) -> np.ndarray:
+    """Those of some items that need one more answer. answers: those to the items. teach: those that show how good the
+    people are, to the same or other items."""
+    if len(items) == 0:
+        return items
+    others = answers[answers["item"].isin(items) & ~answers["item"].isin(teach["item"])]
+    said = pd.concat([teach, others], ignore_index=True)
+    learn, given = np.arange(len(said)) < len(teach), said["reason"].isna().to_numpy()
+    found = job.kind.unsure(said[given].reset_index(drop=True), job.spec.classes, job.spec.asking, learn[given])
+    return np.intersect1d(items, found)
+
+
+def first_words(job) -> pd.DataFrame:
+    """The answers to the training items of the first batch, as they were when it was first decided who needs more."""
+    batch, answers = job.batch(1), job.answers(1, files=first_files(job))
+    return answers[answers["item"].isin(batch["item"][batch["role"] == "train"])]
+
+
+def first_files(job) -> int | None:
+    """How many files of answers the first batch had at its first decision; None: as many as it has."""
+    for path in job.listed(job.path(1, "posted-")):
+        if (after := job.read_json(path).get("after")) is not None:
+            return after
+    return job.read_json(job.path(1, "closed.json"))["files"] if job.has(1, "closed.json") else None
+
+
+def post(job, round: int, want: pd.Series, after: int | None = None) -> None:
+    """Ask for so many answers to each item of a round's batch, by item. after: how many files of answers it has, where
+    they decided about it."""
+    handle = workforce.get(job).ask(round, want.rename("answers").reset_index())
     again = len(job.listed(job.path(round, "posted")))
     name = f"posted-{again + 1:04d}.json" if again else "posted.json"
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    asked = {"posted_at": now, **handle, "backend": people.backend, "answers": people.answers_per_item}
+    asked = {"posted_at": now, **handle, "backend": job.spec.workforce.backend, "answers": want.tolist()}
+    if after is not None:
+        asked["after"] = after
     job.write_json(job.path(round, name), asked)
+
+
+def wanted(job, round: int) -> pd.Series:
+    """How many answers are wanted of each item of a round's batch, by item: as many as were asked for, within what the
+    job file says now."""
+    last, asking = last_posted(job, round), job.spec.asking
+    items = pd.Index(job.asks(round)["item"], name="item")
+    return pd.Series(last["answers"] if last else 0, index=items, dtype="int64").clip(asking.least, asking.most)
 
 
 def posted(job, round: int) -> dict | None:
     """What the job's backend returned when it was last asked about a round's batch; None where it was not asked."""
+    last = last_posted(job, round)
+    return last if last and last["backend"] == job.spec.workforce.backend else None
+
+
+def last_posted(job, round: int) -> dict | None:
+    """What any backend returned when it was last asked about a round's batch."""
     paths = job.listed(job.path(round, "posted-")) or [job.path(round, "posted.json")]
-    handle = job.read_json(paths[-1]) if job.there(paths[-1]) else None
-    return handle if handle and handle["backend"] == job.spec.workforce.backend else None
+    return job.read_json(paths[-1]) if job.there(paths[-1]) else None
 
 
 def collect(job) -> bool:
@@ -88,14 +166,15 @@ def found(job) -> dict:
 
 
 def answered(job, round: int) -> int:
-    """The items of a round's batch that have as many answers as the job asks for."""
-    return int((per_item(job, round) >= job.spec.workforce.answers_per_item).sum())
+    """The items of a round's batch that have as many answers as were asked for."""
+    want = wanted(job, round)
+    return int((per_item(job, round).reindex(want.index, fill_value=0) >= want).sum())
 
 
 def missing(job, round: int) -> int:
     """The answers that a round's batch still needs."""
-    there = per_item(job, round).reindex(job.asks(round)["item"], fill_value=0)
-    return int((job.spec.workforce.answers_per_item - there).clip(lower=0).sum())
+    want = wanted(job, round)
+    return int((want - per_item(job, round).reindex(want.index, fill_value=0)).clip(lower=0).sum())
 
 
 def per_item(job, round: int) -> pd.Series:

@@ -24,7 +24,7 @@ from roundtruth.storage import LEASE, Lease, Store, names_in, one_name, open_sto
 from roundtruth.workforce import gold
 
 CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
-AMENDABLE = ("budget", "target", "prices", "workforce", "learner", "instructions")
+AMENDABLE = ("budget", "target", "prices", "workforce", "answers", "learner", "instructions")
 DIGEST = re.compile(r"[0-9a-f]{16}")  # names what is kept about a dataset's pictures
 
 

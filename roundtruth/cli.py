@@ -347,6 +347,11 @@ def label(args) -> int:
 
     with job_file(args.job) as spec, PrefectServer() as server:
         need_page(spec)
+        if spec.asking.least > 1:
+            raise UserError(
+                f"{args.job}: one person labels with `roundtruth label`, and the job asks {spec.asking.least} about each "
+                "item; say `answers_per_item: 1` in `workforce`, or show the page to several with `roundtruth serve`"
+            )
         summary = settled(spec, server)
         if summary and summary["state"] != "waiting":
             return run_file(args.job, server)  # it has ended, and says so

@@ -13,12 +13,12 @@ def to_finish(job, state: str) -> dict | None:
     if state != "stopped" or job.stopped:
         return None
     items, prices = len(job.pool()), job.spec.prices
-    price = ledger.human_price(prices, job.spec.workforce.answers_per_item)
+    price = ledger.expected_price(job.spec, job)
     look, about = plans.last_look(job), None
     if look and look.without_budget is not None:
         auto = min(max(look.without_budget - job.auto_labels()["item"].nunique(), 0), items)
         about = round(items * price - auto * (price - prices.per_auto_label), 2)
-    return {"items": items, "most": round(items * price, 2), "about": about}
+    return {"items": items, "most": round(items * ledger.highest_price(job.spec), 2), "about": about}
 
 
 def why(job, state: str) -> str:

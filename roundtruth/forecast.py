@@ -54,7 +54,7 @@ def newest(job: "Job") -> dict:
 def basis(spec: "JobSpec") -> str:
     """What a forecast is made for, and may change in a job that has begun: money, answers, target."""
     part = spec.model_dump_json(include={"prices", "target", "budget"})
-    return f"{part} {spec.workforce.answers_per_item}"
+    return f"{part} {'-'.join(map(str, spec.asking))}"
 
 
 def history(job: "Job") -> pd.DataFrame:
@@ -71,7 +71,7 @@ def history(job: "Job") -> pd.DataFrame:
 def outcome(spec: "JobSpec", items: int, spent: float = 0.0, job: "Job | None" = None, number: int = 0) -> dict:
     """The forecast for a number of items to label. spent: money so far. job: as it stood after round `number`."""
     auto, rounds = plans.get(spec.plan).simulate(spec, items, job, number)
-    price = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
+    price = ledger.expected_price(spec, job)
     done, paid = ledger.by_people(job) if job else (0, 0.0)
 
     def cost(machine):

@@ -14,7 +14,8 @@
     people/                   where the backend `files` asks; found.json: what the last sweep has to tell of the answers
           /rejected.csv       the rows of answers that people must mend
     rounds/001/asked.parquet  the items that people are asked about, and what for; those of earlier rounds, too
-              /posted.json    the backend's handle; posted-0002.json where people were asked again
+              /posted.json    the backend's handle, and how many answers are wanted; posted-0002.json where people were
+                              asked again; its `after` says after how many files of answers that was decided
               /answers/0001-570.parquet  what one collection brought: 570 answers that are not in earlier ones
               /closed.json    the batch's end: which answers count
               /labels.parquet, workers.parquet
@@ -46,7 +47,7 @@ from roundtruth.errors import UserError
 from roundtruth.look import Look
 from roundtruth.spec import JobSpec, paths_in
 from roundtruth.storage import one_name, open_store, resolve_all
-from roundtruth.tables import no_answers, no_labels
+from roundtruth.tables import CHECKED, no_answers, no_labels
 
 FORMAT = 1  # of the folder; it grows when an older version could not read what a newer one writes
 # The columns of items, without `record` and `url`
@@ -260,14 +261,17 @@ class Job:
         asked = self.asked()
         return asked.loc[asked["round"] == round, ["item", "role"]].reset_index(drop=True)
 
-    def answers(self, round: int, counted: bool = False, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def answers(
+        self, round: int, counted: bool = False, columns: Sequence[str] | None = None, files: int | None = None
+    ) -> pd.DataFrame:
         """The answers to a round's batch. Where a worker changed an answer before the close, the newest one.
 
-        `counted`: only those that came before the batch was closed. `columns` must hold item and worker.
+        `counted`: only those that came before the batch was closed. `files`: only those of the first so many files.
+        `columns` must hold item and worker.
         """
-        files = self.listed(self.path(round, "answers/"))
         if counted:
-            files = files[: self.read_json(self.path(round, "closed.json"))["files"]]
+            files = self.read_json(self.path(round, "closed.json"))["files"]
+        files = self.listed(self.path(round, "answers/"))[:files]
         if len(files) < 2:
             return self.read_table(files[0], columns) if files else no_answers(self.kind)
         parts = [self.read_table(file, columns).assign(file=number) for number, file in enumerate(files)]
@@ -428,7 +432,7 @@ class Job:
         if not models or not (self.has(round, "threshold.json") or models[-1] == round):
             return None
         people = self.human_labels(until=round)
-        people = people[people["role"].isin(("probe", "validation"))]
+        people = people[people["role"].isin(CHECKED)]
         predictions = self.predictions(models[-1])
         predictions = predictions[predictions["item"].isin(people["item"])]
         quality = self.kind.quality(predictions, people)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from roundtruth import kinds
+from roundtruth.tables import CHECKED
+
 if TYPE_CHECKING:
     from roundtruth.spec import JobSpec, Prices
 
@@ -25,14 +28,47 @@ def bill(human, answers, auto, prices: "Prices") -> pd.DataFrame:
     )
 
 
-def human_price(prices: "Prices", answers_per_item: int) -> float:
-    """What one item costs that people label."""
-    return round(prices.per_item + answers_per_item * prices.per_answer, 6)
+USUAL = 10  # items whose answers are as many as usual, in `answers_an_item`
+
+
+def human_price(prices: "Prices", answers: float) -> float:
+    """What one item costs that people label with so many answers."""
+    return round(prices.per_item + answers * prices.per_answer, 6)
+
+
+def expected_price(spec: "JobSpec", job=None) -> float:
+    """What people's label of one item is expected to cost, see `answers_an_item`."""
+    return human_price(spec.prices, answers_an_item(spec, job))
+
+
+def highest_price(spec: "JobSpec") -> float:
+    """What people's label of one item costs at the most."""
+    return human_price(spec.prices, spec.asking.most)
+
+
+def answers_an_item(spec: "JobSpec", job=None) -> float:
+    """How many answers an item is expected to get: as many as is usual, and more and more as many as the job's checked
+    items got. These were drawn at random; other items are asked about because they are hard."""
+    asking = spec.asking
+    if asking.least == asking.most:
+        return asking.most
+    usual = asking.least + kinds.get(spec.kind).FURTHER * (asking.most - asking.least)
+    if job is None:
+        return usual
+    asked = job.asked()
+    checked = asked.loc[asked["role"].isin(CHECKED), ["item", "round"]]
+    rounds = [r for r in checked["round"].unique() if job.has(int(r), "closed.json")]
+    said = [
+        job.answers(r, counted=True, columns=["item", "worker"]).drop_duplicates()["item"] for r in map(int, rounds)
+    ]
+    answers = sum(int(items.isin(checked["item"]).sum()) for items in said)
+    items = int(checked["round"].isin(rounds).sum())
+    return (answers + USUAL * usual) / (items + USUAL)
 
 
 def auto_pays(spec: "JobSpec") -> bool:
-    """Whether an auto label costs no more than people's label of an item."""
-    return spec.prices.per_auto_label <= human_price(spec.prices, spec.workforce.answers_per_item)
+    """Whether an auto label is expected to cost no more than people's label of an item."""
+    return spec.prices.per_auto_label <= expected_price(spec)
 
 
 def totals(costs: pd.DataFrame, auto: int, price: float) -> dict:
@@ -89,11 +125,12 @@ def spent(job) -> float:
 def affordable(spec: "JobSpec", spent: float, human: bool, asked: float = 0) -> int | None:
     """How many more items people (or the model) may label within the budget; None is any number.
 
-    spent: money spent so far. asked: about how many items people will be asked before.
+    spent: money spent so far. asked: about how many items people will be asked before. People's labels count at their
+    highest price, so that a job never costs more than its budget. What is left of it then pays for further items.
     """
     if spec.budget is None:
         return None
-    people = human_price(spec.prices, spec.workforce.answers_per_item)
+    people = highest_price(spec)
     price, left = people if human else spec.prices.per_auto_label, spec.budget - spent - asked * people
     if left < -1e-9 * people:
         return 0

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_core import PydanticCustomError, core_schema
 
 from roundtruth import kinds, plans, workforce
+from roundtruth.consolidation.asking import Asking
 from roundtruth.errors import SHOWN, Mistakes, UserError
 from roundtruth.kinds.common import tidy
 from roundtruth.manifest import is_text
@@ -47,6 +48,30 @@ class Target(Strict):
         if confidence > 1 - 1e-6:
             raise ValueError(f"{confidence} is too close to 1: to check a part leaves more doubt; lower it")
         return confidence
+
+
+class Answers(Strict):
+    """How many people answer an item."""
+
+    least: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        Asking().least, description="How many people answer at first."
+    )
+    most: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        Asking().most, description="How many people answer at the most. One more at a time is asked."
+    )
+    sure: Annotated[Number, Field(gt=0, lt=1)] = Field(
+        Asking().sure,
+        description="How sure the merged label must be, so that nobody else is asked. Where people agree too little, "
+        "`most` are asked about every item.",
+    )
+
+    @field_validator("most")
+    @classmethod
+    def not_below_least(cls, most: int, info: ValidationInfo) -> int:
+        least = info.data.get("least", 1)  # it is not there where it is a mistake itself
+        if most < least:
+            raise ValueError(f"{most} is below `least`, which is {least}; raise `most`, or lower `least`")
+        return most
 
 
 MOST = 1e9  # of any currency; sums over millions of items then stay exact to the cent
@@ -181,6 +206,13 @@ class JobSpec(Strict):
     )
     target: Target = Field(default_factory=Target, validate_default=True, description="What the labels must be worth.")
     workforce: Annotated[Any, AnyWorkforce] = Field(description="Who answers.")
+    answers: Answers | None = Field(
+        None,
+        validate_default=True,
+        description="How many people answer an item: `least` at first, then one more at a time until the merged label "
+        "is `sure`, at the most `most`. Without it `{least: 2, most: 5, sure: 0.98}`, or exactly "
+        "`workforce.answers_per_item` where that is given.",
+    )
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
     budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(
         None, description="The most that the job may cost. Without it there is no limit."
@@ -251,6 +283,26 @@ class JobSpec(Strict):
         if boxes and kind and not kinds.has_boxes(kinds.get(kind)):
             raise ValueError(f"labels of the kind {kind} are no boxes; take the key out")
         return boxes
+
+    @field_validator("answers")
+    @classmethod
+    def one_rule(cls, answers: Answers | None, info: ValidationInfo) -> Answers | None:
+        """The usual answers where the job names none and the workforce no exact number."""
+        exactly = getattr(info.data.get("workforce"), "answers_per_item", None)
+        if exactly is None:
+            return answers or Answers()
+        if answers:
+            raise ValueError(f"workforce.answers_per_item asks for exactly {exactly}; take one of the two out")
+        return None
+
+    @property
+    def asking(self) -> Asking:
+        """How many people are asked about an item."""
+        exactly = getattr(self.workforce, "answers_per_item", None)
+        if exactly is not None:
+            return Asking(exactly, exactly)
+        assert self.answers is not None  # `one_rule` fills it in
+        return Asking(self.answers.least, self.answers.most, self.answers.sure)
 
     @field_validator("target")
     @classmethod

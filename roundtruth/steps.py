@@ -58,7 +58,8 @@ def dispatch(job: Job, round: int, progress: Progress | None) -> None:
 
 
 def wait(job: Job, round: int) -> dict[str, int | bool]:
-    """Collect what people answered, to any batch, and close this one where all of it is answered.
+    """Collect what people answered, to any batch; ask on where they disagree, and close this batch where all of it is
+    answered.
 
     {"asked", "answered", "done"}: items asked about, items with all their answers, whether the batch is closed.
     """
@@ -69,6 +70,9 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     asked = len(job.asks(round))
     if closed:
         return {"asked": asked, "answered": asked, "done": True}
+    while (exhausted or answers.answered(job, round) == asked) and answers.ask_on(job, round):
+        LOG.info("round %d: wait, one more answer is asked for where people disagree", round)
+        exhausted = answers.collect(job)
     answered = answers.answered(job, round)
     done = exhausted or answered == asked
     if done:

@@ -29,7 +29,8 @@ def summarize(job) -> dict:
         "rejected": found["rejected"],
         "first_rejected": found["first"],
         "about_answers": found["notes"],
-        "cost": ledger.totals(costs, auto, ledger.human_price(spec.prices, spec.workforce.answers_per_item)),
+        "cost": ledger.totals(costs, auto, ledger.expected_price(spec, job))
+        | {"all_human_most": round((human + auto) * ledger.highest_price(spec), 2)},
         "target": {
             "quality": spec.target.quality,
             "confidence": spec.target.confidence,

@@ -10,6 +10,7 @@ from functools import cache
 
 import pandas as pd
 
+CHECKED = ("probe", "validation")  # the roles of items that no model learns from
 ANSWER = {
     "submitted_at": "datetime64[us, UTC]",
     "seconds": "float64",

@@ -109,7 +109,7 @@ def write_job(folder: Path, **changed) -> Path:
         "data": "input.manifest",
         "classes": [str(number) for number in range(10)],
         "output": "job",
-        "workforce": {"backend": "simulated", "truth": "truth.manifest", "noise": 0},
+        "workforce": {"backend": "simulated", "truth": "truth.manifest", "noise": 0, "answers_per_item": 5},
         "learner": "fast_learner:Logistic",
         "weights": "none",
         "plan": "ground-truth",

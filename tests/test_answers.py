@@ -52,7 +52,7 @@ class Brings:
 
     def collect(self, posted):
         assert list(posted) == [1]
-        assert (posted[1]["backend"], posted[1]["answers"]) == ("files", 2)
+        assert (posted[1]["backend"], posted[1]["answers"]) == ("files", [2] * 6)
         return self.said
 
 
@@ -120,12 +120,12 @@ def test_more_answers_are_asked_for_once(make):
     steps.select(job, 0)
     steps.dispatch(job, 1)
     steps.wait(job, 1)
-    assert answers.posted(job, 1)["answers"] == 1
+    assert set(answers.posted(job, 1)["answers"]) == {1}
     begin(make(30, workforce={"backend": "files", "answers_per_item": 12}))
     for _ in range(2):
         steps.wait(Job(job.address), 1)
     job = Job(job.address)
-    assert answers.posted(job, 1)["answers"] == 12
+    assert set(answers.posted(job, 1)["answers"]) == {12}
     assert job.listed("rounds/001/posted") == ["rounds/001/posted-0002.json", "rounds/001/posted.json"]
 
 

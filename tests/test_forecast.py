@@ -112,7 +112,7 @@ def test_what_the_job_file_changes_counts_for_what_is_still_to_do(plan, make):
     from roundtruth.loop import one_round
     from roundtruth.steps import select
 
-    people = {"backend": "simulated", "truth": "truth.manifest", "noise": 0}
+    people = {"backend": "simulated", "truth": "truth.manifest", "noise": 0, "answers_per_item": 5}
     before = begin(make(300, plan=plan, workforce=people | {"answers_per_item": 3}))
     select(before, 0)
     assert one_round(before.address, 1)

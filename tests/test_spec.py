@@ -248,7 +248,7 @@ def test_what_is_written_is_read_again(write, tmp_path):
         assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
     files = GOOD[: GOOD.index("workforce")] + "workforce: {backend: files}\n"
     spec = JobSpec.from_file(write(files))
-    assert spec.workforce.answers_per_item == 3
+    assert (spec.workforce.answers_per_item, spec.asking) == (None, (2, 5, 0.98))
     assert JobSpec.model_validate(json.loads(spec.model_dump_json())) == spec
 
 

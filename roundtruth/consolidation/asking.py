@@ -1,10 +1,10 @@
 """Asking on: which items need one more person's answer.
 
-An item's decision depends on people's answers to it, and on what the items in `teachers` say about the people. It never
-depends on a model.
+Whether an item is one of them depends on people's answers to it, and on what the items that teach say about the people.
+It never depends on a model.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,29 +30,29 @@ class Asking(NamedTuple):
     sure: float = 0.98
 
 
-def classes(answers: pd.DataFrame, names: Sequence, asking: Asking, teachers: Collection | None = None) -> np.ndarray:
+def classes(answers: pd.DataFrame, names: Sequence, asking: Asking, learn: np.ndarray | None = None) -> np.ndarray:
     """The items of `answers` (item, worker, label) that need one more answer, sorted. `names` are all classes.
-    `teachers` are the items from which skills are learned; without it, all teach.
+    `learn` has a bool for each row: skills are learned from those rows; without it, from all.
 
     An item is settled if its label's posterior is at least `sure`. In a poor crowd no item is settled: two people agree
     there by chance too often.
     """
-    learn = _learn(answers, teachers)
+    learn = np.ones(len(answers), bool) if learn is None else learn
     labels = with_posteriors(answers, names, learn).labels
     poor = _agreement_of_classes(answers[learn]) < POOR
     unsettled = poor | (labels["posterior"].to_numpy() < asking.sure)
     return _open(answers, labels["item"].to_numpy(), unsettled, asking)
 
 
-def objects(answers: pd.DataFrame, asking: Asking, teachers: Collection | None = None) -> np.ndarray:
-    """The items of `answers` (as of `consolidation.boxes`) that need one more answer, sorted. `teachers` is as in
+def objects(answers: pd.DataFrame, asking: Asking, learn: np.ndarray | None = None) -> np.ndarray:
+    """The items of `answers` (as of `consolidation.boxes`) that need one more answer, sorted. `learn` is as in
     `classes`.
 
     An item is settled if, for each box that somebody drew, the people who may still be asked will hardly (at most
     1 - `sure`) turn the vote on whether it is there and on its class, and if two people drew each box of the label
     alike. If nobody drew anything, three people settle it. In a poor crowd no item is settled.
     """
-    learn = _learn(answers, teachers)
+    learn = np.ones(len(answers), bool) if learn is None else learn
     found = open_questions(answers, learn, asking.most)
     poor = agreement(answers[learn], PAIRS) < POOR
     each = answers.groupby("item", sort=True)
@@ -60,12 +60,6 @@ def objects(answers: pd.DataFrame, asking: Asking, teachers: Collection | None =
     doubtful = ((found["change"] > 1 - asking.sure) | (found["fit"] < ALIKE)).to_numpy()
     unsettled = poor | unseen | doubtful
     return _open(answers, found["item"].to_numpy(), unsettled, asking)
-
-
-def _learn(answers: pd.DataFrame, teachers: Collection | None) -> np.ndarray:
-    if teachers is None:
-        return np.ones(len(answers), bool)
-    return answers["item"].isin(list(teachers)).to_numpy()
 
 
 def _open(answers: pd.DataFrame, items: np.ndarray, unsettled: np.ndarray, asking: Asking) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.boxes import SIDES
+from roundtruth.consolidation.asking import Asking
 from roundtruth.curves import Curve
 from roundtruth.kinds.common import Fitted, RowMistakes, Where
 from roundtruth.settings import Boxes
@@ -44,6 +45,7 @@ class Kind(Protocol):
     BINARY: bool  # a label is right or wrong and nothing in between: its quality is 0 or 1
     QUALITY: float  # the target of a job that names none
     QUALITY_NAME: str  # what the mean quality is called: "accuracy"
+    FURTHER: float  # of the answers beyond the least, the share that an item usually needs until its label is sure
     CURVE: Curve  # what its learning curves usually look like, for forecasts
     LEARNER: str  # the default learner, package.module:Name
 
@@ -56,6 +58,15 @@ class Kind(Protocol):
         those items teach how good each worker is, and no other item's label may depend on another such item. Without
         it all items teach. Gives labels(item, COLUMNS, confidence), sorted by item, and workers(worker, answers, skill)
         with a skill in [0, 1], sorted by worker.
+        """
+        ...
+
+    def unsure(
+        self, answers: pd.DataFrame, classes: list[str], asking: Asking, learn: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The items of `answers` that need one more answer, sorted; arguments as of `consolidate`.
+
+        It depends on an item's own answers and on those that teach, and on nothing else.
         """
         ...
 

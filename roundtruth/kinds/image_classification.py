@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from roundtruth.consolidation import asking as asking_on
 from roundtruth.consolidation import votes
+from roundtruth.consolidation.asking import Asking
 from roundtruth.curves import Errors
 from roundtruth.kinds import common
 
@@ -23,6 +25,7 @@ ONE_PER_ITEM = True
 BINARY = True
 QUALITY = 0.95
 QUALITY_NAME = "accuracy"
+FURTHER = 0.25
 CURVE = Errors()
 LEARNER = "roundtruth.learners.classifier:Classifier"
 
@@ -41,6 +44,11 @@ def consolidate(
     """Several people's answers become labels and workers; see `roundtruth.consolidation.votes`."""
     labels, workers = votes(answers.rename(columns={"class_id": "label"}), classes=range(len(classes)), learn=learn)
     return labels.rename(columns={"label": "class_id"}).astype(COLUMNS), workers
+
+
+def unsure(answers: pd.DataFrame, classes: list[str], asking: Asking, learn: np.ndarray | None = None) -> np.ndarray:
+    """The items that need one more answer; see `roundtruth.consolidation.asking`."""
+    return asking_on.classes(answers.rename(columns={"class_id": "label"}), range(len(classes)), asking, learn)
 
 
 def quality(labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:

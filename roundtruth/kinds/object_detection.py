@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from roundtruth import boxes, consolidation
 from roundtruth.boxes import SIDES
+from roundtruth.consolidation import asking as asking_on
+from roundtruth.consolidation.asking import Asking
 from roundtruth.curves import Losses
 from roundtruth.errors import UserError
 from roundtruth.kinds import common
@@ -29,6 +31,7 @@ ONE_PER_ITEM = False
 BINARY = False
 QUALITY = 0.6
 QUALITY_NAME = "mean IoU"
+FURTHER = 0.4
 CURVE = Losses()
 LEARNER = "roundtruth.learners.detector:Detector"
 
@@ -40,6 +43,11 @@ def consolidate(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Several people's boxes become labels and workers; see `roundtruth.consolidation.boxes`."""
     return consolidation.boxes(answers, learn=learn)
+
+
+def unsure(answers: pd.DataFrame, classes: list[str], asking: Asking, learn: np.ndarray | None = None) -> np.ndarray:
+    """The items that need one more answer; see `roundtruth.consolidation.asking`."""
+    return asking_on.objects(answers, asking, learn)
 
 
 def quality(labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:

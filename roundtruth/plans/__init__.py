@@ -21,7 +21,6 @@ PLANS = {
     "certified": "roundtruth.plans.certified",
     "ground-truth": "roundtruth.plans.ground_truth",
 }
-CHECKED = ("probe", "validation")  # the roles of items that no model learns from
 
 
 class Plan(Protocol):

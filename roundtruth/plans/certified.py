@@ -186,10 +186,9 @@ def settled(job: "Job", auto: pd.Series) -> np.ndarray:
 
 
 def no_auto_label(job: "Job", look: Look) -> str:
-    prices = job.spec.prices
     if not look.final:
         return "The model labeled nothing: people had labeled everything before its labels could be shown good enough."
-    if ledger.human_price(prices, job.spec.workforce.answers_per_item) < prices.per_auto_label:
+    if not ledger.auto_pays(job.spec):
         return "The model labeled nothing: an auto label costs more than people's."
     if job.spec.target.of == "dataset":
         return "The model labeled nothing: too many of its labels have the same confidence, so none could be chosen."

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from roundtruth import certify, kinds, ledger, plans, select
+from roundtruth import certify, kinds, ledger, select
 from roundtruth.curves import Curves, bootstrap_curves
 from roundtruth.look import Look
+from roundtruth.tables import CHECKED
 
 if TYPE_CHECKING:
     from roundtruth.job import Job
@@ -49,7 +50,7 @@ def batch_size(items: int) -> int:
 def next_batch(job: "Job", number: int) -> pd.DataFrame:
     """The batch of the round after round `number`: (item, role). Empty if nothing is left or the money is spent."""
     pool, most = job.pool(), batch_size(len(job.askable(0)))
-    probe, checked = min(PROBE, most), int(job.asked()["role"].isin(plans.CHECKED).sum())
+    probe, checked = min(PROBE, most), int(job.asked()["role"].isin(CHECKED).sum())
     if checked < probe:
         role, size = "probe", probe - checked
     elif checked < most:

@@ -328,7 +328,7 @@ def money_chart(job, summary: dict) -> Chart | None:
     spent = evidence.spending(pd.DataFrame(summary["rounds"]), prices.per_auto_label)
     labeled = summary["human"] + summary["auto"]
     items = labeled if summary["state"] == "complete" else len(job.askable())
-    alone = items * ledger.human_price(prices, job.spec.workforce.answers_per_item)
+    alone = items * ledger.expected_price(job.spec, job)
     total = words.money(summary["cost"]["total"])
     alt = f"Money spent against items labeled: {total} for {counted(labeled, 'item[|s]')}; "
     alt += f"people alone would cost {words.money(alone)} for {words.count(items)}."
@@ -457,7 +457,7 @@ def absent(job, summary: dict, charts: list[Chart], galleries: list[Gallery]) ->
     """The parts of the page that have nothing to show, and when they will: (name, sentence)."""
     ended = summary["state"] in ("complete", "stopped")
     there = {chart.name for chart in charts} | {gallery.name for gallery in galleries}
-    rounds, two = bool(summary["rounds"]), job.spec.workforce.answers_per_item > 1
+    rounds, two = bool(summary["rounds"]), job.spec.asking.most > 1
     parts = [
         ("items-per-round", "Labels, round by round", "once people have answered a batch", "nobody answered a batch"),
         ("cost-per-round", "Costs", "once something was paid", "nothing was paid"),
@@ -535,7 +535,7 @@ def facts(spec, summary: dict) -> Iterator[tuple[str, str]]:
     sure = "" if target.certificate == "none" else f", confidence {100 * target.confidence:g}{words.SPACE}%"
     whose = "all labels together" if target.of == "dataset" else "the auto labels"
     yield "Target", f"{name} of {whose} of at least {target.quality:g}, certificate {target.certificate}{sure}"
-    yield "Workforce", f"{people}, {counted(spec.workforce.answers_per_item, 'answer[|s]')} an item"
+    yield "Workforce", f"{people}, {words.answers_an_item(spec.asking)}"
     yield (
         "Prices",
         f"{words.price(spec.prices.per_item)} an item and {words.price(spec.prices.per_answer)} an answer of people, "

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from roundtruth import certify, ledger, plans
+from roundtruth import certify, ledger
 from roundtruth.look import Look
 from roundtruth.plans import ground_truth
+from roundtruth.tables import CHECKED
 
 ROWS = 500  # of a curve; more would not change the plot
 BINS = 10
@@ -44,7 +45,7 @@ def gather(job) -> Evidence | None:
     if look is None:
         return None
     predictions, roles = job.predictions(job.model_round(number)), job.roles(number)
-    score, drawn = job.kind.confidence(predictions), job.mask(roles["item"][roles["role"].isin(plans.CHECKED)])
+    score, drawn = job.kind.confidence(predictions), job.mask(roles["item"][roles["role"].isin(CHECKED)])
     quality = job.kind.quality(predictions[drawn[predictions["item"]]], job.human_labels(until=number))
     of_drawn = score[drawn[score.index]]
     checked = pd.DataFrame({"score": of_drawn, "quality": quality.reindex(of_drawn.index)})
@@ -129,7 +130,7 @@ def ways(job, summary: dict, seen: Evidence) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=["way", "human", "auto"])
     prices = job.spec.prices
-    price = ledger.human_price(prices, job.spec.workforce.answers_per_item)
+    price = ledger.expected_price(job.spec, job)
     table["cost"] = (table["human"] * price + table["auto"] * prices.per_auto_label).round(2)
     table.loc[0, "cost"] = summary["cost"]["total"]  # as paid: not every item has as many answers as were asked for
     alone = table["cost"].iloc[-1]

@@ -53,7 +53,7 @@ def waits_for(job, waiting: dict) -> str:
 def most(job) -> str:
     """The most that the job can cost."""
     spec, items = job.spec, len(job.askable())
-    people = ledger.human_price(spec.prices, spec.workforce.answers_per_item)
+    people = ledger.highest_price(spec)
     if people >= spec.prices.per_auto_label:
         alone = f"if people label {words.every(items, 'item')}"
     else:

@@ -2,6 +2,7 @@
 
 import math
 
+from roundtruth.consolidation.asking import Asking
 from roundtruth.look import Look
 from roundtruth.plural import counted
 
@@ -17,6 +18,12 @@ def price(amount: float) -> str:
     text = f"{amount:,.6f}".rstrip("0")
     whole, _, decimals = text.partition(".")
     return f"${whole}.{decimals:0<2}"
+
+
+def answers_an_item(asking: Asking) -> str:
+    """How many answers an item gets: "2 to 5 answers an item"."""
+    some = f"{asking.least} to " if asking.least < asking.most else ""
+    return f"{some}{counted(asking.most, 'answer[|s]')} an item"
 
 
 def percent(share: float, digits: int = 1) -> str:

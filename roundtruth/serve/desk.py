@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from roundtruth import plans
+from roundtruth import answers, plans
 from roundtruth.csv_table import numbers_of
 from roundtruth.job import Job
 from roundtruth.kinds.common import RowMistakes
@@ -49,13 +49,14 @@ class Desk:
 
     def __init__(self, address: str, complete: Callable[["Desk", int], None] = lambda desk, round: None):
         """complete(desk, round) is called once when the last answer that a round's batch needs is in; once more if it
-        was complete, and an answer was sent back."""
+        was complete, and more answers were asked for or one was sent back."""
         self.store = open_store(address)
         self.log, self.people = page_log.Log(self.store), people.People(self.store)
         self.told = Event()  # set once a page was told that the job has ended
         self._complete, self._looking, self._looked = complete, Lock(), 0.0
         self._every = LOOK["s3" if address.startswith("s3://") else "disk"]
-        self._completed: set[tuple[int, int]] = set()  # (round, answers sent back) at the calls of complete
+        # (round, answers that were asked for, answers sent back) at the calls of complete
+        self._completed: set[tuple[int, int, int]] = set()
         self.files: frozenset[str] = frozenset()  # those that say how the job stands
         self.links: dict[str, links.Link] = {}
         self._visits: dict[str, crowd.Submission] = {}  # by session
@@ -91,9 +92,9 @@ class Desk:
         opened = [round for round in job.rounds_with("posted.json") if not job.has(round, "closed.json")]
         self.job, self.spec = job, job.spec
         self.round = opened[-1] if opened else 0
-        self.asked: dict[int, None] = dict.fromkeys(job.asks(self.round)["item"].tolist() if opened else ())
-        self.left, self.free = dict(self.asked), dict(self.asked)
-        self.wanted = getattr(job.spec.workforce, "answers_per_item", 1)
+        # How many answers are wanted of each item of the open batch
+        self.asked: dict[int, int] = answers.wanted(job, self.round).to_dict() if opened else {}
+        self.left, self.free = dict.fromkeys(self.asked), dict.fromkeys(self.asked)
         self.gold = gold.of(job.store, job.spec.workforce) if job.spec.workforce.backend == "page" else None
         self.state = plans.state(job)
 
@@ -103,12 +104,12 @@ class Desk:
         with self.log.lock:
             for item in items:
                 known = self.log.items[item]
-                if known.settled(self.wanted) or item not in self.asked:
+                if item not in self.asked or known.settled(self.asked[item]):
                     self.left.pop(item, None)
                     self.free.pop(item, None)
                     continue
                 self.left[item] = None
-                if known.labels() + len(known.holders(now, self.people.away())) < self.wanted:
+                if known.labels() + len(known.holders(now, self.people.away())) < self.asked[item]:
                     self.free[item] = None
                 else:
                     self.free.pop(item, None)
@@ -294,7 +295,7 @@ class Desk:
 
     def _wanted(self, item: int) -> float:
         """How many people are to label an item: everybody may label one whose label is known."""
-        return math.inf if self._is_gold(item) else self.wanted
+        return math.inf if self._is_gold(item) else self.asked.get(item, 0)
 
     # -- known answers
 
@@ -410,7 +411,7 @@ class Desk:
     def tell(self) -> None:
         """Say that the open batch is complete, if it is and nobody said so."""
         with self.log.lock:
-            now = self.round, self.log.sent_back
+            now = self.round, sum(self.asked.values()), self.log.sent_back
             if not self.is_complete() or now in self._completed:
                 return
             self._completed.add(now)

@@ -48,7 +48,7 @@ class Overview:
             "round": desk.round or desk.job.last_round(),
             "asked": len(desk.asked),
             "answered": len(desk.asked) - len(desk.left),
-            "wanted": desk.wanted,
+            "wanted": [desk.spec.asking.least, desk.spec.asking.most],
             **{name: found["summary"][name] for name in ("items", "human", "auto", "failed")},
             "spent": found["summary"]["cost"]["total"],
             "currency": "$",

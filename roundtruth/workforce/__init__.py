@@ -2,7 +2,7 @@
 
 A module has
     Settings     what the job file says of this backend: a `roundtruth.settings.Strict` that has at least
-                 `backend: Literal[NAME]` and `answers_per_item`
+                 `backend: Literal[NAME]`; with `answers_per_item` it asks for exactly so many answers
     PATHS        which of these are paths: relative ones are relative to the job file
     DESCRIPTION  who answers, in a few words
     Backend      a class that does what `Workforce` lists
@@ -12,15 +12,23 @@ A module has
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import pandas as pd
+from pydantic import Field
+
+from roundtruth.settings import Whole
 
 BACKENDS = {
     "simulated": "roundtruth.workforce.simulated",
     "files": "roundtruth.workforce.files",
     "page": "roundtruth.workforce.page",
 }
+
+PerItem = Annotated[Whole, Field(ge=1, le=1000)] | None
+PER_ITEM = Field(
+    None, description="How many people answer each item, exactly. Without it the job's `answers` say how many."
+)
 
 
 class Collected(NamedTuple):
@@ -42,11 +50,11 @@ class Workforce(Protocol):
     def __init__(self, job): ...
 
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
-        """Ask people about items: (item, answers), `answers` being how many are wanted of each.
+        """Ask people about a round's items: (item, answers), `answers` being how many are wanted of each in all.
 
-        Asking again for the same is nothing new; asking for more adds. `labels` are labels that people are to review.
-        What is returned is kept as JSON in the job folder and given to `collect`; the job adds the name of the
-        `backend` and the number of `answers` that it asked for.
+        Asking again for the same is nothing new; asking for more adds: the job asks on where people disagree. `labels`
+        are labels that people are to review. What is returned is kept as JSON in the job folder and given to
+        `collect`; the job adds the name of the `backend`, and `answers`, a list of how many it asked for of each item.
         """
         ...
 

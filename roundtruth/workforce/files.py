@@ -23,9 +23,9 @@ from roundtruth.csv_table import Sheet
 from roundtruth.errors import LONGEST, UserError
 from roundtruth.kinds.common import RowMistakes
 from roundtruth.plural import counted
-from roundtruth.settings import Strict, Whole
+from roundtruth.settings import Strict
 from roundtruth.tables import as_answers, no_answers
-from roundtruth.workforce import Collected, names, sheets
+from roundtruth.workforce import PER_ITEM, Collected, PerItem, names, sheets
 
 DESCRIPTION = "people, by CSV files"
 PATHS = ()
@@ -39,7 +39,7 @@ class Settings(Strict):
     """People who answer by CSV files in the job folder."""
 
     backend: Literal["files"] = Field("files", description="People who answer by CSV.")
-    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(3, description="How many people answer each item.")
+    answers_per_item: PerItem = PER_ITEM
 
 
 class File(NamedTuple):
@@ -57,15 +57,22 @@ class Backend:
 
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
         """Write people/batch-NNN.csv: item, source, and the labels to be reviewed, where there are some. The folder for
-        the answers is made, too."""
+        the answers is made, too. Where more answers are wanted later, batch-NNN-2.csv has the items that need them, and
+        who answered them already."""
         job = self.job
+        answered = job.answers(round, columns=["item", "worker", "reason"])
+        answered = answered[answered["reason"].isna()].drop_duplicates().groupby("item")["worker"]
+        there = answered.nunique().reindex(items["item"], fill_value=0).to_numpy()
         asked = job.items(["item", "source"])
-        table = asked[asked["item"].isin(items["item"])]
+        table = asked[asked["item"].isin(items["item"][items["answers"].to_numpy() > there])]
         if labels is not None:
             shown = job.kind.write_answers(labels, job.spec.classes)
             table = table.join(shown.set_axis(labels["item"]), on="item")
-        path = f"people/batch-{round:03d}.csv"
-        job.write_once(path, table.to_csv(index=False, lineterminator="\n").encode())
+        path, again = f"people/batch-{round:03d}.csv", len(job.listed(job.path(round, "posted")))
+        if again:
+            path = f"people/batch-{round:03d}-{again + 1}.csv"
+            table = table.join(answered.agg(", ".join).rename("answered_by"), on="item")
+        job.replace(path, table.to_csv(index=False, lineterminator="\n").encode())
         job.store.make_folder(FOLDER)  # `cp ann.csv people/answers` would write a file of this name without it
         return {"file": path, "items": items["item"].tolist()}
 

@@ -9,7 +9,7 @@ from roundtruth.kinds.common import RowMistakes
 from roundtruth.plural import counted
 from roundtruth.settings import Address, Number, Strict, Whole
 from roundtruth.tables import as_answers, no_answers
-from roundtruth.workforce import Collected, gold, page_log
+from roundtruth.workforce import PER_ITEM, Collected, PerItem, gold, page_log
 
 SHOWN = 10  # names in a line
 DESCRIPTION = "people, on a labeling page"
@@ -35,7 +35,7 @@ class Settings(Strict):
     """People who label on a page, see `roundtruth serve`."""
 
     backend: Literal["page"] = Field("page", description="People who label on a page.")
-    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(3, description="How many people answer each item.")
+    answers_per_item: PerItem = PER_ITEM
     lease_minutes: Annotated[Number, Field(gt=0, le=10_000)] = Field(
         30.0, description="How long an item waits for one person. Then somebody else gets it."
     )
@@ -79,7 +79,8 @@ class Backend:
         """
         job, people = self.job, self.job.spec.workforce
         closed = [round for round in sorted(posted) if job.has(round, "closed.json")]
-        asked = {item for round, handle in posted.items() if round not in closed[:-1] for item in handle["items"]}
+        handles = [handle for round, handle in posted.items() if round not in closed[:-1]]
+        asked = {item: count for handle in handles for item, count in zip(handle["items"], handle["answers"])}
         log = page_log.Log(job.store)
         paths = job.store.list(page_log.FOLDER)
         log.read(path for item, _, path in page_log.entries_in(paths) if item in asked or item > job.begun["items"])
@@ -87,7 +88,7 @@ class Backend:
         said = {item: known.words() for item, known in log.items.items()}
         answers = table(said, job.kind, job.spec.classes, sizes(job, known))
         notes = flagged(answers, known, job.kind, people.gold_least) if known else []
-        exhausted = all(log.items[item].settled(people.answers_per_item) for item in asked)
+        exhausted = all(log.items[item].settled(count) for item, count in asked.items())
         return Collected(answers[answers["item"] <= job.begun["items"]], exhausted, notes=notes)
 
 

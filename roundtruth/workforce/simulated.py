@@ -17,10 +17,10 @@ from roundtruth.chance import uniforms
 from roundtruth.errors import Mistakes, UserError, refuse_all
 from roundtruth.kinds.common import adjusted, attributes
 from roundtruth.plural import counted
-from roundtruth.settings import Address, Boxes, Number, Strict, Whole
+from roundtruth.settings import Address, Boxes, Number, Strict
 from roundtruth.storage import read_given
 from roundtruth.tables import as_answers, no_answers
-from roundtruth.workforce import Collected, crowds, sheets
+from roundtruth.workforce import PER_ITEM, Collected, PerItem, crowds, sheets
 
 DESCRIPTION = "simulated people"
 PATHS = ("truth", "answers")
@@ -39,7 +39,7 @@ class Settings(Strict):
     attribute: str | None = Field(
         None, description="The truth's label attribute; without it the job's, or the only one there is."
     )
-    answers_per_item: Annotated[Whole, Field(ge=1, le=1000)] = Field(5, description="How many people answer each item.")
+    answers_per_item: PerItem = PER_ITEM
     noise: Annotated[Number, Field(ge=0, le=3)] = Field(
         1.0, description="0 answers with the truth, 1 errs as a real crowd does."
     )
@@ -70,7 +70,7 @@ class Backend:
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
         """Take the batch. Raises UserError where the truth or the recording cannot be used."""
         if len(items):
-            self._answers(items["item"], int(items["answers"].max()))
+            self._answers(items["item"], items["answers"].to_numpy())
         return {"posted_at": datetime.now(UTC).isoformat(), "items": items["item"].tolist()}
 
     def collect(self, posted: dict[int, dict]) -> Collected:
@@ -90,7 +90,7 @@ class Backend:
 
     def _said(self, asked: dict) -> pd.DataFrame:
         """All answers to a batch, also those that are still to come."""
-        answers = self._answers(pd.Series(asked["items"], dtype=np.int64), asked["answers"])
+        answers = self._answers(pd.Series(asked["items"], dtype=np.int64), np.array(asked["answers"]))
         names = answers["worker"], self._source(answers["item"])
         start = pd.Timestamp(asked["posted_at"]).as_unit("us")
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
@@ -101,17 +101,19 @@ class Backend:
         sources = self.job.items(["item", "source"])
         return items.map(sources.set_index("item")["source"])
 
-    def _answers(self, items: pd.Series, count: int) -> pd.DataFrame:
+    def _answers(self, items: pd.Series, count: np.ndarray) -> pd.DataFrame:
         """`count` answers to each of some items, or as many as were recorded: item, worker and the label columns."""
+        wanted = pd.Series(count, index=items)
         if self.spec.answers is not None:
             recorded = self._recorded
-            mine = recorded["item"].isin(items) & (recorded["turn"] < count)
+            mine = recorded["turn"] < recorded["item"].map(wanted).fillna(0)
             return recorded[mine].drop(columns="turn").reset_index(drop=True)
         known = self._truth[self._truth["item"].isin(items)]
         about = self.job.items(["item", "source", "width", "height"])
         about = about.rename(columns={"width": "picture_width", "height": "picture_height"})  # a box has such names too
         asked = about[about["item"].isin(items)].reset_index(drop=True)
-        assigned = assign(asked["source"], count, self.seed)
+        people = max(POOL, self.job.spec.asking.most)
+        assigned = assign(asked["source"], asked["item"].map(wanted).to_numpy(), self.seed, people)
         assigned = asked.take(assigned["place"]).assign(worker=assigned["worker"].to_numpy())
         assigned = assigned.merge(known[["item", *self.kind.COLUMNS]], on="item")
         return self._simulated(assigned)
@@ -145,13 +147,15 @@ class Backend:
         return answers.merge(alone.assign(turn=alone.groupby("item").cumcount()), on=["item", "worker"])
 
 
-def assign(sources: pd.Series, count: int, seed: int) -> pd.DataFrame:
-    """`count` different workers for each source, by chance: columns place (in `sources`), worker."""
-    pool = np.array([f"worker-{number:02d}" for number in range(1, max(POOL, count) + 1)], dtype=object)
+def assign(sources: pd.Series, count: np.ndarray | int, seed: int, people: int = POOL) -> pd.DataFrame:
+    """`count` different workers for each source, by chance: columns place (in `sources`), worker. A higher count of a
+    source adds workers to those that it had. people: how many workers there are."""
+    pool = np.array([f"worker-{number:02d}" for number in range(1, people + 1)], dtype=object)
     turn = uniforms(seed, "who", np.repeat(sources.to_numpy(object), len(pool)), np.tile(pool, len(sources)))
     turn = turn.reshape(len(sources), len(pool))
-    chosen = np.sort(np.argsort(turn, axis=1)[:, :count], axis=1)
-    return pd.DataFrame({"place": np.repeat(np.arange(len(sources)), count), "worker": pool[chosen.ravel()]})
+    chosen = turn.argsort(axis=1).argsort(axis=1) < np.broadcast_to(count, len(sources))[:, None]
+    place, worker = np.nonzero(chosen)
+    return pd.DataFrame({"place": place, "worker": pool[worker]})
 
 
 def truth(spec, items: pd.DataFrame) -> pd.DataFrame:

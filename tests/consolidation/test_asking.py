@@ -28,12 +28,18 @@ def boxes(*rows) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=BOXES)
 
 
+def teaching(answers: pd.DataFrame, teachers) -> np.ndarray | None:
+    return None if teachers is None else answers["item"].isin(list(teachers)).to_numpy()
+
+
 def of_classes(rows, asked=USUAL, teachers=None) -> list:
-    return asking.classes(spoken(*rows), range(3), asked, teachers).tolist()
+    said = spoken(*rows)
+    return asking.classes(said, range(3), asked, teaching(said, teachers)).tolist()
 
 
 def of_boxes(rows, asked=USUAL, teachers=None) -> list:
-    return asking.objects(boxes(*rows), asked, teachers).tolist()
+    drawn = boxes(*rows)
+    return asking.objects(drawn, asked, teaching(drawn, teachers)).tolist()
 
 
 def good_crowd(count: int = 60) -> list:

@@ -55,7 +55,9 @@ def forced(monkeypatch, *pairs):
 
 def test_items_that_move_from_checking_to_training_are_asked_and_paid_once(make, monkeypatch):
     forced(monkeypatch, (1, 1), (2, 1), (2, 2), (3, 2))
-    spec = make(400, workforce={"backend": "simulated", "truth": "truth.manifest", "noise": 1}, **EASY)
+    spec = make(
+        400, workforce={"backend": "simulated", "truth": "truth.manifest", "noise": 1, "answers_per_item": 5}, **EASY
+    )
     job = run_job(spec)
     asked = job.asked()
     moved = asked[asked["item"].duplicated()]
@@ -108,7 +110,14 @@ def test_models_and_training_sets_do_not_depend_on_what_is_checked(make, tmp_pat
     rows = [f"{item},{worker},{label}" for item, label in truth.items() for worker in ("ann", "bob")]
     (tmp_path / "true.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
     jobs = [
-        run_job(make(400, output=name, workforce={"backend": "simulated", "answers": name + ".csv"}, **EASIER))
+        run_job(
+            make(
+                400,
+                output=name,
+                workforce={"backend": "simulated", "answers": name + ".csv", "answers_per_item": 5},
+                **EASIER,
+            )
+        )
         for name in ("true", "answers")
     ]
     assert [job.store.read_json("certificate.json") for job in jobs] == [fixed, fixed]

@@ -9,6 +9,7 @@ from roundtruth.begin import begin
 from roundtruth.job import Job
 from roundtruth.plans import ground_truth
 from roundtruth.summary import summarize
+from roundtruth.tables import CHECKED
 from tests.jobs import output, run_job, same_picture, scripted, write_lines
 
 
@@ -162,7 +163,7 @@ def test_a_higher_budget_goes_on_where_the_lower_one_stopped(make, tmp_path):
         job = run_job(make(50, budget=budget, target={"quality": 0.9}))
         assert plans.state(job) == ("stopped" if budget else "complete")
     asked = job.asked()
-    assert asked.role.isin(plans.CHECKED).sum() == 10
+    assert asked.role.isin(CHECKED).sum() == 10
     assert not asked["item"].duplicated().any()
     assert summarize(job)["human"] + summarize(job)["auto"] == 50
     assert len(job.store.list("amendments/")) == 4
@@ -188,7 +189,7 @@ def test_the_surest_are_labeled_where_the_money_ends(make, monkeypatch):
 def test_without_any_answer_nothing_is_learned_and_every_item_fails(make, tmp_path):
     make(12)
     (tmp_path / "answers.csv").write_text("item,worker,label\n1,ann,0\n")
-    job = run_job(make(12, workforce={"backend": "simulated", "answers": "answers.csv"}))
+    job = run_job(make(12, workforce={"backend": "simulated", "answers": "answers.csv", "answers_per_item": 5}))
     summary = summarize(job)
     assert (summary["state"], summary["human"], summary["failed"], summary["answers"]) == ("complete", 1, 11, 1)
     assert summary["cost"]["total"] == 0.12  # .08 for the item and one answer

@@ -23,7 +23,7 @@ KINDS = [*DATASET]
 
 
 def job_spec(folder: Path, kind: str, **changed) -> JobSpec:
-    workforce = {"backend": "simulated", "truth": "truth.manifest", "noise": 1}
+    workforce = {"backend": "simulated", "truth": "truth.manifest", "noise": 1, "answers_per_item": 5}
     given = {"name": "zoo", "kind": kind, "classes": CLASSES[kind], "workforce": workforce, "seed": 1}
     return JobSpec.from_file(write_job(folder, **given | changed))
 

@@ -6,6 +6,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from roundtruth import plans
+from roundtruth.consolidation.asking import Asking
 from roundtruth.look import Look
 from roundtruth.report import evidence
 from tests.jobs import digits, run_job
@@ -90,7 +91,7 @@ def test_what_nobody_answered_is_lost_where_something_is_promised(plan, begun, t
     truth = digits(tmp_path, 120)
     rows = [f"{row.item},{who},{row.class_id}" for row in truth.itertuples() if row.item % 3 for who in "abcde"]
     (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
-    recorded = {"backend": "simulated", "answers": "answers.csv"}
+    recorded = {"backend": "simulated", "answers": "answers.csv", "answers_per_item": 5}
     job = run_job(begun("image-classification", 120, plan=plan, workforce=recorded).spec)
     seen = evidence.gather(job)
     assert seen is not None
@@ -112,7 +113,7 @@ def test_before_anything_is_checked_there_is_no_look(begun):
 
 def ways_of(n: int, human: int, auto: int, cost: float, seen: evidence.Evidence) -> pd.DataFrame:
     prices = SimpleNamespace(per_item=0.08, per_answer=0.036, per_auto_label=0.08)
-    spec = SimpleNamespace(prices=prices, workforce=SimpleNamespace(answers_per_item=5))
+    spec = SimpleNamespace(prices=prices, asking=Asking(5, 5))
     job = SimpleNamespace(spec=spec, askable=lambda: np.arange(1, n + 1))
     return evidence.ways(job, {"human": human, "auto": auto, "cost": {"total": cost}}, seen).set_index("way")
 

@@ -194,7 +194,7 @@ def test_unknown_truth(begun, tmp_path):
     truth = digits(tmp_path, 30)
     rows = [f"{row.item},{who},{row.class_id}" for row in truth.itertuples() for who in "abcde"]
     (tmp_path / "answers.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
-    recorded = {"backend": "simulated", "answers": "answers.csv"}
+    recorded = {"backend": "simulated", "answers": "answers.csv", "answers_per_item": 5}
     page, found = written(run_job(begun("image-classification", 30, workforce=recorded).spec))
     assert "quality.png" not in found
     assert {"coverage.png", "calibration.png"} <= set(found)
@@ -346,7 +346,7 @@ def test_a_job_that_has_ended_looks_at_nothing_ahead(finished):
 
 def test_charts_of_nothing_are_left_out_and_it_is_said_why(begun):
     free = {"per_item": 0, "per_answer": 0, "per_auto_label": 0}
-    same = {"backend": "simulated", "truth": "truth.manifest", "noise": 0}
+    same = {"backend": "simulated", "truth": "truth.manifest", "noise": 0, "answers_per_item": 5}
     spec = begun("image-classification", 1, plan="certified", prices=free, workforce=same).spec
     page, found = written(run_job(spec))
     assert set(found) == {"index.html", "items-per-round.png", "quality.png", "most-confident-human.png"}

@@ -66,7 +66,7 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
         "file": "people/batch-001.csv",
         "items": items,
         "backend": "files",
-        "answers": 1,
+        "answers": [1] * len(items),
     }
     again = workforce.get(job).ask(1, job.batch(1).assign(answers=1))
     assert again["items"] == items  # asking twice is asking once

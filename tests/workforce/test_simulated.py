@@ -78,7 +78,7 @@ def ask(job, items=None):
     workforce = Backend(job)
     items = job.items()["item"].tolist() if items is None else items
     posted = json.loads(json.dumps(workforce.ask(1, pd.DataFrame({"item": items, "answers": 5}))))
-    return workforce.collect({1: posted | {"answers": job.spec.workforce.answers_per_item}})[:2]
+    return workforce.collect({1: posted | {"answers": [job.spec.asking.most] * len(items)}})[:2]
 
 
 @pytest.mark.parametrize("make", [detection, classification])
@@ -158,7 +158,7 @@ def test_workers_are_different_and_share_the_work_evenly():
     assert load.min() > 0.6 * load.max()
     few = assign(sources[::-1].reset_index(drop=True), 5, 0)
     assert set(few.loc[few["place"] == 1999, "worker"]) == set(assigned.loc[assigned["place"] == 0, "worker"])
-    assert assign(sources[:1], 50, 0)["worker"].nunique() == 50
+    assert assign(sources[:1], 50, 0, people=50)["worker"].nunique() == 50
 
 
 def test_with_a_delay_answers_trickle_in(tmp_path):

@@ -22,11 +22,10 @@ export class Progress {
   }
 
   update(job) {
-    const { asked, answered, wanted } = job;
+    const { asked, answered } = job;
     Object.assign(this.batch, { max: Math.max(asked, 1), value: answered });
     this.batch.hidden = asked === 0;
-    const each = wanted > 1 ? `, ${counted(wanted, "answer", "answers")} each` : "";
-    const batch = `Open batch: ${number(answered)} of ${counted(asked, "item", "items")}${each}`;
+    const batch = `Open batch: ${number(answered)} of ${counted(asked, "item", "items")}${each(job.wanted)}`;
     setText(this.batchText, asked ? batch : "No batch is open");
     setText(this.stripText, this.labels(job));
     const share = (source) => job[source] / Math.max(job.items, 1);
@@ -38,6 +37,11 @@ export class Progress {
     const without = failed ? `, ${number(failed)} failed` : "";
     return `Labels: ${sources}${without}, of ${counted(items, "item", "items")}`;
   }
+}
+
+function each([least, most]) {
+  if (most === 1) return "";
+  return least < most ? `, ${least} to ${most} answers each` : `, ${most} answers each`;
 }
 
 export function figuresOf({ spent, currency, forecast, saved_percent, people, unclear }) {
