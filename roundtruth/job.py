@@ -271,10 +271,10 @@ class Job:
         """
         if counted:
             files = self.read_json(self.path(round, "closed.json"))["files"]
-        files = self.listed(self.path(round, "answers/"))[:files]
-        if len(files) < 2:
-            return self.read_table(files[0], columns) if files else no_answers(self.kind)
-        parts = [self.read_table(file, columns).assign(file=number) for number, file in enumerate(files)]
+        paths = self.listed(self.path(round, "answers/"))[:files]
+        if len(paths) < 2:
+            return self.read_table(paths[0], columns) if paths else no_answers(self.kind)
+        parts = [self.read_table(path, columns).assign(file=number) for number, path in enumerate(paths)]
         answers = pd.concat(parts, ignore_index=True)
         newest = answers.groupby(["item", "worker"])["file"].transform("max")
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)

@@ -57,11 +57,9 @@ def answers_an_item(spec: "JobSpec", job=None) -> float:
         return usual
     asked = job.asked()
     checked = asked.loc[asked["role"].isin(CHECKED), ["item", "round"]]
-    rounds = [r for r in checked["round"].unique() if job.has(int(r), "closed.json")]
-    said = [
-        job.answers(r, counted=True, columns=["item", "worker"]).drop_duplicates()["item"] for r in map(int, rounds)
-    ]
-    answers = sum(int(items.isin(checked["item"]).sum()) for items in said)
+    rounds = [r for r in job.rounds_with("closed.json") if r in set(checked["round"])]
+    said = [job.answers(r, counted=True, columns=["item", "worker"]).drop_duplicates() for r in rounds]
+    answers = sum(int(some["item"].isin(checked["item"]).sum()) for some in said)
     items = int(checked["round"].isin(rounds).sum())
     return (answers + USUAL * usual) / (items + USUAL)
 

@@ -57,7 +57,9 @@ class Answers(Strict):
         Asking().least, description="How many people answer at first."
     )
     most: Annotated[Whole, Field(ge=1, le=1000)] = Field(
-        Asking().most, description="How many people answer at the most. One more at a time is asked."
+        Asking().most,
+        validate_default=True,
+        description="How many people answer at the most. One more at a time is asked.",
     )
     sure: Annotated[Number, Field(gt=0, lt=1)] = Field(
         Asking().sure,
@@ -70,7 +72,7 @@ class Answers(Strict):
     def not_below_least(cls, most: int, info: ValidationInfo) -> int:
         least = info.data.get("least", 1)  # it is not there where it is a mistake itself
         if most < least:
-            raise ValueError(f"{most} is below `least`, which is {least}; raise `most`, or lower `least`")
+            raise ValueError(f"`most` is {most}, which is below `least`, {least}; raise `most`, or lower `least`")
         return most
 
 

@@ -30,7 +30,7 @@ def summarize(job) -> dict:
         "first_rejected": found["first"],
         "about_answers": found["notes"],
         "cost": ledger.totals(costs, auto, ledger.expected_price(spec, job))
-        | {"all_human_most": round((human + auto) * ledger.highest_price(spec), 2)},
+        | {"all_human_most": round((human + auto) * ledger.highest_price(spec), 2), "most_answers": spec.asking.most},
         "target": {
             "quality": spec.target.quality,
             "confidence": spec.target.confidence,

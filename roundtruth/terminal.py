@@ -134,13 +134,15 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
 
 def counts(summary: dict) -> str:
     """How many items are labeled, by whom, and what it cost."""
+    from roundtruth.report import words
+
     cost, left = summary["cost"], "without a label" if summary["state"] == "stopped" else "failed"
     said = f"{counted(summary['items'], 'item[|s]')}: {summary['human']} labeled by people, "
     said += f"{summary['auto']} by the model, {summary['input']} came labeled, {summary['failed']} {left}. "
     said += f"Cost {cost['total']:.2f}"
     if summary["human"] + summary["auto"]:
         said += f" instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved"
-    return said + "."
+    return f"{said}. {words.with_all_answers(cost, '{:.2f}'.format)}".strip()
 
 
 def following(job, summary: dict) -> list[str]:
@@ -245,31 +247,36 @@ def forecast_words(found: dict) -> str:
 
 
 def print_comparison(jobs: list) -> None:
-    """Jobs about the same items side by side, one a column."""
+    """Jobs about the same items, one a row, and what people alone would cost; the first job's people and answers."""
     from rich.table import Table
 
+    from roundtruth import ledger
     from roundtruth.report import words
     from roundtruth.summary import summarize
 
-    summaries, name = [summarize(job) for job in jobs], jobs[0].kind.QUALITY_NAME
+    first, name = jobs[0], jobs[0].kind.QUALITY_NAME
     table = Table()
-    table.add_column("plan")
-    for job in jobs:
-        table.add_column(job.spec.plan, justify="right")
-    rows = {
-        "people's labels": lambda found: str(found["human"]),
-        "auto labels": lambda found: str(found["auto"]),
-        "coverage": lambda found: f"{100 * found['auto'] / max(1, found['human'] + found['auto']):.1f} %",
-        f"{name} of auto labels": lambda found: quality(found["measured"]["auto"]),
-        "cost": lambda found: f"{found['cost']['total']:.2f}",
-        "saving": lambda found: f"{100 * found['cost']['saving']:.1f} %",
-        "promised": lambda found: words.promised(found, name).replace(words.SPACE, " "),
-    }
-    for row, value in rows.items():
-        table.add_row(row, *(value(found) for found in summaries))
+    table.add_column("")
+    for column in ("answers", "people's labels", "auto labels", f"{name} of auto labels", "cost", "saved", "promised"):
+        table.add_column(column, justify="right")
+    items, most = len(first.askable()), first.spec.asking.most
+    full = items * ledger.highest_price(first.spec)
+
+    def add(way: str, answers: float, people: int, auto: int, measured: float | None, cost: float, promised: str):
+        saved = f"{100 * (1 - cost / full):.1f} %" if full else "-"
+        table.add_row(way, f"{answers:.2f}", str(people), str(auto), quality(measured), f"{cost:.2f}", saved, promised)
+
+    for job, found in zip(jobs, map(summarize, jobs)):
+        cost, promised = found["cost"]["total"], words.promised(found, name).replace(words.SPACE, " ")
+        answers, auto = found["answers"] / max(found["human"], 1), found["measured"]["auto"]
+        add(job.spec.plan, answers, found["human"], found["auto"], auto, cost, promised)
+    usual = ledger.answers_an_item(first.spec, first)
+    for answers in dict.fromkeys([usual, float(most)]):
+        add("people alone", answers, items, 0, None, items * ledger.human_price(first.spec.prices, answers), "")
     with console() as out:
         out.print("The same pictures", style="italic")
         out.print(table)
+        out.print(f"saved: compared with people alone, {counted(most, 'answer[|s]')} each", style="italic")
 
 
 def quality(measured: float | None) -> str:

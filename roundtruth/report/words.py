@@ -1,6 +1,7 @@
 """Numbers and facts of a job as a person reads them."""
 
 import math
+from collections.abc import Callable
 
 from roundtruth.consolidation.asking import Asking
 from roundtruth.look import Look
@@ -163,6 +164,7 @@ def explanation(summary: dict) -> str:
     if summary["auto"]:
         saved = f"{percent(cost['saving'])} saved" if cost["saving"] >= 0 else f"{percent(-cost['saving'])} lost"
         said.append(f"People alone would have cost {alone}: {saved}.")
+        said += [with_all_answers(cost)] if with_all_answers(cost) else []
     left = summary["items"] - summary["human"] - summary["auto"] - summary["input"] - summary["failed"]
     if summary["state"] == "complete":
         said += [f"{counted(summary['failed'], 'item[|s]')} failed."] if summary["failed"] else []
@@ -175,6 +177,15 @@ def explanation(summary: dict) -> str:
         said.append(rest[0].upper() + rest[1:])
     said += [summary["why"]] if summary.get("why") else []
     return " ".join(said)
+
+
+def with_all_answers(cost: dict, written: Callable[[float], str] = money) -> str:
+    """What people alone would cost if they gave every item the most answers; empty where they do. written: how an
+    amount is written."""
+    most = cost.get("all_human_most", 0)  # summaries of earlier versions do not have it
+    if most < cost["all_human"] + 0.01:
+        return ""
+    return f"With {cost['most_answers']} answers for every item, people alone would cost {written(most)}."
 
 
 def goal(quality: float, quality_name: str) -> str:

@@ -70,7 +70,9 @@ def dataset(tmp_path, monkeypatch):
             "name": "job", "kind": kind, "data": str(tmp_path / "input.manifest"),
             "classes": COLOURS if kind == BOXES else [*"0123456789"], "output": str(tmp_path / "job"),
             "plan": "certified", "target": {"quality": EASY[kind]}, "weights": "none",
-            "workforce": {"backend": "simulated", "truth": str(tmp_path / "truth.manifest"), "noise": 0, "answers_per_item": 5},
+            "workforce": {
+                "backend": "simulated", "truth": str(tmp_path / "truth.manifest"), "noise": 0, "answers_per_item": 5,
+            },
             "learner": "tests.plans.test_certified_edges:Told",
         }  # fmt: skip
         return JobSpec.model_validate(given | changed)
