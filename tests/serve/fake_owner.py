@@ -20,7 +20,7 @@ def ago(**span) -> str:
 def job(id: str = ID, **changed) -> dict:
     return {
         "id": id, "name": "Birds", "kind": "object-detection", "state": "waiting", "round": 3, "asked": 200,
-        "answered": 31, "wanted": 3, "items": 1000, "human": 410, "auto": 120, "failed": 0, "spent": 97.2,
+        "answered": 31, "wanted": [2, 3], "items": 1000, "human": 410, "auto": 120, "failed": 0, "spent": 97.2,
         "currency": "$", "saved_percent": 12.3,
         "forecast": {"total": 189.4, "low": 170.0, "high": 210.0, "text": "The job will cost about $189."},
         "people": 3, "unclear": 1, "report": True,

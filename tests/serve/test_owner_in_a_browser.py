@@ -92,7 +92,7 @@ def test_one_job_opens_at_once(owner, at):
     for text in ("$97.20", "$189.40", "$170.00 to $210.00", "12.3\u00a0%"):
         assert text in figures
     expect(page.get_by_text("The job will cost about $189.")).to_be_visible()
-    expect(page.get_by_text("Open batch: 31 of 200 items, 3 answers each")).to_be_visible()
+    expect(page.get_by_text("Open batch: 31 of 200 items, 2 to 3 answers each")).to_be_visible()
     expect(page.get_by_text("Labels: 410 by people, 120 by the model, of 1,000 items")).to_be_visible()
     assert page.get_by_role("progressbar").evaluate("bar => bar.value / bar.max") == pytest.approx(31 / 200)
     expect(page.get_by_role("link", name="All jobs")).to_be_hidden()

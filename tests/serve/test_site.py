@@ -77,6 +77,27 @@ def test_an_item_gets_the_number_of_answers_asked_for_and_never_two_by_one(open_
     assert not answers.duplicated(["item", "worker"]).any()
 
 
+def test_somebody_else_is_asked_about_the_items_on_which_two_disagree(open_job):
+    job, told = open_job(n=300, answers_per_item=None), []
+    desk = Desk(job.address, complete=lambda desk, round: told.append(round))
+    first, second, *_ = job.asks(1)["item"]
+    with pages(desk) as page:
+        ann, bob, cem = (page(name) for name in ("ann", "bob", "cem"))
+        for who, odd in ((ann, 1), (bob, 2)):
+            label_all(who, lambda item, odd=odd: [{"label": str(odd if item in (first, second) else item % 10)}])
+        assert (told, cem.next()) == ([1], [])
+        assert not loop.rounds(job.address)
+        desk.look(anew=True)
+        about = cem.get("api/job").json()
+        assert (about["state"], about["asked"] - about["answered"]) == ("open", 2)
+        assert (ann.next(), bob.next()) == ([], [])
+        assert label_all(cem, lambda item: [{"label": "2"}]) == [first, second]
+        assert told == [1, 1]
+    loop.rounds(job.address)
+    answers = Job(job.address).answers(1).groupby("item").size()
+    assert answers[answers != 2].to_dict() == {first: 3, second: 3}
+
+
 def test_two_servers_on_one_folder_agree(open_job):
     """Neither knows what the other did; only the folder does."""
     job = open_job(answers_per_item=1)
