@@ -110,7 +110,8 @@ def tables(paths, until: float = np.inf) -> pd.DataFrame:
 
 def in_any_case(spec: dict, items: int) -> int:
     """How many items the budget at the start pays for if people label all of them."""
-    price = spec["prices"]["per_item"] + spec["workforce"]["answers_per_item"] * spec["prices"]["per_answer"]
+    answers = spec["workforce"]["answers_per_item"] or spec["answers"]["most"]
+    price = spec["prices"]["per_item"] + answers * spec["prices"]["per_answer"]
     if spec["budget"] is None or not price:
         return items
     return max(1, min(items, int(spec["budget"] / price + 1e-9)))

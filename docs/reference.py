@@ -6,7 +6,7 @@ from pydantic_core import PydanticUndefined
 
 from roundtruth import formats, kinds, plans, workforce
 from roundtruth.settings import Boxes
-from roundtruth.spec import JobSpec, Prices, Target, parts_of
+from roundtruth.spec import Answers, JobSpec, Prices, Target, parts_of
 
 HEAD = """# The job file
 
@@ -20,14 +20,15 @@ is done.
     classes: [bird]
     output: jobs/birds
     target: {quality: 0.6}
-    workforce: {backend: simulated, truth: truth.manifest, answers_per_item: 5, noise: 1.0}
+    workforce: {backend: simulated, truth: truth.manifest, noise: 1.0}
+    answers: {least: 2, most: 5, sure: 0.98}
     prices: {per_item: 0.08, per_answer: 0.036, per_auto_label: 0.08}
     budget: 200.00
 
-You may change `budget`, `prices`, `workforce` and `instructions` after the job has begun; with `plan: ground-truth`
-also `target` and `learner`, which a promise fixes before anybody is asked. You may also move the project, so that
-`data` and `pictures` are in another place. `roundtruth run` finds the change and keeps it in the job folder
-(`amendments/`). It refuses any other change, since the job would no longer be the one that was begun.
+You may change `budget`, `prices`, `workforce`, `answers` and `instructions` after the job has begun; with
+`plan: ground-truth` also `target` and `learner`, which a promise fixes before anybody is asked. You may also move the
+project, so that `data` and `pictures` are in another place. `roundtruth run` finds the change and keeps it in the job
+folder (`amendments/`). It refuses any other change, since the job would no longer be the one that was begun.
 """
 
 
@@ -38,7 +39,7 @@ def page() -> str:
     ]
     inside = [parts_of(model) for _, model in parts[3:]]
     parts += [(f"`{key}` of `workforce`", model) for some in inside for key, model in some.items()]
-    parts += [("`prices`", Prices)]
+    parts += [("`answers`", Answers), ("`prices`", Prices)]
     return HEAD + "".join(f"\n## {title}\n\n{table(model)}" for title, model in parts) + names()
 
 

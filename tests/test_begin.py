@@ -334,7 +334,7 @@ def test_beginning_twice_changes_nothing(make, tmp_path):
         ("budget", 3.0),
         ("target", {"quality": 0.5}),
         ("prices", {"per_item": 1.0}),
-        ("workforce", {"backend": "simulated", "truth": "truth.manifest", "noise": 1.0}),
+        ("workforce", {"backend": "simulated", "truth": "truth.manifest", "noise": 1.0, "answers_per_item": 5}),
         ("learner", "default"),
     ],
 )

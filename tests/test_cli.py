@@ -575,8 +575,8 @@ def stand_beside_amazons(summary: dict, table: list[list[str]]) -> None:
 
 
 GOALS = {
-    "object-detection": ("mean IoU", "a mean IoU of at least 0.5"),
-    "image-classification": ("accuracy", "an accuracy of at least 0.8"),
+    "object-detection": "a mean IoU of at least 0.5",
+    "image-classification": "an accuracy of at least 0.8",
 }
 
 
@@ -584,7 +584,7 @@ GOALS = {
 @pytest.mark.parametrize("kind", GOALS)
 def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, small_demo, tmp_path, capfd):
     small_demo(kind)
-    folder, (name, goal) = tmp_path / "demo", GOALS[kind]
+    folder, goal = tmp_path / "demo", GOALS[kind]
     command = ["demo", "--kind", kind, "--dir", str(folder)]
     assert main(command) == 0
     out, err = capfd.readouterr()
@@ -615,17 +615,26 @@ def test_the_demo_promises_and_is_compared_with_the_plan_that_does_not(kind, sma
     assert naive["auto"] > 0
     assert naive["items"] == certified["items"] == 300
     assert (folder / "ground-truth/report/index.html").exists()
-    (header,) = [line for line in out.splitlines() if "┃" in line and "plan" in line]
-    assert [cell.strip() for cell in header.split("┃")[1:-1]] == ["plan", "certified", "ground-truth"]
-    assert whole_cells(out)[-7:] == [
-        ["people's labels", str(certified["human"]), str(naive["human"])],
-        ["auto labels", str(certified["auto"]), str(naive["auto"])],
-        ["coverage", f"{certified['auto'] / 3:.1f} %", f"{naive['auto'] / 3:.1f} %"],
-        [f"{name} of auto labels", *(f"{one['measured']['auto']:.3f}" for one in (certified, naive))],
-        ["cost", *(f"{0.26 * one['human'] + 0.08 * one['auto']:.2f}" for one in (certified, naive))],
-        ["saving", *(f"{100 * one['cost']['saving']:.1f} %" for one in (certified, naive))],
-        ["promised", f"{goal} of the model's labels, with 95 % confidence", "nothing"],
-    ]
+    whole = summary_of(folder / "whole-dataset")
+    promises = (
+        f"{goal} of the model's labels, with 95 % confidence",
+        f"{goal} of all labels together, with 95 % confidence",
+    )
+    assert whole_cells(out)[-5:-2] == [
+        [
+            plan, f"{one['answers'] / one['human']:.2f}", str(one["human"]), str(one["auto"]),
+            f"{one['measured']['auto']:.3f}", f"{one['cost']['total']:.2f}",
+            f"{100 * (1 - one['cost']['total'] / 78):.1f} %", promised,
+        ]
+        for plan, one, promised in zip(
+            ("certified", "certified", "ground-truth"), (certified, whole, naive), (*promises, "nothing")
+        )
+    ]  # fmt: skip
+    (few, five) = whole_cells(out)[-2:]
+    assert five == ["people alone", "5.00", "300", "0", "-", "78.00", "0.0 %", ""]
+    assert few[0] == "people alone"
+    assert 2 <= float(few[1]) < 5
+    assert float(few[5]) == pytest.approx(300 * (0.08 + 0.036 * float(few[1])), abs=0.06)
     # both are jobs like any other
     assert main(["status", str(folder / "ground-truth.yaml"), "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == naive
@@ -648,13 +657,23 @@ def test_the_other_plan_gets_what_was_changed_in_the_demos_job_file(small_demo, 
     demo.write(job.parent, "image-classification")
     given = yaml.safe_load(job.read_text())
     job.write_text(job.read_text().replace("quality: 0.8", "quality: 0.7") + "budget: 10\n")
-    other = yaml.safe_load(demo.ground_truth(job).read_text())
-    assert {key: value for key, value in other.items() if given.get(key) != value} == {
-        "name": "handwritten digits, by Ground Truth's plan", "output": "ground-truth", "plan": "ground-truth",
-        "target": {"quality": 0.7}, "budget": 10,
-    }  # fmt: skip
+    changed = [
+        {key: value for key, value in yaml.safe_load(other.read_text()).items() if given.get(key) != value}
+        for other in demo.others(job)
+    ]
+    assert changed == [
+        {
+            "name": "handwritten digits, whole dataset", "output": "whole-dataset",
+            "target": {"quality": 0.7, "of": "dataset"}, "budget": 10,
+        },
+        {
+            "name": "handwritten digits, ground truth", "output": "ground-truth", "plan": "ground-truth",
+            "target": {"quality": 0.7}, "budget": 10, "workforce": given["workforce"] | {"answers_per_item": 5},
+        },
+    ]  # fmt: skip
+    assert "answers" not in yaml.safe_load(job.with_name("ground-truth.yaml").read_text())
     assert main(["demo", "--kind", "image-classification", "--dir", str(job.parent), "--compare"]) == 4
-    assert cells(capfd.readouterr().out)[-1][0] == "promised"
+    assert cells(capfd.readouterr().out)[-1][0] == "people alone"
     assert summary_of(tmp_path / "demo/ground-truth")["state"] == "stopped"
     job.write_text("seed: 1\n" + job.read_text())
     assert main(["demo", "--kind", "image-classification", "--dir", str(job.parent)]) == 2

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from roundtruth.consolidation.asking import Asking
 from roundtruth.errors import LONGEST, refuse_all
 from roundtruth.settings import Boxes
 
@@ -208,6 +209,14 @@ def unknown_class(name, classes: list[str]) -> str:
 
 
 # -- one label an item
+
+
+def the_full_number(
+    answers: pd.DataFrame, classes: list[str], asking: Asking, learn: np.ndarray | None = None
+) -> np.ndarray:
+    """`unsure` of a kind that cannot say when a label is sure: every item gets the most answers."""
+    count = answers.groupby("item")["worker"].nunique()
+    return count.index[count < asking.most].to_numpy()
 
 
 def one_each(labels: pd.DataFrame) -> pd.Series:

@@ -19,7 +19,7 @@ COLUMNS, CSV, ONE_PER_ITEM, BINARY, CURVE = {"rating": "float64"}, ["rating"], T
 QUALITY, QUALITY_NAME, LEARNER = 0.9, "closeness", f"{__name__}:Brightness"
 
 confidence, objects, check = common.score, common.one_each, common.possible
-fit, within, scaled = common.unplaced, common.anywhere, common.unscaled
+fit, within, scaled, unsure = common.unplaced, common.anywhere, common.unscaled, common.the_full_number
 
 
 def consolidate(answers, classes, learn=None):
