@@ -16,6 +16,7 @@ from tests.jobs import run_job, write_job, write_lines
 
 NAME, TYPE, ITEM, THING = "rating", "groundtruth/rating", "picture", "rating"
 COLUMNS, CSV, ONE_PER_ITEM, BINARY, CURVE = {"rating": "float64"}, ["rating"], True, False, Losses()
+FURTHER = 1.0
 QUALITY, QUALITY_NAME, LEARNER = 0.9, "closeness", f"{__name__}:Brightness"
 
 confidence, objects, check = common.score, common.one_each, common.possible
