@@ -75,14 +75,13 @@ class Shared:
         self.key = state["key"]
 
 
-def with_features(pictures, weights: dict, memo: Path):
-    """The pictures with what the backbone makes of them, computed once for all jobs."""
-    from roundtruth.learners.linear import Linear
-
+def with_features(pictures, kind, weights: dict, memo: Path):
+    """The pictures with what the backbone makes of them, computed once for all jobs, if the learner uses such."""
+    features = getattr(learners.load("default", kind)([], 0, weights), "features", None)
     path = memo / "features.npy"
-    if not path.exists():
-        np.save(path, Linear([], 0, weights).features(pictures))
-    pictures.features = np.load(path)
+    if features and not path.exists():
+        np.save(path, features(pictures))
+    pictures.features = np.load(path) if features else None
     return pictures
 
 
@@ -172,7 +171,7 @@ def measure(args, folder: Path) -> dict:
                     from roundtruth.learners.weights import bundled
 
                     Shared.bundled = bundled()
-                    Shared.pictures = with_features(Shared.pictures, Shared.bundled, Shared.memo)
+                    Shared.pictures = with_features(Shared.pictures, Shared.kind, Shared.bundled, Shared.memo)
                 shutil.copytree(Path(spec.output) / "items", checked)
                 shutil.rmtree(spec.output)
             job = run(spec, checked)

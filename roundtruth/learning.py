@@ -11,7 +11,8 @@ from roundtruth.job import Job, Progress
 if TYPE_CHECKING:
     from roundtruth.pictures import Pictures
 
-CLASSIFIER = "roundtruth.learners.classifier:Classifier"  # which can use the weights that come with roundtruth
+# The learners that start from the weights that come with roundtruth
+STARTING = ("roundtruth.learners.classifier:Classifier", "roundtruth.learners.detector:Detector")
 ORIGIN, BACKBONE = "weights/origin.json", "weights/backbone.pth"
 BUNDLED = {"origin": "EfficientNet-Lite0 from ImageNet, which comes with roundtruth", "pretrained": True}
 SIGNS = {
@@ -26,7 +27,7 @@ def choose(job: Job) -> None:
     """Write down what the model starts from, if that is known before anybody is asked."""
     if job.there(ORIGIN) or job.spec.weights is not None or job.spec.learner != "default":
         return
-    if job.kind.LEARNER == CLASSIFIER:
+    if job.kind.LEARNER in STARTING:
         job.write_json(ORIGIN, SIGNS if are_signs(job) else BUNDLED)
 
 

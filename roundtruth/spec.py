@@ -227,7 +227,7 @@ class JobSpec(Strict):
     weights: Address | Literal["none"] | None = Field(
         None,
         description="A file with a pretrained network to start from (a state dict), or `none`; without it the one that "
-        "comes with roundtruth for classes, and torchvision's for boxes, if it can be downloaded.",
+        "comes with roundtruth.",
     )
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(
         0, description="Everything that is random follows from this number: the same seed gives the same job."

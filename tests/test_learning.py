@@ -90,10 +90,11 @@ def test_what_the_model_starts_from_is_known_before_anybody_is_asked(make, tmp_p
     assert said[1].startswith("round 1: dispatch")
 
 
+@pytest.mark.parametrize("kind", ["image-classification", "object-detection"])
 @pytest.mark.parametrize(
     ("side", "grey", "found"), [(32, True, "SIGNS"), (80, True, "BUNDLED"), (32, False, "BUNDLED")]
 )
-def test_only_small_grey_pictures_are_learned_from_nothing(make, tmp_path, side, grey, found):
+def test_only_small_grey_pictures_are_learned_from_nothing(make, tmp_path, side, grey, found, kind):
     truth = digits(tmp_path, 20)
     for item in truth["item"]:
         path = tmp_path / f"images/{item:04d}.png"
@@ -101,7 +102,7 @@ def test_only_small_grey_pictures_are_learned_from_nothing(make, tmp_path, side,
         if not grey and item == 7:
             picture.putpixel((0, 0), (200, 0, 0))
         picture.save(path)
-    job = begin(make(20, **DEFAULT))
+    job = begin(make(20, **DEFAULT, kind=kind, workforce={"backend": "files"}))
     origin = getattr(learning, found)
     assert job.read_json("weights/origin.json") == origin
     assert (learning.backbone(job) is not None) == origin["pretrained"]
@@ -113,7 +114,7 @@ def test_a_job_that_asks_for_no_weights_has_none(make):
     assert learning.backbone(job) is None
 
 
-def test_another_learner_and_boxes_do_not_get_the_weights_that_come_with_roundtruth(make, monkeypatch):
+def test_another_learner_does_not_get_the_weights_that_come_with_roundtruth(make, monkeypatch):
     monkeypatch.setattr(weights, "_torchvision", lambda: (None, "from scratch: no network"))
     job = begin(make(20, weights=None))
     assert not job.there("weights/origin.json")

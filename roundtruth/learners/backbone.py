@@ -35,7 +35,8 @@ class Backbone(nn.Module):
     """Pictures (batch, 3, height, width), RGB in [0, 1] -> three maps of features, each half as fine as the one before.
 
     `weights` are as `learners.weights.resolve` returns them, or None for a small network that is trained from scratch.
-    `strides` are the pixels per cell of the maps, `channels` are the depths of the maps.
+    `strides` are the pixels per cell of the maps, `channels` are the depths of the maps. `still`: the layers up to the
+    second map are not trained further, nor is any normalization.
     """
 
     def __init__(self, weights: dict | None, widths=(16, 32, 48, 64, 96)):
@@ -69,17 +70,36 @@ class Backbone(nn.Module):
                 self.channels = [network.fc.in_features // 4, network.fc.in_features // 2, network.fc.in_features]
             self.strides = [8, 16, 32]
             self.bgr, mean, std = weights["bgr"], weights["mean"], weights["std"]
+        self.still = weights is not None and weights["architecture"] == "efficientnet_lite0"
+        if self.still:
+            for part in (self.stem, *self.stages[:2]):
+                part.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        x = x.flip(1) if self.bgr else x
-        x = self.stem((x - self.mean) / self.std)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
+        return self.rest(self.fixed(x))
+
+    def fixed(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What training does not change: the first two maps if their layers are `still`, or else the normalized
+        pictures."""
+        x = ((x.flip(1) if self.bgr else x) - self.mean) / self.std
+        if not self.still:
+            return [x]
+        first = self.stages[0](self.stem(x))
+        return [first, self.stages[1](first)]
+
+    def rest(self, fixed: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The three maps, from what `fixed` gives."""
+        maps = list(fixed) if self.still else [self.stages[0](self.stem(fixed[0]))]
+        for stage in self.stages[len(maps) :]:
+            maps.append(stage(maps[-1]))
         return maps
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Batches of four pictures say less about the spread of values than the network's own training did: mean IoU
+        .692 on birds, not .645, with the normalization of EfficientNet-Lite0 as it was."""
+        return super().train(mode and not self.still)
 
 
 def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:

@@ -6,6 +6,7 @@ predictions = detector.predict(others)
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ class Settings:
     # Pictures seen in training, as a multiple of the root of their number: the time grows, but slower than the number.
     passes: float = 180  # from scratch: 13 times each of 200, 9 times each of 400
     tuned_passes: float = 400  # with a pretrained backbone, or a GPU: 28 times each of 200
+    still_passes: float = 200  # if its first layers are not trained: a step takes longer and teaches more
+    views: int = 4  # of each picture, varied; what layers that are not trained make of a view is computed once
     batch: int = 4  # twice the steps of 8 for the same pictures: mean IoU .69, not .65, on 200 scenes
     lr: float = 2e-3  # AdamW; the new layers have at most a thousand steps to learn
     tuned_lr: float = 5e-4  # of a pretrained backbone, which is nearly right
@@ -78,14 +81,18 @@ class Network(nn.Module):
             bbox_reg_weights=None, score_thresh=s.floor, nms_thresh=0.5, detections_per_img=max(50, 2 * most),
         )  # fmt: skip
 
-    def features(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def features(self, fixed: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The maps of the pyramid, from what the body's `fixed` gives."""
+        x = fixed[0]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):  # the boxes need full precision
-            maps = self.pyramid({str(i): f for i, f in enumerate(self.body(x))})
+            maps = self.pyramid({str(i): f for i, f in enumerate(self.body.rest(fixed))})
         return {name: f.float() for name, f in maps.items()}
 
-    def losses(self, x: torch.Tensor, sizes: list, targets: list[dict]) -> dict[str, torch.Tensor]:
-        features = self.features(x)
-        proposals, first = self.rpn(ImageList(x, sizes), features, targets)
+    def losses(self, fixed: list[torch.Tensor], sizes: list, targets: list[dict]) -> dict[str, torch.Tensor]:
+        features = self.features(fixed)
+        height, width = (side * self.body.strides[0] for side in features["0"].shape[2:])
+        canvas = features["0"].new_empty((0, 3, height, width))  # of the pictures only the size counts
+        proposals, first = self.rpn(ImageList(canvas, sizes), features, targets)
         _, second = self.heads(features, proposals, sizes, targets)
         return {**first, **second}
 
@@ -93,11 +100,11 @@ class Network(nn.Module):
     def boxes(self, x: torch.Tensor, sizes: list) -> list[dict[str, torch.Tensor]]:
         """Judges each proposal in the picture and in its mirror image, and averages the two results."""
         width = x.shape[3]
-        features = self.features(x)
+        features = self.features(self.body.fixed(x))
         proposals, _ = self.rpn(ImageList(x, sizes), features)
         mirrored = [torch.stack((width - p[:, 2], p[:, 1], width - p[:, 0], p[:, 3]), 1) for p in proposals]
         scores, shifts = self._judge(features, proposals, sizes)
-        scores_m, shifts_m = self._judge(self.features(x.flip(3)), mirrored, sizes)
+        scores_m, shifts_m = self._judge(self.features(self.body.fixed(x.flip(3))), mirrored, sizes)
         shifts_m = shifts_m * shifts_m.new_tensor([-1, 1, 1, 1]).repeat(shifts_m.shape[1] // 4)
         logits = ((scores.softmax(1) + scores_m.softmax(1)) / 2).log()
         found = self.heads.postprocess_detections(logits, (shifts + shifts_m) / 2, proposals, sizes)
@@ -135,6 +142,7 @@ class Detector:
             images, targets = self._training_set(pictures, labels)
             self.empty = float(np.mean([not len(classes) for _, classes in targets]))
             passes = s.passes if self.weights is None and where.type == "cpu" else s.tuned_passes
+            passes = s.still_passes if network.body.still else passes
             steps = math.ceil(passes * math.sqrt(len(images)) / s.batch)
             body = {id(p) for p in network.body.parameters()} if self.weights else set()
             groups = [
@@ -145,12 +153,13 @@ class Detector:
             order = np.concatenate([chance.permutation(len(images)) for _ in range(steps * s.batch // len(images) + 1)])
 
             network.train()
+            views = min(s.views, math.ceil(steps * s.batch / len(images)))
+            draw = _drawn(network.body, images, targets, self.plan["side"], views, chance, progress)
             for step in range(steps):
-                chosen = order[step * s.batch : (step + 1) * s.batch]
-                x, sizes, truth = _batch([_vary(images[i], *targets[i], self.plan["side"], chance) for i in chosen])
+                fixed, sizes, truth = draw(order[step * s.batch : (step + 1) * s.batch])
                 for group in optimiser.param_groups:
                     group["lr"] = group["top"] * rate(step, steps, s.warmup)
-                loss = sum(network.losses(x.to(where), sizes, [_to(t, where) for t in truth]).values())
+                loss = sum(network.losses(fixed, sizes, truth).values())
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 5.0)  # a huge gradient at the start could ruin the model
@@ -214,7 +223,8 @@ class Detector:
 
     def _build(self, weights: dict | None) -> Network:
         plan = self.plan
-        return Network(Backbone(weights), plan["anchors"], plan["ratios"], len(self.classes), plan["most"])
+        network = Network(Backbone(weights), plan["anchors"], plan["ratios"], len(self.classes), plan["most"])
+        return network.to(memory_format=torch.channels_last)  # which a CPU computes in two thirds of the time
 
     def _scales(self, pictures: Pictures) -> np.ndarray:
         """The factor by which each picture is scaled for the network."""
@@ -322,8 +332,39 @@ def _batch(examples: list):
     return canvas, [tuple(x.shape[1:]) for x, _, _ in examples], targets
 
 
-def _to(target: dict, where: torch.device) -> dict:
-    return {name: tensor.to(where) for name, tensor in target.items()}
+def _drawn(body: Backbone, images, targets: list[tuple], side: int, views: int, chance: np.random.Generator, progress):
+    """draw(numbers of pictures): what the body's `fixed` gives of them, varied; their sizes; their targets.
+
+    Where `fixed` holds layers, `views` variants of each picture are computed beforehand, and one of them is drawn.
+    """
+    where = body.mean.device
+
+    def varied(chosen) -> tuple:
+        x, sizes, truth = _batch([_vary(images[i], *targets[i], side, chance) for i in chosen])
+        return body.fixed(x.to(where)), sizes, [{name: t.to(where) for name, t in one.items()} for one in truth]
+
+    if not body.still:
+        return varied
+    kept = []
+    for i in range(len(images)):
+        for maps, sizes, truth in (varied([i]) for _ in range(views)):
+            kept.append(([m[0].half().cpu() for m in maps], *sizes, *truth))
+        if progress and i % 20 == 0:
+            progress(i, len(images), "features")
+
+    def viewed(chosen) -> tuple:
+        maps, sizes, truth = zip(*(kept[i * views + chance.integers(views)] for i in chosen))
+        return [_stacked(level).to(where) for level in zip(*maps)], list(sizes), list(truth)
+
+    return viewed
+
+
+def _stacked(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Maps of several sizes in one tensor, with zeros at the right and at the bottom."""
+    stack = torch.zeros(len(maps), len(maps[0]), *(max(m.shape[k] for m in maps) for k in (1, 2)))
+    for spot, m in zip(stack, maps):
+        spot[:, : m.shape[1], : m.shape[2]] = m
+    return stack.to(memory_format=torch.channels_last)
 
 
 def _bare(best: np.ndarray, empty: float) -> np.ndarray:

@@ -15,7 +15,8 @@ import torch
 from roundtruth.kinds import object_detection
 from roundtruth.learners import detector
 from roundtruth.learners.detector import Detector
-from roundtruth.learners.weights import recognise
+from roundtruth.learners.backbone import Backbone
+from roundtruth.learners.weights import bundled, recognise
 from tests.learners.made import original, squares
 
 COLUMNS = ["item", "class_id", "left", "top", "width", "height", "score"]
@@ -26,6 +27,7 @@ def short(monkeypatch):
     """A few steps are enough where nothing must be learned."""
     monkeypatch.setattr(detector.SETTINGS, "passes", 4)
     monkeypatch.setattr(detector.SETTINGS, "tuned_passes", 4)
+    monkeypatch.setattr(detector.SETTINGS, "still_passes", 4)
     monkeypatch.setattr(detector.SETTINGS, "warmup", 2)
     monkeypatch.setattr(detector.SETTINGS, "least", 64)
 
@@ -179,7 +181,8 @@ def test_labels_of_other_items_and_boxes_at_the_edge(tmp_path, short):
     check(learner.predict(pictures), pictures)
 
 
-def test_a_pretrained_backbone_and_many_shapes(tmp_path, short):
+@pytest.mark.parametrize("backbone", ["shufflenet", "bundled"])
+def test_a_pretrained_backbone_and_many_shapes(tmp_path, short, backbone):
     folder, parts = tmp_path / "pictures", []
     for k, side in enumerate((40, 64, 200)):
         pictures, labels = squares(folder / str(k), 3, k, side)
@@ -190,14 +193,60 @@ def test_a_pretrained_backbone_and_many_shapes(tmp_path, short):
         "width": np.repeat([40, 64, 200], 3), "height": np.repeat([40, 64, 200], 3),
     })  # fmt: skip
     pictures = parts[0][0].__class__(items)
-    backbone = recognise(original(), "made")
-    learner = Detector(["red"], 0, backbone)
+    learner = Detector(["red"], 0, bundled() if backbone == "bundled" else recognise(original(), "made"))
     learner.train(pictures, pd.concat([labels for _, labels in parts]))
     check(learner.predict(pictures), pictures)
     assert "tensors" not in learner.state()["weights"]  # the network's own are all it needs
     other = Detector(["red"], 0, None)
     other.load(learner.state())
     pd.testing.assert_frame_equal(other.predict(pictures), learner.predict(pictures))
+
+
+def test_of_the_weights_that_come_with_roundtruth_only_the_last_layers_learn(tmp_path, short):
+    pictures, labels = squares(tmp_path, 6)
+    before, found = bundled(), []
+    for order in (1, 2):
+        learner = Detector(["red"], 0, before)
+        learner.train(pictures, labels.sample(frac=1, random_state=order))
+        other = Detector(["red"], 0, before)
+        other.load(learner.state())
+        other.train(pictures, labels)
+        found.append(other.predict(pictures))
+    pd.testing.assert_frame_equal(*found)
+    given, learned = Backbone(before).state_dict(), other.network.body.state_dict()
+    moved = {name for name, tensor in given.items() if not torch.equal(tensor, learned[name])}
+    parameters = {name for name, _ in Backbone(before).named_parameters()}
+    assert moved == {name for name in parameters if name.startswith("stages.2.")}
+
+
+def test_what_layers_that_do_not_learn_make_of_a_picture_is_computed_once(tmp_path, monkeypatch):
+    """A drawn picture gives the maps of one of its variants, with zeros where another picture is larger."""
+    body, seen = Backbone(bundled()).eval(), []
+    fixed, vary = body.fixed, detector._vary
+    monkeypatch.setattr(detector, "_vary", lambda *given: seen.append(vary(*given)) or seen[-1])
+    chance = np.random.default_rng(0)
+    images = [torch.from_numpy(chance.integers(0, 256, (3, *size), dtype="uint8")) for size in ((64, 96), (128, 64))]
+    targets = [(np.array([[8, 8, 40, 50]], "float32"), np.array([k])) for k in range(2)]
+    draw = detector._drawn(body, images, targets, 128, 3, chance, None)
+    assert len(seen) == 6
+    for _ in range(4):
+        maps, sizes, truth = draw([1, 0, 1])
+        assert [int(one["labels"][0]) for one in truth] == [2, 1, 2]
+        assert len(maps) == 2
+        for k, (number, size) in enumerate(zip((1, 0, 1), sizes)):
+            variants = [x for x, *_ in seen[3 * number : 3 * number + 3] if tuple(x.shape[1:]) == size]
+            wanted = [fixed(detector._batch([(x, None, None)])[0]) for x in variants]
+
+            def same(both) -> bool:
+                return all(
+                    torch.allclose(level[k, :, : w.shape[2], : w.shape[3]], w[0], atol=0.02, rtol=2e-3)
+                    and not level[k, :, w.shape[2] :].any()
+                    and not level[k, :, :, w.shape[3] :].any()
+                    for level, w in zip(maps, both)
+                )
+
+            assert any(map(same, wanted))
+    assert len(seen) == 6
 
 
 def test_the_cut_has_the_best_quality(monkeypatch):
