@@ -150,11 +150,10 @@ class Detector:
                 for tuned, top in ((True, s.tuned_lr), (False, s.lr))
             ]
             optimiser = torch.optim.AdamW([g for g in groups if g["params"]], s.lr, weight_decay=s.decay)
-            order = np.concatenate([chance.permutation(len(images)) for _ in range(steps * s.batch // len(images) + 1)])
-
             network.train()
             views = min(s.views, math.ceil(steps * s.batch / len(images)))
             draw = _drawn(network.body, images, targets, self.plan["side"], views, chance, progress)
+            order = np.concatenate([chance.permutation(len(images)) for _ in range(steps * s.batch // len(images) + 1)])
             for step in range(steps):
                 fixed, sizes, truth = draw(order[step * s.batch : (step + 1) * s.batch])
                 for group in optimiser.param_groups:
