@@ -174,10 +174,10 @@ def measure(folder: Path, items: int) -> dict:
     while number := plans.next_round(Job(spec.output)):
         for verb in ("dispatch", "wait", "consolidate"):
             step(verb, number)
-        if plans.of(Job(spec.output)).trains(Job(spec.output), number):
+        if plans.predicts(Job(spec.output), number):
             step("train", number)
             step("infer", number)
-        if plans.of(Job(spec.output)).calibrates(Job(spec.output), number):
+        if plans.calibrates(Job(spec.output), number):
             step("calibrate", number)
             step("autolabel", number)
         step("select", number)

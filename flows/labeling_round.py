@@ -35,8 +35,10 @@ def labeling_round(job: str, round: int) -> State | None:
         report(job)
         return Completed(name="WaitingForPeople", message=f"{answers['answered']} of {answers['asked']} answered")
     consolidate(job, round)
-    if plans.trains(Job(job), round):
-        train(job, round)
+    opened = Job(job)
+    if plans.predicts(opened, round):
+        if opened.spec.predictions is None:
+            train(job, round)
         infer(job, round)
     if plans.calibrates(Job(job), round):
         calibrate(job, round)

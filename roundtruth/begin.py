@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, learning, plans, plural, workforce
+from roundtruth import delivery, finding, formats, kinds, learners, learning, plans, plural, predicted, workforce
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.formats.listing import PICTURES
 from roundtruth.instructions import Instructions
@@ -25,6 +25,7 @@ from roundtruth.workforce import gold
 
 CHECKED = "checked"  # the folder of what was found out about the pictures; it is there before there is a job
 AMENDABLE = ("budget", "target", "prices", "workforce", "answers", "learner", "instructions")
+ITEMS = ["item", "source", "labeled", "width", "height", "failure"]
 DIGEST = re.compile(r"[0-9a-f]{16}")  # names what is kept about a dataset's pictures
 
 
@@ -78,7 +79,7 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
     The caller holds the job's lease. There is no job before the whole dataset has been read, and every picture decoded,
     without a mistake; until then the folder has only what was found out about the pictures.
     """
-    store, dataset = open_store(spec.output), None
+    store, dataset, given = open_store(spec.output), None, None
     if begun := store.exists("job.json"):
         job = amend(spec)
     else:
@@ -86,12 +87,15 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
         check_workforce(spec, items_of(dataset))
         check_instructions(spec)
         check_gold(spec, store)
-        start(spec, store, dataset)
+        given = predicted.read(spec, items_of(dataset)) if spec.predictions else None
+        start(spec, store, dataset, given)
         job = Job(spec.output)
     if len(job.listed("items/")) < job.begun["shards"]:
         dataset = dataset or read_dataset(job.spec, store, progress, job)
         ingest(job, dataset)
     write_gold(job)
+    if job.spec.predictions and not job.there(predicted.ABOUT):
+        predicted.write(job, given or predicted.read(job.spec, job.items(ITEMS)))
     learning.choose(job)
     if begun and not job.stopped:
         look_again(job, progress)
@@ -104,7 +108,7 @@ def survey(spec: JobSpec) -> Survey:
     return Survey(sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards))
 
 
-def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
+def start(spec: JobSpec, store: Store, dataset: Dataset, given: predicted.Given | None = None) -> None:
     from roundtruth import pictures
 
     begun = {
@@ -120,6 +124,8 @@ def start(spec: JobSpec, store: Store, dataset: Dataset) -> None:
         "pictures": posixpath.relpath(dataset.folder, formats.base(spec.data)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if given:
+        begun["predictions"] = given.digest
     with naming("output"):
         store.write_json("job.json", begun)
 
@@ -149,6 +155,9 @@ def amend(spec: JobSpec) -> Job:
             f"data: {spec.data} changed since the job began; "
             "put it back, or give the new dataset a job folder of its own"
         )
+    if spec.predictions and job.spec.predictions:
+        refuse_other_predictions(spec, job)
+        may |= {"predictions"}
     fixed = [key for key in changed if key not in may or key in plans.get(spec.plan).FIXED]
     if fixed:
         key = fixed[0]
@@ -167,6 +176,14 @@ def amend(spec: JobSpec) -> Job:
         return job
     job.amend({key: now[key] for key in changed})
     return Job(spec.output)
+
+
+def refuse_other_predictions(spec: JobSpec, job: Job) -> None:
+    if predicted.digest(spec.predictions) != job.begun["predictions"]:
+        raise UserError(
+            f"predictions: {spec.predictions} is not what the job began with, and a promise fixes it; put it back, or "
+            "give the new job a folder of its own and another seed"
+        )
 
 
 def dump(spec: JobSpec) -> dict:
@@ -316,7 +333,7 @@ def check_instructions(spec: JobSpec) -> None:
 
 
 def items_of(dataset: Dataset) -> pd.DataFrame:
-    """The items of a dataset, as the job will have them: (item, source, labeled, width, height, failure)."""
+    """The items of a dataset, as the job will have them: ITEMS."""
     sources = all_sources(dataset.shards)
     labeled = pd.concat([shard.labels["item"] for shard in dataset.shards])
     items = pd.DataFrame({"item": np.arange(1, len(sources) + 1), "source": sources})

@@ -9,6 +9,7 @@
     items/0001.parquet        the items, in shards
     paths.parquet             where pictures are that were found under another name than the dataset's
     input/0001.parquet        the labels that items came with, in the same shards
+    predictions/0001.parquet  the predictions that were given, one file a model; about.json, which is written last
     returned/0001.parquet     pictures that could not be read when the job began and could later, and after which round
     certificate.json          what the certified plan fixed before anybody was asked; coins.parquet
     people/                   where the backend `files` asks; found.json: what the last sweep has to tell of the answers
@@ -234,6 +235,10 @@ class Job:
         if not paths:
             return no_labels(self.kind)
         return self.read_tables(paths).assign(source="input", role="input", round=0)
+
+    def given_predictions(self, model: int) -> pd.DataFrame:
+        """(item, the kind's columns, score), sorted by item: what was given of a model. Models count from 1."""
+        return self.read_table(f"predictions/{model:04d}.parquet")
 
     def truth(self) -> pd.DataFrame | None:
         """The true labels of the items (item, ...), where the workforce knows them."""

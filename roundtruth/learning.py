@@ -25,7 +25,7 @@ SHARD = 5_000  # items whose features are in one file; a killed job computes tho
 
 def choose(job: Job) -> None:
     """Write down what the model starts from, if that is known before anybody is asked."""
-    if job.there(ORIGIN) or job.spec.weights is not None or job.spec.learner != "default":
+    if job.there(ORIGIN) or job.spec.weights is not None or job.spec.learner != "default" or job.spec.predictions:
         return
     if job.kind.LEARNER in STARTING:
         job.write_json(ORIGIN, SIGNS if are_signs(job) else BUNDLED)

@@ -42,8 +42,10 @@ def one_round(address: str, round: int, progress: Progress | None = None) -> boo
     if not steps.wait(Job(address), round)["done"]:
         return False
     steps.consolidate(Job(address), round)
-    if plans.trains(Job(address), round):
-        steps.train(Job(address), round, progress)
+    job = Job(address)
+    if plans.predicts(job, round):
+        if job.spec.predictions is None:
+            steps.train(Job(address), round, progress)
         steps.infer(Job(address), round, progress)
     if plans.calibrates(Job(address), round):
         steps.calibrate(Job(address), round)

@@ -157,7 +157,15 @@ def paths_in(given: dict) -> list[str]:
     part = given.get("workforce")
     name = part.get("backend") if isinstance(part, dict) else None
     more = workforce.module(name).PATHS if isinstance(name, str) and name in workforce.BACKENDS else ()
-    return ["data", "pictures", "output", "weights", "instructions", *(f"workforce.{key}" for key in more)]
+    return [
+        "data",
+        "pictures",
+        "output",
+        "weights",
+        "predictions",
+        "instructions",
+        *(f"workforce.{key}" for key in more),
+    ]
 
 
 class JobSpec(Strict):
@@ -228,6 +236,11 @@ class JobSpec(Strict):
         None,
         description="A file with a pretrained network to start from (a state dict), or `none`; without it the one that "
         "comes with roundtruth.",
+    )
+    predictions: Address | None = Field(
+        None,
+        description="A CSV, Parquet or COCO file with any model's labels of the items and their scores; with it nothing "
+        "is trained. `docs/predictions.md` has the columns.",
     )
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(
         0, description="Everything that is random follows from this number: the same seed gives the same job."
@@ -305,6 +318,23 @@ class JobSpec(Strict):
             return Asking(exactly, exactly)
         assert self.answers is not None  # `one_rule` fills it in
         return Asking(self.answers.least, self.answers.most, self.answers.sure)
+
+    @field_validator("predictions")
+    @classmethod
+    def instead_of_a_model(cls, predictions: str | None, info: ValidationInfo) -> str | None:
+        """Nothing is trained with them, so nothing may be said about training."""
+        if predictions is None:
+            return None
+        given = info.data  # what is a mistake itself is not there
+        if given.get("plan", "certified") != "certified":
+            raise ValueError(
+                f"the plan {given['plan']} trains a model of its own; say plan: certified, or take predictions out"
+            )
+        usual = {"learner": "default", "weights": None, "pool": None}
+        more = [key for key, value in usual.items() if given.get(key, value) != value]
+        if more:
+            raise ValueError(f"nothing is trained where predictions are given; take {' and '.join(more)} out")
+        return predictions
 
     @field_validator("target")
     @classmethod

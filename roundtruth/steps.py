@@ -129,11 +129,25 @@ def train(job: Job, round: int, progress: Progress | None) -> None:
 
 @once("predictions/done.json")
 def infer(job: Job, round: int, progress: Progress | None) -> None:
-    """Predict the whole pool, and what people were asked about but not to learn from, in shards."""
-    model = learner(job, round)
-    model.load(trained(job, round))
+    """Predict the whole pool, and what people were asked about but not to learn from."""
     roles = job.roles(round)
     items = np.sort(np.concatenate([plans.of(job).for_model(job, round), roles["item"][roles["role"] != "train"]]))
+    shards = take_given(job, round, items) if job.spec.predictions else predict(job, round, items, progress)
+    job.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": shards})
+
+
+def take_given(job: Job, round: int, items: np.ndarray) -> int:
+    """Write what was given of some items, in one shard."""
+    found = job.given_predictions(1)
+    found = found[job.mask(items)[found["item"].to_numpy()]].reset_index(drop=True)
+    job.write_table(job.path(round, "predictions/0001.parquet"), found)
+    return 1
+
+
+def predict(job: Job, round: int, items: np.ndarray, progress: Progress | None) -> int:
+    """Write the round's model's predictions of some items; the number of shards."""
+    model = learner(job, round)
+    model.load(trained(job, round))
     shards = np.array_split(items, -(-len(items) // PREDICT))
     done = 0
     for number, shard in enumerate(shards, 1):
@@ -149,7 +163,7 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
             predictions = job.kind.within(model.predict(some, shifted), sizes)
             job.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
         done += len(shard)
-    job.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": len(shards)})
+    return len(shards)
 
 
 @once("threshold.json")
@@ -188,7 +202,8 @@ def select(job: Job, round: int) -> int:
     if job.last_round() == round and not job.stopped:
         start, plan = time.monotonic(), plans.of(job)
         if round == 0:
-            LOG.info("the model starts from: %s", report.outlook.backbone(job))
+            name, sentence = report.outlook.model(job)
+            LOG.info("%s: %s", name[0].lower() + name[1:], sentence)
         plan.prepare(job)
         foresee(job, round)
         batch = plan.next_batch(job, round)

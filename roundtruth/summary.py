@@ -50,6 +50,8 @@ def summarize(job) -> dict:
 def notes(job, items: pd.DataFrame) -> list[str]:
     """What a person should know about the pictures, a line each. items: (labeled, failure)."""
     lines = list(job.begun.get("notes", []))  # jobs of earlier versions have none
+    if job.there("predictions/about.json"):
+        lines += [f"Predictions: {line}" for line in job.read_json("predictions/about.json")["notes"]]
     if similar := alike(job.spec.classes):
         lines.append(
             f"{sum(map(len, similar))} classes differ from another one only by case or accents ({groups_of(similar)}); "

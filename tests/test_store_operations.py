@@ -28,7 +28,7 @@ def test_no_step_reads_a_file_twice_or_asks_the_folder_often(plan, budget, make)
     while number := step("next round", plans.next_round):
         for verb in ("dispatch", "wait", "consolidate"):
             step(verb, getattr(steps, verb), number)
-        if step("trains", plans.trains, number):
+        if step("predicts", plans.predicts, number):
             step("train", steps.train, number)
             step("infer", steps.infer, number)
         if step("calibrates", plans.calibrates, number):

@@ -5,7 +5,8 @@ https://cocodataset.org/#format-data
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -87,10 +88,75 @@ def write(path: str, items: pd.DataFrame, labels: pd.DataFrame, kind: Kind, clas
         file.write(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
 
 
+class Results(NamedTuple):
+    """What a model found."""
+
+    rows: pd.DataFrame  # (file_name, category, left, top, width, height, score), as text; one row a box or class
+    place: Callable[[int], str]  # where in the file a row stands
+
+
+def results(path: str, data: str) -> Results:
+    """COCO's list of results, about the images and categories of the COCO file `data`; or a COCO file whose annotations
+    have a score. An id that stands for nothing is given as it is. Raises UserError where nothing can be read.
+    """
+    value = _parsed(path, "there are no predictions")
+    if isinstance(value, list):
+        value, named, whole = {"results": value}, "results", data
+        about = _parsed(data, "there is nothing to label") if data.endswith(ENDINGS) else None
+    else:
+        named, whole, about = "annotations", path, value
+    if not isinstance(about, dict) or "images" not in about:
+        raise UserError(
+            f"{path}: its results name images and categories by the ids of a COCO file, and {whole} is none; put lists "
+            "of `images` and `categories` into the file, beside `annotations` with a score each"
+        )
+    mistakes = Mistakes(whole)
+    files, places = _images(whole, _list(whole, about, "images", mistakes), mistakes)
+    categories = _categories(whole, about, mistakes)
+    mistakes.refuse()
+    mistakes = Mistakes(path)
+    entries = _list(path, value, named, mistakes)
+    mistakes.refuse()
+    images = {number: files[place - 1] for number, place in places.items()}
+    rows = pd.DataFrame(
+        [
+            (
+                _text(images, entry, "image_id"),
+                _text(categories, entry, "category_id"),
+                *_sides(entry),
+                "" if entry.get("score") is None else str(entry["score"]),
+            )
+            for entry in entries
+        ],
+        columns=["file_name", "category", *SIDES, "score"],
+        dtype="str",
+    )
+    return Results(rows, lambda row: f"{named}[{row}]")
+
+
+def _text(names: dict, entry: dict, field: str) -> str:
+    number = common.whole(entry.get(field))
+    known = type(number) in (int, str) and number in names
+    return names[number] if known else f"{field} {repr(number)[:60]}"
+
+
+def _sides(entry: dict) -> list[str]:
+    """left, top, width, height; empty where there is no box."""
+    box = entry.get("bbox")
+    return list(map(str, box)) if isinstance(box, list) and len(box) == 4 else [""] * 4
+
+
 def _load(path: str) -> dict:
+    value = _parsed(path, "there is nothing to label")
+    if not isinstance(value, dict) or "images" not in value:
+        raise UserError(f"{path}: neither a COCO file, which has images, nor a manifest, whose lines have a source-ref")
+    return value
+
+
+def _parsed(path: str, empty: str):
     data = read_needed(path)
     if not data.strip():
-        raise UserError(f"{path}: empty; there is nothing to label")
+        raise UserError(f"{path}: empty; {empty}")
     try:
         value = json.loads(data, object_pairs_hook=unique)
     except UnicodeDecodeError as error:
@@ -100,8 +166,6 @@ def _load(path: str) -> dict:
         raise UserError(f"{path}: line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({error})") from None
-    if not isinstance(value, dict) or "images" not in value:
-        raise UserError(f"{path}: neither a COCO file, which has images, nor a manifest, whose lines have a source-ref")
     return value
 
 

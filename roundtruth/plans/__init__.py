@@ -52,8 +52,8 @@ class Plan(Protocol):
         learned; None means all."""
         ...
 
-    def trains(self, job: "Job", number: int) -> bool:
-        """Whether a model is trained in a round and then predicts."""
+    def predicts(self, job: "Job", number: int) -> bool:
+        """Whether a round has a new model: it is trained, unless its predictions are given, and predicts."""
         ...
 
     def model_number(self, job: "Job", number: int) -> int:
@@ -94,8 +94,8 @@ def of(job: "Job") -> Plan:
     return get(job.spec.plan)
 
 
-def trains(job: "Job", number: int) -> bool:
-    return of(job).trains(job, number)
+def predicts(job: "Job", number: int) -> bool:
+    return of(job).predicts(job, number)
 
 
 def calibrates(job: "Job", number: int) -> bool:

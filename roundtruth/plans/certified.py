@@ -66,7 +66,8 @@ def prepare(job: "Job") -> None:
 def schedule_for(spec: "JobSpec", items: int) -> Schedule:
     """The schedule of a job with this number of items to label."""
     max_loss, delta = (round(1 - value, 12) for value in (spec.target.quality, spec.target.confidence))
-    return looks.schedule(items, max_loss, delta, settings_for(spec), promised_items(spec, items))
+    learns = spec.predictions is None
+    return looks.schedule(items, max_loss, delta, settings_for(spec), promised_items(spec, items), learns)
 
 
 def promised_items(spec: "JobSpec", items: int) -> int | None:
@@ -132,19 +133,24 @@ def untouched(job: "Job", number: int) -> np.ndarray:
     return job.mask(job.askable(0)) & ~job.mask(job.roles(number)["item"])
 
 
-def trains(job: "Job", number: int) -> bool:
-    """A model is trained if the round has a look, and not at the model of the previous look."""
+def predicts(job: "Job", number: int) -> bool:
+    """There is a new model if the round has a look, and not at the model of the previous look."""
     before = last_look(job, number - 1)[1]
     return calibrates(job, number) and not (before and before.stage and before.stage[0] == model_number(job, number))
 
 
 def calibrates(job: "Job", number: int) -> bool:
-    """There is a look if the batches so far hold all that the pair needs, somebody answered, and items are left."""
+    """There is a look if the batches so far hold all that the pair needs, items are left, and somebody answered: about
+    training items, where a model is trained."""
     at = stage(job, number)
     if at is None or any(part.size for part in missing(job, number, at)):
         return False
-    learned = job.human_labels(until=number)["role"].eq("train").any() or job.items(["labeled"])["labeled"].any()
-    return bool(learned and untouched(job, number).any())
+    people = job.human_labels(until=number)["role"]
+    if job.spec.predictions is not None:
+        answered = len(people) > 0
+    else:
+        answered = people.eq("train").any() or job.items(["labeled"])["labeled"].any()
+    return bool(answered and untouched(job, number).any())
 
 
 def model_number(job: "Job", number: int) -> int:
@@ -159,7 +165,8 @@ def for_model(job: "Job", number: int) -> np.ndarray:
 
 def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, np.ndarray | None]:
     """The batch and all checked items get labels. Workers' skills are learned from training items alone, so that no
-    checked item's label depends on another's. After the final look nothing depends on the skills, and they are learned
+    checked item's label depends on another's. Where predictions are given there are no training items: then each label
+    follows from the answers to its item alone. After the final look nothing depends on the skills, and they are learned
     from all items."""
     batch = job.batch(number)
     if batch["role"].eq("rest").any():

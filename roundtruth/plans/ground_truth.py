@@ -77,8 +77,8 @@ def to_consolidate(job: "Job", number: int) -> tuple[pd.DataFrame, None]:
     return job.batch(number), None
 
 
-def trains(job: "Job", number: int) -> bool:
-    """A model is trained if the batch is a training batch, somebody answered it, and items are left.
+def predicts(job: "Job", number: int) -> bool:
+    """There is a new model if the batch is a training batch, somebody answered it, and items are left.
 
     Which items are left follows from the batches and the auto labels of earlier rounds alone. So the result does not
     change when the round's own auto labels are written.
@@ -93,7 +93,7 @@ def trains(job: "Job", number: int) -> bool:
     return not taken[items].all()
 
 
-calibrates = trains  # there is a look at every model
+calibrates = predicts  # there is a look at every model
 
 
 def model_number(job: "Job", number: int) -> int:

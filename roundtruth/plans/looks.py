@@ -94,7 +94,7 @@ class Schedule:
 
     max_loss: float  # the largest mean loss that keeps the target
     delta: float  # the largest probability that the promise is broken
-    train: list[int]  # sizes of the training sets
+    train: list[int]  # sizes of the training sets; [0] where predictions are given
     levels: list[float]  # probabilities that an item is checked
     first: int  # t of the training set that is likely to be large enough
     looks: list[list[float]]  # looks[t - 1][k - 1] is the share of delta of the pair (t, k); they add up to delta
@@ -120,13 +120,15 @@ class Schedule:
         return {"max_loss": self.max_loss, **of}
 
 
-def schedule(items: int, max_loss: float, delta: float, settings: Settings, of_items: int | None = None) -> Schedule:
-    """The schedule for a number of items to label. of_items: `Schedule.items`."""
+def schedule(
+    items: int, max_loss: float, delta: float, settings: Settings, of_items: int | None = None, learns: bool = True
+) -> Schedule:
+    """The schedule for a number of items to label. of_items: `Schedule.items`. learns: whether a model is trained."""
     promised, max_loss = max_loss, max_loss if of_items is None else min(max_loss / settings.model_part, 1 - 1e-6)
     scale, harder = items ** (2 / 3), max(1.0, settings.easy / max_loss)
     most = max(1, settings.most_train * items)
     train = (settings.train * scale * settings.more_train ** np.arange(20)).clip(1, most).round().astype(int)
-    train = np.unique(train).tolist()
+    train = np.unique(train).tolist() if learns else [0]
     likely = settings.enough * settings.train * scale * harder**settings.harder_train
     first = 1 + int(np.searchsorted(train, min(likely, train[-1])))
     none_wrong = np.log(settings.spent[0] * delta) / np.log1p(-max_loss)  # so many, all right, would prove something
@@ -329,7 +331,7 @@ def expected_auto(
     for pair in product(range(t, len(schedule.train) + 1), range(k, len(schedule.levels) + 1)):
         more, p = schedule.trained(pair) - schedule.trained(at), levels[:, pair[1] - 1]
         if more < total:
-            fallen = (schedule.trained(at) / schedule.trained(pair)) ** curves.exponents
+            fallen = (schedule.trained(at) / schedule.trained(pair) if more else 1.0) ** curves.exponents
             losses, left, delta = curves.losses * fallen[:, None], 1 - more / total, schedule.delta_of(pair)
             limit = schedule.max_loss, schedule.items
             share = passing_share(losses, left, p, total, *limit, delta, settings.binary, luck)

@@ -542,6 +542,9 @@ def facts(spec, summary: dict) -> Iterator[tuple[str, str]]:
         f"{words.price(spec.prices.per_auto_label)} an auto label",
     )
     yield "Budget", "none" if spec.budget is None else words.money(spec.budget)
-    yield "Learner", spec.learner + ("" if spec.pool is None else f", in the work pool {spec.pool}")
-    yield "Backbone weights", summary["weights"] or "none yet"
+    if spec.predictions is not None:
+        yield "Predictions", f"{spec.predictions}; nothing is trained"
+    else:
+        yield "Learner", spec.learner + ("" if spec.pool is None else f", in the work pool {spec.pool}")
+        yield "Backbone weights", summary["weights"] or "none yet"
     yield "Seed", str(spec.seed)

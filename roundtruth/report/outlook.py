@@ -11,7 +11,7 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
     """What was read, and what of it is not used."""
     broken = int(job.items(["failure"])["failure"].notna().sum())
     yield "Items", f"{counted(summary['items'], 'item[|s]')} in {job.spec.data}"
-    yield "Labeled already", words.labeled_already(summary["input"])
+    yield "Labeled already", words.labeled_already(summary["input"], job.spec.predictions is None)
     if broken:
         yield "Pictures that cannot be read", words.broken(broken)
     if summary["note"]:
@@ -40,7 +40,7 @@ def costs(job) -> Iterator[tuple[str, str]]:
     """What a job that has not ended will cost, and what its model starts from."""
     yield "Forecast", words.foreseen(forecast.newest(job), job.spec.budget)
     yield "At most", most(job)
-    yield "The model starts from", backbone(job)
+    yield model(job)
 
 
 def waits_for(job, waiting: dict) -> str:
@@ -63,6 +63,13 @@ def most(job) -> str:
     if spec.budget is not None and spec.budget < whole:
         return f"{words.money(spec.budget)}, the budget: then the job stops, and keeps the labels it has. {words.EXTRA}"
     return f"{words.money(whole)}, {alone}. {words.EXTRA}"
+
+
+def model(job) -> tuple[str, str]:
+    """What the model starts from, or whose predictions are used."""
+    if job.spec.predictions is not None:
+        return "The predictions are", words.given(job.spec.predictions)
+    return "The model starts from", backbone(job)
 
 
 def backbone(job) -> str:

@@ -72,12 +72,17 @@ def every(number: int, thing: str) -> str:
     return f"the {thing}" if number == 1 else f"all {counted(number, f'{thing}[|s]')}"
 
 
-def labeled_already(number: int) -> str:
+def labeled_already(number: int, learns: bool) -> str:
+    """learns: whether a model is trained."""
     if not number:
         return "None: no item came with a label."
-    return counted(
-        number, "item[|s] came with a label. Nobody is asked about [it|them], and the model learns from [it|them]."
-    )
+    model = ", and the model learns from [it|them]" if learns else ""
+    return counted(number, f"item[|s] came with a label. Nobody is asked about [it|them]{model}.")
+
+
+def given(predictions: str) -> str:
+    """What is used where predictions are given. predictions: the file."""
+    return f"those of {predictions}. Nothing is trained: people check some of them, and the others are kept or labeled."
 
 
 def broken(number: int) -> str:

@@ -1,0 +1,224 @@
+"""The predictions that a job is given in place of a learner: read from a file, checked against the items, and kept in
+the job folder. docs/predictions.md describes the files.
+
+In the job folder they are predictions/NNNN.parquet, one table a model, as a learner's predictions are: item, the
+kind's columns, score. predictions/about.json is written last.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import pandas as pd
+
+from roundtruth import csv_table, kinds
+from roundtruth.errors import Mistakes, UserError, naming, refuse_all
+from roundtruth.formats import coco
+from roundtruth.job import Job
+from roundtruth.kinds import Kind
+from roundtruth.kinds.common import RowMistakes, changed
+from roundtruth.plural import counted
+from roundtruth.spec import JobSpec
+from roundtruth.storage import read_needed
+from roundtruth.workforce import names, sheets, simulated
+
+ABOUT = "predictions/about.json"
+SCORE = "write (score - lowest) / (highest - lowest) in place of each score, which keeps their order"
+MOST_CUT = 0.5  # if a larger share of boxes reaches out of the pictures, they are written in another way
+CUT = "box[|es] reached out of [its picture|their pictures], and [was|were] cut at [its|their] edge"
+OUTSIDE = (
+    "reach out of their pictures; give left, top, width and height, in pixels of the picture in the data as it is seen"
+)
+
+
+class Given(NamedTuple):
+    """Predictions of the items."""
+
+    table: pd.DataFrame  # (item, the kind's columns, score), sorted by item
+    notes: list[str]  # what a person should know about them, a line each
+    digest: str  # of the file
+
+
+class Rows(NamedTuple):
+    """The rows of a file of predictions."""
+
+    frame: pd.DataFrame  # (item, the kind's CSV columns, score), as text
+    mistakes: RowMistakes
+    place: Callable[[int], str]  # where in the file a row of `frame` stands
+    notes: list[str]
+
+
+def digest(path: str) -> str:
+    """The SHA-256 of a file of predictions."""
+    with naming("predictions"):
+        return hashlib.sha256(read_needed(path)).hexdigest()
+
+
+def write(job: Job, given: Given) -> None:
+    """Keep the predictions in the job folder."""
+    if not job.there("predictions/0001.parquet"):
+        job.write_table("predictions/0001.parquet", given.table)
+    job.write_json(ABOUT, {"notes": given.notes})
+
+
+def read(spec: JobSpec, items: pd.DataFrame) -> Given:
+    """The predictions in the job's file. items: (item, source, labeled, width, height, failure), one row an item.
+
+    Raises UserError, which counts all mistakes.
+    """
+    with naming("predictions"):
+        return _read(spec, items)
+
+
+def _read(spec: JobSpec, items: pd.DataFrame) -> Given:
+    path, kind = spec.predictions, kinds.get(spec.kind)
+    assert path is not None
+    data = read_needed(path)
+    rows = rows_of(path, data, kind, spec.data)
+    number = items_of(rows, items)
+    if not number.notna().any() and not len(rows.mistakes):
+        raise UserError(
+            f"{path}: {rows.place(rows.frame.index[0])}: field item: no row is about an item of the data; give its "
+            "source, or its number"
+        )
+    other = int((number.isna() & ~number.index.isin(rows.mistakes.rows())).sum())
+    frame = rows.frame.assign(item=number)[number.notna()].astype({"item": "int64"})
+    table, notes = labels_of(rows._replace(frame=frame), items, kind, spec.classes)
+    wanted = items["failure"].isna() & ~items["labeled"]
+    without = items[wanted & ~items["item"].isin(frame["item"])]
+    refuse(path, rows, without if kind.ONE_PER_ITEM else without[:0])
+    table = pd.concat([table, nothing_on(without["item"], kind)]).sort_values("item", kind="stable", ignore_index=True)
+    notes = [*rows.notes, *notes]
+    if other:
+        notes.append(counted(other, "row[|s] of the predictions [is|are] about no item of the data, and left out"))
+    if len(without):
+        told = "item[|s] [has|have] no prediction: [it is|they are] taken to have nothing on [it|them], with score 0"
+        notes.append(counted(len(without), told))
+    return Given(table, notes, hashlib.sha256(data).hexdigest())
+
+
+def refuse(path: str, rows: Rows, without: pd.DataFrame) -> None:
+    """Raise UserError where there are mistakes, and for items (item, source) that have no prediction."""
+    mistakes = Mistakes(path)
+    with mistakes.collecting():
+        rows.mistakes.refuse(lambda row: f"{path}: {rows.place(row)}")
+
+    def say(row: int) -> str:
+        item, source = without["item"].iloc[row], without["source"].iloc[row]
+        return f"{path}: item {item}: there is no prediction of {source}; every item to label needs one"
+
+    with mistakes.collecting():
+        refuse_all(range(len(without)), say)
+    mistakes.refuse()
+
+
+# -- the file
+
+
+def rows_of(path: str, data: bytes, kind: Kind, dataset: str) -> Rows:
+    """The rows of a CSV, Parquet or COCO file. dataset: the job's `data`."""
+    ending, columns = PurePosixPath(path).suffix.lower(), ["item", *kind.CSV, "score"]
+    if ending == ".csv":
+        rows = of_csv(path, data, columns, kind)
+    elif ending == ".parquet":
+        rows = of_parquet(path, data, columns)
+    elif ending == ".json":
+        rows = of_coco(path, dataset, kind)
+    else:
+        raise UserError(f"{path}: its name ends in none of .csv, .parquet, .json (COCO); give it the right ending")
+    if rows.frame.empty and not len(rows.mistakes):
+        raise UserError(f"{path}: there are no predictions in it")
+    return rows
+
+
+def of_csv(path: str, data: bytes, columns: list[str], kind: Kind) -> Rows:
+    numbers = ["item", "score", *csv_table.numbers_of(kind)]
+    sheet = csv_table.read(data, path, csv_table.Columns(columns, numbers=numbers))
+    return Rows(sheet.whole(), sheet.mistakes, lambda line: f"line {line}", sheets.told([path], [sheet], []))
+
+
+def of_parquet(path: str, data: bytes, columns: list[str]) -> Rows:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not Parquet ({error})") from None
+    there = file.schema_arrow.names
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise UserError(f"{path}: field {missing[0]}: the column is missing; the columns are {', '.join(columns)}")
+    table = file.read(columns)
+    text = {name: pc.fill_null(pc.cast(table[name], pa.large_string()), "").to_pandas() for name in columns}
+    frame = pd.DataFrame(text, dtype="str")
+    frame.index += 1
+    other = [name for name in there if name not in columns]
+    notes = [f"{counted(len(other), 'column[|s]')} not read: {sheets.listed(other)}"] if other else []
+    return Rows(frame.apply(lambda column: column.str.strip()), RowMistakes(), lambda row: f"row {row}", notes)
+
+
+def of_coco(path: str, dataset: str, kind: Kind) -> Rows:
+    found = coco.results(path, dataset)
+    names_of = {"file_name": "item", "category": kind.CSV[0]}
+    frame = found.rows.rename(columns=names_of)[["item", *kind.CSV, "score"]]
+    return Rows(frame, RowMistakes(), found.place, [])
+
+
+# -- what the rows say
+
+
+def items_of(rows: Rows, items: pd.DataFrame) -> pd.Series:
+    """The item of each row, by its source, its file name or its number; NaN where it is about no item."""
+    named = rows.frame["item"]
+    tidy = names.tidy(named)
+    known = pd.Series(tidy.unique(), dtype="str")
+    place = simulated.match(names.tidy(items["source"]), known)
+    found = tidy.map(pd.Series(items["item"].to_numpy()[place >= 0], index=known[place[place >= 0]])).astype(float)
+    number = pd.to_numeric(named, errors="coerce")
+    found = found.fillna(number.where(number.isin(items["item"])))
+    pictures = names.Pictures(items, items["item"])
+    unsure = found.isna() & names.last(tidy).isin(pictures.several)
+    rows.mistakes.add((named == "") | unsure, "item", lambda row: pictures.unknown(names.last(tidy[[row]])[row]))
+    return found
+
+
+def labels_of(rows: Rows, items: pd.DataFrame, kind: Kind, classes: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """(labels, notes): (item, the kind's columns, score) of the rows without a mistake; the others are added to the
+    mistakes. `item` of the rows' frame is known."""
+    frame, mistakes, sizes = rows.frame, rows.mistakes, items[["item", "width", "height"]]
+    labels = kind.read_answers(frame[["item", *kind.CSV]].assign(worker=""), classes, mistakes)
+    said = pd.concat([frame["item"], labels[list(kind.COLUMNS)], scores_of(frame["score"], mistakes)], axis=1)
+    if kind.ONE_PER_ITEM:
+        first = pd.Series(frame.index, index=frame["item"])
+        first = first[~first.index.duplicated()]
+        again = frame.duplicated("item")
+        mistakes.add(
+            again, "item", lambda row: f"{rows.place(first[frame['item'][row]])} is about it already; keep one"
+        )
+    said = sheets.without(said, mistakes).astype(kind.COLUMNS)
+    kind.suspect(said, sizes, mistakes)
+    right = kind.within(said.assign(row=said.index), sizes).set_index("row").rename_axis(None)
+    cut = changed(kind, said.loc[right.index], right) + len(said) - len(right)
+    if cut > MOST_CUT * len(said):
+        mistakes.add(pd.Series(True, said.index[:1]), "", f"{counted(cut, 'box[|es]')} of {len(said):,} {OUTSIDE}")
+    kind.check(right.assign(worker="the file"), sizes, mistakes)
+    return right.reset_index(drop=True), [counted(cut, CUT)] if cut else []
+
+
+def scores_of(text: pd.Series, mistakes: RowMistakes) -> pd.Series:
+    score = pd.to_numeric(text, errors="coerce").astype(float)
+    mistakes.add(text == "", "score", "empty; every prediction has a score from 0 to 1, and the surer the higher")
+    mistakes.add(score.isna(), "score", lambda row: f"{text[row][:60]!r} is no number")
+    mistakes.add(~score.between(0, 1), "score", lambda row: f"{text[row][:60]} is no number from 0 to 1; {SCORE}")
+    return score.rename("score")
+
+
+def nothing_on(items: pd.Series, kind: Kind) -> pd.DataFrame:
+    """Predictions that there is nothing on some items, which nobody is sure of."""
+    none = {"int64": -1, "float64": 0.0, "str": ""}
+    values = {name: none.get(dtype, -1) for name, dtype in kind.COLUMNS.items()}
+    return pd.DataFrame({"item": items.to_numpy(), **values, "score": 0.0}).astype({"item": "int64", **kind.COLUMNS})
