@@ -196,9 +196,8 @@ def labels_of(rows: Rows, items: pd.DataFrame, kind: Kind, classes: list[str]) -
         first = pd.Series(frame.index, index=frame["item"])
         first = first[~first.index.duplicated()]
         again = frame.duplicated("item")
-        mistakes.add(
-            again, "item", lambda row: f"{rows.place(first[frame['item'][row]])} is about it already; keep one"
-        )
+        same = frame["item"].map(first)
+        mistakes.add(again, "item", lambda row: f"{rows.place(same[row])} is about this item already; keep one")
     said = sheets.without(said, mistakes).astype(kind.COLUMNS)
     kind.suspect(said, sizes, mistakes)
     right = kind.within(said.assign(row=said.index), sizes).set_index("row").rename_axis(None)

@@ -157,15 +157,8 @@ def paths_in(given: dict) -> list[str]:
     part = given.get("workforce")
     name = part.get("backend") if isinstance(part, dict) else None
     more = workforce.module(name).PATHS if isinstance(name, str) and name in workforce.BACKENDS else ()
-    return [
-        "data",
-        "pictures",
-        "output",
-        "weights",
-        "predictions",
-        "instructions",
-        *(f"workforce.{key}" for key in more),
-    ]
+    own = ["data", "pictures", "output", "weights", "predictions", "instructions"]
+    return [*own, *(f"workforce.{key}" for key in more)]
 
 
 class JobSpec(Strict):
@@ -239,8 +232,8 @@ class JobSpec(Strict):
     )
     predictions: Address | None = Field(
         None,
-        description="A CSV, Parquet or COCO file with any model's labels of the items and their scores; with it nothing "
-        "is trained. `docs/predictions.md` has the columns.",
+        description="A file with any model's labels of the items and their scores: CSV, Parquet or COCO. Then nothing "
+        "is trained: people check some of these labels. `docs/predictions.md` has the columns.",
     )
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(
         0, description="Everything that is random follows from this number: the same seed gives the same job."

@@ -43,6 +43,7 @@ def summarize(job) -> dict:
         "to_finish": ending.to_finish(job, state),
         "measured": measured(job),
         "weights": job.weights_origin(),
+        "predictions": spec.predictions,
         "rounds": rounds(job, table, costs),
     }
 

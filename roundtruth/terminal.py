@@ -121,6 +121,8 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
         out.print(f"Against the truth: {name} of auto labels {auto:.3f}, of people's {human:.3f}.")
     if summary["why"]:
         out.print(summary["why"])
+    if summary["predictions"] and summary["state"] in ("complete", "stopped"):
+        out.print(f"The predictions are those of {summary['predictions']}. Nothing was trained.", soft_wrap=True)
     if summary["state"] in ("complete", "stopped"):
         said, sentence = words.promise(summary, name, summary["target"]["confidence"])
         out.print(f"{said}: {sentence}".replace(words.SPACE, " "))

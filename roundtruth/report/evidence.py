@@ -118,7 +118,7 @@ def ways(job, summary: dict, seen: Evidence) -> pd.DataFrame:
 
     naive: the same answers and model, but the lowest threshold that reaches the target. ground-truth: the plan of that
     name if its first model is good enough for all items that are left. It asks people about a fifth of the items to
-    check and a fifth to train on before it labels anything.
+    check and a fifth to train on before it labels anything. It has no row where predictions are given.
     """
     total = len(job.askable())
     asked = min(2 * ground_truth.batch_size(total), total)
@@ -128,6 +128,8 @@ def ways(job, summary: dict, seen: Evidence) -> pd.DataFrame:
         ("ground-truth", asked, total - asked),
         ("people", total, 0),
     ]
+    if job.spec.predictions is not None:
+        del rows[2]
     table = pd.DataFrame(rows, columns=["way", "human", "auto"])
     prices = job.spec.prices
     price = ledger.expected_price(job.spec, job)
