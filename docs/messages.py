@@ -83,6 +83,7 @@ GROUPS = {
         (
             "csv_table",
             "checked_table",
+            "predicted",
             "kinds.object_detection:read_answers",
             "kinds.image_classification:read_answers",
         ),

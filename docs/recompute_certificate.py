@@ -36,7 +36,11 @@ def main(folder: Path) -> None:
     check((of == "dataset") == (together is not None), f"the promise is of: {of}")
     check(abs(1 - max_loss - quality) < 1e-9, f"mean quality at least {quality}")
     check(abs(1 - fixed["delta"] - confidence) < 1e-9, f"confidence {confidence}")
+    models = fixed.get("models", 1)  # so many are compared at each look, and each spends the look's share
+    most *= models
     check(most <= fixed["delta"] * (1 + 1e-9), f"all looks together may spend {most:.4f} of {fixed['delta']:.4f}")
+    given = [pd.read_parquet(path) for path in sorted(folder.glob("predictions/[0-9]*.parquet"))]
+    check(len(given) == (models if spec.get("predictions") else 0), f"predictions of {len(given)} models were given")
     coins = tables(folder.glob("coins.parquet")).set_index("item")["coin"]
     items = tables(folder.glob("items/[0-9]*.parquet")).set_index("item").query("failure.isna() and not labeled")
     check(coins.index.equals(items.index), "each item to label has a coin")
@@ -46,7 +50,7 @@ def main(folder: Path) -> None:
     found = {int(path.parent.name): json.loads(path.read_text()) for path in folder.glob("rounds/*/threshold.json")}
     looks = [tuple(look["stage"]) for look in found.values() if look["stage"][1]]
     check(len(set(looks)) == len(looks), "no look was made twice")
-    print(f"{len(looks)} looks spent {sum(fixed['looks'][t - 1][k - 1] for t, k in looks):.4f}")
+    print(f"{len(looks)} looks spent {sum(models * fixed['looks'][t - 1][k - 1] for t, k in looks):.4f}")
     number, look = max(found.items(), default=(0, {"final": False}))  # only the last look counts
     asked = max(folder.glob("rounds/*/asked.parquet"), default=None)  # each holds all rounds before it
     asked = pd.read_parquet(asked) if asked else pd.DataFrame(columns=["item", "role", "round"])
@@ -67,6 +71,9 @@ def main(folder: Path) -> None:
     role = asked[asked["round"] <= number].groupby("item")["role"].last()
     learned = role.index[role == "train"]
     predictions = tables(folder.glob(f"rounds/{look['model']:03d}/predictions/[0-9]*.parquet"))
+    if given:
+        theirs = [table.loc[table["item"].isin(coins.index)].reset_index(drop=True) for table in given]
+        check(any(predictions.reset_index(drop=True).equals(table) for table in theirs), "it was given, as it is")
     score = predictions.groupby("item")["score"].mean()
     check(not score.index.isin(learned).any(), "the model learned from none of the items it is judged by")
     check(set(score.index) == set(coins.index) - set(learned), "it is judged by all others")

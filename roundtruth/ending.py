@@ -43,10 +43,12 @@ def why(job, state: str) -> str:
     if (items["failure"].notna() | items["labeled"]).all():
         return "Every item came with a label, so there was nothing to ask."
     if job.human_labels().empty:
-        what = "to learn from" if job.spec.predictions is None else "to check the predictions by"
-        return f"Nobody answered, so there was nothing {what}."
+        if job.spec.predictions is not None:
+            return "Nobody answered, so the predictions were not checked."
+        return "Nobody answered, so there was nothing to learn from."
     look = plans.last_look(job)
     if look is None:
-        what = "for a model" if job.spec.predictions is None else "to check predictions"
-        return f"There were too few items {what}: people labeled all of them."
+        if job.spec.predictions is not None:
+            return "There were too few items to check predictions: people labeled all of them."
+        return "There were too few items for a model: people labeled all of them."
     return plans.of(job).no_auto_label(job, look)

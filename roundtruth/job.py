@@ -240,6 +240,11 @@ class Job:
         """(item, the kind's columns, score), sorted by item: what was given of a model. Models count from 1."""
         return self.read_table(f"predictions/{model:04d}.parquet")
 
+    def given_models(self) -> list[str]:
+        """The names of the models whose predictions were given, [""] for one without a name; [] where a model is
+        trained."""
+        return self.read_json("predictions/about.json")["models"] if self.spec.predictions else []
+
     def truth(self) -> pd.DataFrame | None:
         """The true labels of the items (item, ...), where the workforce knows them."""
         return self._truth

@@ -26,6 +26,7 @@ from roundtruth.workforce import names, sheets, simulated
 
 ABOUT = "predictions/about.json"
 SCORE = "write (score - lowest) / (highest - lowest) in place of each score, which keeps their order"
+HEAD = 1_000_000  # bytes of a CSV in which its header ends
 MOST_CUT = 0.5  # if a larger share of boxes reaches out of the pictures, they are written in another way
 CUT = "box[|es] reached out of [its picture|their pictures], and [was|were] cut at [its|their] edge"
 OUTSIDE = (
@@ -36,7 +37,9 @@ OUTSIDE = (
 class Given(NamedTuple):
     """Predictions of the items."""
 
-    table: pd.DataFrame  # (item, the kind's columns, score), sorted by item
+    tables: dict[
+        str, pd.DataFrame
+    ]  # by the model's name, "" if there is one: (item, the kind's columns, score), by item
     notes: list[str]  # what a person should know about them, a line each
     digest: str  # of the file
 
@@ -44,7 +47,10 @@ class Given(NamedTuple):
 class Rows(NamedTuple):
     """The rows of a file of predictions."""
 
-    frame: pd.DataFrame  # (item, the kind's CSV columns, score), as text
+    models: list[str]  # their names; [""]: there is one
+    frame: (
+        pd.DataFrame
+    )  # (item, the kind's CSV columns, score), as text; of several models each with its name: `a.score`
     mistakes: RowMistakes
     place: Callable[[int], str]  # where in the file a row of `frame` stands
     notes: list[str]
@@ -58,9 +64,10 @@ def digest(path: str) -> str:
 
 def write(job: Job, given: Given) -> None:
     """Keep the predictions in the job folder."""
-    if not job.there("predictions/0001.parquet"):
-        job.write_table("predictions/0001.parquet", given.table)
-    job.write_json(ABOUT, {"notes": given.notes})
+    for number, table in enumerate(given.tables.values(), 1):
+        if not job.there(f"predictions/{number:04d}.parquet"):
+            job.write_table(f"predictions/{number:04d}.parquet", table)
+    job.write_json(ABOUT, {"models": list(given.tables), "notes": given.notes})
 
 
 def read(spec: JobSpec, items: pd.DataFrame) -> Given:
@@ -85,18 +92,24 @@ def _read(spec: JobSpec, items: pd.DataFrame) -> Given:
         )
     other = int((number.isna() & ~number.index.isin(rows.mistakes.rows())).sum())
     frame = rows.frame.assign(item=number)[number.notna()].astype({"item": "int64"})
-    table, notes = labels_of(rows._replace(frame=frame), items, kind, spec.classes)
+    tables, notes = {}, list(rows.notes)
+    for model in rows.models:
+        tables[model], told = labels_of(rows._replace(frame=frame), model, items, kind, spec.classes)
+        notes += told
     wanted = items["failure"].isna() & ~items["labeled"]
     without = items[wanted & ~items["item"].isin(frame["item"])]
     refuse(path, rows, without if kind.ONE_PER_ITEM else without[:0])
-    table = pd.concat([table, nothing_on(without["item"], kind)]).sort_values("item", kind="stable", ignore_index=True)
-    notes = [*rows.notes, *notes]
+    nothing = nothing_on(without["item"], kind)
+    tables = {
+        model: pd.concat([table, nothing]).sort_values("item", kind="stable", ignore_index=True)
+        for model, table in tables.items()
+    }
     if other:
         notes.append(counted(other, "row[|s] of the predictions [is|are] about no item of the data, and left out"))
     if len(without):
         told = "item[|s] [has|have] no prediction: [it is|they are] taken to have nothing on [it|them], with score 0"
         notes.append(counted(len(without), told))
-    return Given(table, notes, hashlib.sha256(data).hexdigest())
+    return Given(tables, notes, hashlib.sha256(data).hexdigest())
 
 
 def refuse(path: str, rows: Rows, without: pd.DataFrame) -> None:
@@ -119,27 +132,43 @@ def refuse(path: str, rows: Rows, without: pd.DataFrame) -> None:
 
 def rows_of(path: str, data: bytes, kind: Kind, dataset: str) -> Rows:
     """The rows of a CSV, Parquet or COCO file. dataset: the job's `data`."""
-    ending, columns = PurePosixPath(path).suffix.lower(), ["item", *kind.CSV, "score"]
+    ending = PurePosixPath(path).suffix.lower()
     if ending == ".csv":
-        rows = of_csv(path, data, columns, kind)
+        rows = of_csv(path, data, kind)
     elif ending == ".parquet":
-        rows = of_parquet(path, data, columns)
+        rows = of_parquet(path, data, kind)
     elif ending == ".json":
         rows = of_coco(path, dataset, kind)
     else:
         raise UserError(f"{path}: its name ends in none of .csv, .parquet, .json (COCO); give it the right ending")
     if rows.frame.empty and not len(rows.mistakes):
-        raise UserError(f"{path}: there are no predictions in it")
+        raise UserError(f"{path}: empty; there are no predictions in it")
     return rows
 
 
-def of_csv(path: str, data: bytes, columns: list[str], kind: Kind) -> Rows:
-    numbers = ["item", "score", *csv_table.numbers_of(kind)]
-    sheet = csv_table.read(data, path, csv_table.Columns(columns, numbers=numbers))
-    return Rows(sheet.whole(), sheet.mistakes, lambda line: f"line {line}", sheets.told([path], [sheet], []))
+def models_in(header: list[str], kind: Kind) -> list[str]:
+    """The names of several models, whose columns are `a.label` and `a.score`; [""] where the columns have no names."""
+    end = f".{kind.CSV[0]}"
+    names = [csv_table.tidy(name).removesuffix(end) for name in header if csv_table.tidy(name).endswith(end)]
+    return [name for name in names if name] if kind.ONE_PER_ITEM and any(names) else [""]
 
 
-def of_parquet(path: str, data: bytes, columns: list[str]) -> Rows:
+def columns_of(models: list[str], kind: Kind) -> list[str]:
+    return ["item", *(named(column, model) for model in models for column in [*kind.CSV, "score"])]
+
+
+def named(column: str, model: str) -> str:
+    return f"{model}.{column}" if model else column
+
+
+def of_csv(path: str, data: bytes, kind: Kind) -> Rows:
+    models = models_in(csv_table.parse(data[:HEAD], csv_table.Columns(["item"])).header, kind)
+    numbers = ["item", *(named(column, model) for model in models for column in ["score", *csv_table.numbers_of(kind)])]
+    sheet = csv_table.read(data, path, csv_table.Columns(columns_of(models, kind), numbers=numbers))
+    return Rows(models, sheet.whole(), sheet.mistakes, lambda line: f"line {line}", sheets.told([path], [sheet], []))
+
+
+def of_parquet(path: str, data: bytes, kind: Kind) -> Rows:
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -147,25 +176,27 @@ def of_parquet(path: str, data: bytes, columns: list[str]) -> Rows:
     try:
         file = pq.ParquetFile(io.BytesIO(data))
     except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not Parquet ({error})") from None
-    there = file.schema_arrow.names
+        raise UserError(f"{path}: not Parquet ({error}); write the file anew") from None
+    there = {csv_table.tidy(name): name for name in file.schema_arrow.names}
+    models = models_in(list(there), kind)
+    columns = columns_of(models, kind)
     missing = [name for name in columns if name not in there]
     if missing:
         raise UserError(f"{path}: field {missing[0]}: the column is missing; the columns are {', '.join(columns)}")
-    table = file.read(columns)
-    text = {name: pc.fill_null(pc.cast(table[name], pa.large_string()), "").to_pandas() for name in columns}
-    frame = pd.DataFrame(text, dtype="str")
+    table = file.read([there[name] for name in columns])
+    text = {name: pc.fill_null(pc.cast(table[there[name]], pa.large_string()), "").to_pandas() for name in columns}
+    frame = pd.DataFrame(text, dtype="str").apply(lambda column: column.str.strip())
     frame.index += 1
-    other = [name for name in there if name not in columns]
+    other = [name for tidy, name in there.items() if tidy not in columns]
     notes = [f"{counted(len(other), 'column[|s]')} not read: {sheets.listed(other)}"] if other else []
-    return Rows(frame.apply(lambda column: column.str.strip()), RowMistakes(), lambda row: f"row {row}", notes)
+    return Rows(models, frame, RowMistakes(), lambda row: f"row {row}", notes)
 
 
 def of_coco(path: str, dataset: str, kind: Kind) -> Rows:
     found = coco.results(path, dataset)
     names_of = {"file_name": "item", "category": kind.CSV[0]}
     frame = found.rows.rename(columns=names_of)[["item", *kind.CSV, "score"]]
-    return Rows(frame, RowMistakes(), found.place, [])
+    return Rows([""], frame, RowMistakes(), found.place, [])
 
 
 # -- what the rows say
@@ -186,10 +217,13 @@ def items_of(rows: Rows, items: pd.DataFrame) -> pd.Series:
     return found
 
 
-def labels_of(rows: Rows, items: pd.DataFrame, kind: Kind, classes: list[str]) -> tuple[pd.DataFrame, list[str]]:
-    """(labels, notes): (item, the kind's columns, score) of the rows without a mistake; the others are added to the
-    mistakes. `item` of the rows' frame is known."""
-    frame, mistakes, sizes = rows.frame, rows.mistakes, items[["item", "width", "height"]]
+def labels_of(
+    rows: Rows, model: str, items: pd.DataFrame, kind: Kind, classes: list[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """(labels, notes): (item, the kind's columns, score) of a model's rows without a mistake; the others are added to
+    the mistakes. `item` of the rows' frame is known."""
+    mistakes, sizes, own = RowMistakes(), items[["item", "width", "height"]], [*kind.CSV, "score"]
+    frame = rows.frame[["item", *(named(column, model) for column in own)]].set_axis(["item", *own], axis=1)
     labels = kind.read_answers(frame[["item", *kind.CSV]].assign(worker=""), classes, mistakes)
     said = pd.concat([frame["item"], labels[list(kind.COLUMNS)], scores_of(frame["score"], mistakes)], axis=1)
     if kind.ONE_PER_ITEM:
@@ -205,13 +239,15 @@ def labels_of(rows: Rows, items: pd.DataFrame, kind: Kind, classes: list[str]) -
     if cut > MOST_CUT * len(said):
         mistakes.add(pd.Series(True, said.index[:1]), "", f"{counted(cut, 'box[|es]')} of {len(said):,} {OUTSIDE}")
     kind.check(right.assign(worker="the file"), sizes, mistakes)
+    for bad, field, what in mistakes.found:
+        rows.mistakes.found.append((bad, named(field, model) if field in own else field, what))
     return right.reset_index(drop=True), [counted(cut, CUT)] if cut else []
 
 
 def scores_of(text: pd.Series, mistakes: RowMistakes) -> pd.Series:
     score = pd.to_numeric(text, errors="coerce").astype(float)
     mistakes.add(text == "", "score", "empty; every prediction has a score from 0 to 1, and the surer the higher")
-    mistakes.add(score.isna(), "score", lambda row: f"{text[row][:60]!r} is no number")
+    mistakes.add(score.isna(), "score", lambda row: f"{text[row][:60]!r} is no number; write one from 0 to 1")
     mistakes.add(~score.between(0, 1), "score", lambda row: f"{text[row][:60]} is no number from 0 to 1; {SCORE}")
     return score.rename("score")
 

@@ -132,20 +132,26 @@ def infer(job: Job, round: int, progress: Progress | None) -> None:
     """Predict the whole pool, and what people were asked about but not to learn from."""
     roles = job.roles(round)
     items = np.sort(np.concatenate([plans.of(job).for_model(job, round), roles["item"][roles["role"] != "train"]]))
-    shards = take_given(job, round, items) if job.spec.predictions else predict(job, round, items, progress)
-    job.write_json(job.path(round, "predictions/done.json"), {"items": len(items), "shards": shards})
+    about = take_given(job, round, items) if job.spec.predictions else predict(job, round, items, progress)
+    job.write_json(job.path(round, "predictions/done.json"), about)
 
 
-def take_given(job: Job, round: int, items: np.ndarray) -> int:
-    """Write what was given of some items, in one shard."""
-    found = job.given_predictions(1)
-    found = found[job.mask(items)[found["item"].to_numpy()]].reset_index(drop=True)
-    job.write_table(job.path(round, "predictions/0001.parquet"), found)
-    return 1
+def take_given(job: Job, round: int, items: np.ndarray) -> dict:
+    """Write what was given of some items, in one shard. Of several models' predictions those are taken that leave most
+    to the model. Returns what is to be written down about it."""
+    names, chosen, about = job.given_models(), 0, {}
+    if len(names) > 1:
+        found = plans.of(job).compare(job, round)
+        chosen = max(range(len(found)), key=lambda at: tuple(found[at].values()))
+        about = {"model": names[chosen], "models": dict(zip(names, found))}
+    table = job.given_predictions(chosen + 1)
+    table = table[job.mask(items)[table["item"].to_numpy()]].reset_index(drop=True)
+    job.write_table(job.path(round, "predictions/0001.parquet"), table)
+    return {"items": len(items), "shards": 1, **about}
 
 
-def predict(job: Job, round: int, items: np.ndarray, progress: Progress | None) -> int:
-    """Write the round's model's predictions of some items; the number of shards."""
+def predict(job: Job, round: int, items: np.ndarray, progress: Progress | None) -> dict:
+    """Write the round's model's predictions of some items. Returns what is to be written down about it."""
     model = learner(job, round)
     model.load(trained(job, round))
     shards = np.array_split(items, -(-len(items) // PREDICT))
@@ -163,7 +169,7 @@ def predict(job: Job, round: int, items: np.ndarray, progress: Progress | None) 
             predictions = job.kind.within(model.predict(some, shifted), sizes)
             job.write_table(path, predictions[["item", *job.kind.COLUMNS, "score"]])
         done += len(shard)
-    return len(shards)
+    return {"items": len(items), "shards": len(shards)}
 
 
 @once("threshold.json")

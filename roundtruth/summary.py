@@ -44,6 +44,7 @@ def summarize(job) -> dict:
         "measured": measured(job),
         "weights": job.weights_origin(),
         "predictions": spec.predictions,
+        "models": compared(job),
         "rounds": rounds(job, table, costs),
     }
 
@@ -51,7 +52,7 @@ def summarize(job) -> dict:
 def notes(job, items: pd.DataFrame) -> list[str]:
     """What a person should know about the pictures, a line each. items: (labeled, failure)."""
     lines = list(job.begun.get("notes", []))  # jobs of earlier versions have none
-    if job.there("predictions/about.json"):
+    if job.spec.predictions and job.there("predictions/about.json"):
         lines += [f"Predictions: {line}" for line in job.read_json("predictions/about.json")["notes"]]
     if similar := alike(job.spec.classes):
         lines.append(
@@ -125,6 +126,16 @@ def waiting(job) -> dict:
         "missing": answers.missing(job, last),
         "since": (answers.posted(job, last) or {}).get("posted_at"),
     }
+
+
+def compared(job) -> dict[str, dict]:
+    """Of several given models, by name: how the newest look found them ("passing", "expected", "quality"), and whether
+    it chose this one ("chosen"). Empty where there are not several, or there was no look."""
+    looked = job.rounds_with("threshold.json")
+    if not looked or len(job.given_models()) < 2:
+        return {}
+    found = job.read_json(job.path(looked[-1], "predictions/done.json"))
+    return {name: about | {"chosen": name == found["model"]} for name, about in found["models"].items()}
 
 
 def failed(job, state: str) -> int:

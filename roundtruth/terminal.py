@@ -123,6 +123,8 @@ def write_summary(out, job, summary: dict, amazon: bool) -> None:
         out.print(summary["why"])
     if summary["predictions"] and summary["state"] in ("complete", "stopped"):
         out.print(f"The predictions are those of {summary['predictions']}. Nothing was trained.", soft_wrap=True)
+    for line in words.models(summary["models"], name):
+        out.print(line)
     if summary["state"] in ("complete", "stopped"):
         said, sentence = words.promise(summary, name, summary["target"]["confidence"])
         out.print(f"{said}: {sentence}".replace(words.SPACE, " "))

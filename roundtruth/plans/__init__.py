@@ -60,6 +60,11 @@ class Plan(Protocol):
         """The number from which, together with the seed, the random numbers of a round's model follow."""
         ...
 
+    def compare(self, job: "Job", number: int) -> list[dict[str, float]]:
+        """How each of several given models does at a round's look: {"passing", "expected", "quality"}. Only a plan that
+        takes predictions has this function."""
+        ...
+
     def calibrates(self, job: "Job", number: int) -> bool:
         """Whether there is a look in a round."""
         ...

@@ -60,14 +60,14 @@ def prepare(job: "Job") -> None:
     items = job.items(["item", "source"]).iloc[job.askable(0) - 1]
     coins = uniforms(job.spec.seed, "coin", items["source"])
     job.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
-    job.write_json("certificate.json", asdict(schedule_for(job.spec, len(items))))
+    job.write_json("certificate.json", asdict(schedule_for(job.spec, len(items), len(job.given_models()))))
 
 
-def schedule_for(spec: "JobSpec", items: int) -> Schedule:
-    """The schedule of a job with this number of items to label."""
+def schedule_for(spec: "JobSpec", items: int, models: int = 1) -> Schedule:
+    """The schedule of a job with this number of items to label. models: how many models' predictions are given."""
     max_loss, delta = (round(1 - value, 12) for value in (spec.target.quality, spec.target.confidence))
-    learns = spec.predictions is None
-    return looks.schedule(items, max_loss, delta, settings_for(spec), promised_items(spec, items), learns)
+    given = models if spec.predictions else 0
+    return looks.schedule(items, max_loss, delta, settings_for(spec), promised_items(spec, items), given)
 
 
 def promised_items(spec: "JobSpec", items: int) -> int | None:
@@ -134,9 +134,11 @@ def untouched(job: "Job", number: int) -> np.ndarray:
 
 
 def predicts(job: "Job", number: int) -> bool:
-    """There is a new model if the round has a look, and not at the model of the previous look."""
+    """There is a new model if the round has a look, and not at the model of the previous look. Of several given models
+    each look chooses one."""
     before = last_look(job, number - 1)[1]
-    return calibrates(job, number) and not (before and before.stage and before.stage[0] == model_number(job, number))
+    same = before and before.stage and before.stage[0] == model_number(job, number)
+    return calibrates(job, number) and (len(job.given_models()) > 1 or not same)
 
 
 def calibrates(job: "Job", number: int) -> bool:
@@ -303,6 +305,24 @@ def look(job: "Job", number: int) -> Look:
     )
 
 
+def compare(job: "Job", number: int) -> list[dict[str, float]]:
+    """How each of the given models does at a round's look: {"passing", "expected", "quality"}. passing: how many items
+    it may label. expected: the most that it may be expected to label at a further pair. quality: the mean quality of
+    its labels of the checked items."""
+    at, schedule, settings, found = stage(job, number), schedule_of(job), settings_for(job.spec), []
+    assert at is not None
+    coined = job.mask(job.askable(0))
+    afford = ledger.affordable(job.spec, spent_so_far(job), human=False)
+    for model in range(1, schedule.models + 1):
+        predictions = job.given_predictions(model)
+        sample = sample_at(job, number, at, predictions.loc[coined[predictions["item"].to_numpy()]])
+        most = may_pass(job, sample)
+        count = looks.passing(schedule, settings, sample, at, most if afford is None else min(most, afford))[1]
+        ahead = max(looks.expected(schedule, settings, sample, at).values(), default=0.0)
+        found.append({"passing": count, "expected": ahead, "quality": 1 - float(sample.losses.mean())})
+    return found
+
+
 def may_pass(job: "Job", sample: Sample) -> int:
     """How many of the rest may pass, with any budget: none if an auto label costs more than people's label."""
     return sample.most if ledger.auto_pays(job.spec) else 0
@@ -338,9 +358,12 @@ def decide(
     return paid, looks.without_money(schedule, settings, sample, at, ahead, count, passing)
 
 
-def sample_at(job: "Job", number: int, at: Pair) -> Sample:
-    """How the model of the pair `at` does on the items that it did not learn from, in round `number`."""
-    predictions, roles, people = job.predictions(job.model_round(number)), job.roles(number), job.human_labels(number)
+def sample_at(job: "Job", number: int, at: Pair, predictions: pd.DataFrame | None = None) -> Sample:
+    """How the model of the pair `at` does on the items that it did not learn from, in round `number`. predictions: of
+    the same items, where they are not yet the round's."""
+    if predictions is None:
+        predictions = job.predictions(job.model_round(number))
+    roles, people = job.roles(number), job.human_labels(number)
     score = job.kind.confidence(predictions)
     validation = job.mask(roles["item"][roles["role"] == "validation"])
     drawn = validation[score.index]

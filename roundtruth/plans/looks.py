@@ -97,9 +97,12 @@ class Schedule:
     train: list[int]  # sizes of the training sets; [0] where predictions are given
     levels: list[float]  # probabilities that an item is checked
     first: int  # t of the training set that is likely to be large enough
-    looks: list[list[float]]  # looks[t - 1][k - 1] is the share of delta of the pair (t, k); they add up to delta
+    # looks[t - 1][k - 1] is the share of delta of the pair (t, k) for each model; times the models they add up to delta
+    looks: list[list[float]]
     # How many items a promise over the whole dataset is about; None: the promise is about the auto labels alone
     items: int | None = None
+    # How many models' predictions are compared at each look. Each of them spends the share of the look's pair.
+    models: int = 1
 
     def trained(self, at: Pair) -> int:
         """The number of training items at a look."""
@@ -121,14 +124,15 @@ class Schedule:
 
 
 def schedule(
-    items: int, max_loss: float, delta: float, settings: Settings, of_items: int | None = None, learns: bool = True
+    items: int, max_loss: float, delta: float, settings: Settings, of_items: int | None = None, given: int = 0
 ) -> Schedule:
-    """The schedule for a number of items to label. of_items: `Schedule.items`. learns: whether a model is trained."""
+    """The schedule for a number of items to label. of_items: `Schedule.items`. given: how many models' predictions are
+    given; 0: a model is trained."""
     promised, max_loss = max_loss, max_loss if of_items is None else min(max_loss / settings.model_part, 1 - 1e-6)
     scale, harder = items ** (2 / 3), max(1.0, settings.easy / max_loss)
     most = max(1, settings.most_train * items)
     train = (settings.train * scale * settings.more_train ** np.arange(20)).clip(1, most).round().astype(int)
-    train = np.unique(train).tolist() if learns else [0]
+    train = np.unique(train).tolist() if not given else [0]
     likely = settings.enough * settings.train * scale * harder**settings.harder_train
     first = 1 + int(np.searchsorted(train, min(likely, train[-1])))
     none_wrong = np.log(settings.spent[0] * delta) / np.log1p(-max_loss)  # so many, all right, would prove something
@@ -140,8 +144,8 @@ def schedule(
     looks[first - 1, : len(settings.spent)] = settings.spent[: len(levels)]
     others = looks == 0
     looks[others] = (1 - sum(settings.spent)) / max(1, others.sum())
-    looks *= delta / looks.sum()
-    return Schedule(promised, delta, train, levels, first, looks.tolist(), of_items)
+    looks *= delta / looks.sum() / max(1, given)
+    return Schedule(promised, delta, train, levels, first, looks.tolist(), of_items, max(1, given))
 
 
 # -- one look

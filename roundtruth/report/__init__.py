@@ -151,7 +151,7 @@ def certificate(job, summary: dict, quality_name: str) -> dict | None:
     if holds:
         scope = words.SCOPE_OF_ALL if words.of_dataset(summary["target"]) else words.SCOPE
     return {
-        "sentence": words.certificate(look, quality_name, delta, holds),
+        "sentence": words.certificate(look, quality_name, delta, holds, max(1, len(job.given_models()))),
         "scope": scope,
         "recompute": words.RECOMPUTE,
     }

@@ -27,6 +27,8 @@ def read(job, summary: dict) -> Iterator[tuple[str, str]]:
         )
     for line in summary["about_answers"]:
         yield "Answers", line
+    for line in words.models(summary["models"], job.kind.QUALITY_NAME):
+        yield "Predictions", line
 
 
 def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:

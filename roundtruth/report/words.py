@@ -82,7 +82,7 @@ def labeled_already(number: int, learns: bool) -> str:
 
 def given(predictions: str) -> str:
     """What is used where predictions are given. predictions: the file."""
-    return f"those of {predictions}. Nothing is trained: people check some of them, and the others are kept or labeled."
+    return f"those of {predictions}. Nothing is trained: people check some, and label what is not good enough."
 
 
 def broken(number: int) -> str:
@@ -115,6 +115,15 @@ def backbone(origin: str, pretrained: bool | None) -> str:
     said = origin.replace("from scratch", "nothing", 1)
     said = f"{said[0].upper()}{said[1:]}"
     return f"{said}. The model learns from this job's labels alone, so it usually needs more of them."
+
+
+def models(compared: dict[str, dict], quality_name: str) -> list[str]:
+    """How several given models did on the same checked items, a line each; compared: a summary's `models`."""
+    return [
+        f"Model {name}{', which was chosen' if found['chosen'] else ''}: {quality_name} {found['quality']:.3f} on the "
+        f"checked items; it may label {counted(found['passing'], 'item[|s]')}."
+        for name, found in compared.items()
+    ]
 
 
 def about_answers(summary: dict) -> list[str]:
@@ -334,14 +343,16 @@ def nothing(look: Look, aim: str) -> str:
     return f"{said} About {counted(look.needed, 'more checked item[|s]')} would have done, by what the others showed."
 
 
-def certificate(look: Look, quality_name: str, delta: float, labeled: bool) -> str:
+def certificate(look: Look, quality_name: str, delta: float, labeled: bool, models: int = 1) -> str:
     """What a certificate rests on, in a sentence that a statistician can check.
 
-    look: the final look. delta: of the whole job. labeled: whether the model labeled what passed.
+    look: the final look. delta: of the whole job. labeled: whether the model labeled what passed. models: how many
+    were compared at each look.
     """
     t, k = look.stage
     said = (
         f"Rule \u201c{look.rule}\u201d, look ({t}, {k}) with δ{SPACE}={SPACE}{look.delta:.4g} "
+        f"{f'for each of {models} models, ' if models > 1 else ''}"
         f"of the {delta:.4g} that all looks together may spend: each item that the model did not learn from was drawn "
         f"by a coin of its own with probability {look.drawn:.4g}; {counted(look.checked, 'item[|s]')} were drawn "
         "and labeled by people blind to the model"

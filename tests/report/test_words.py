@@ -157,7 +157,7 @@ def test_only_labels_that_came_with_the_data():
 
 @pytest.mark.parametrize(("number", "said"), [(0, "None"), (1, "1 item came"), (2, "2 items came")])
 def test_labeled_already(number, said):
-    assert words.labeled_already(number).startswith(said)
+    assert words.labeled_already(number, True).startswith(said)
 
 
 def test_what_people_must_mend_comes_first():
