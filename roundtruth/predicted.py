@@ -28,6 +28,8 @@ ABOUT = "predictions/about.json"
 SCORE = "write (score - lowest) / (highest - lowest) in place of each score, which keeps their order"
 HEAD = 1_000_000  # bytes of a CSV in which its header ends
 MOST_CUT = 0.5  # if a larger share of boxes reaches out of the pictures, they are written in another way
+OTHER = "row[|s] of the predictions [is|are] about no item of the data, and left out"
+WITHOUT = "item[|s] [has|have] no prediction: [it is|they are] taken to have nothing on [it|them], with score 0"
 CUT = "box[|es] reached out of [its picture|their pictures], and [was|were] cut at [its|their] edge"
 OUTSIDE = (
     "reach out of their pictures; give left, top, width and height, in pixels of the picture in the data as it is seen"
@@ -37,9 +39,8 @@ OUTSIDE = (
 class Given(NamedTuple):
     """Predictions of the items."""
 
-    tables: dict[
-        str, pd.DataFrame
-    ]  # by the model's name, "" if there is one: (item, the kind's columns, score), by item
+    # (item, the kind's columns, score), sorted by item, for each model; "" is the name of a model that is alone
+    tables: dict[str, pd.DataFrame]
     notes: list[str]  # what a person should know about them, a line each
     digest: str  # of the file
 
@@ -48,9 +49,7 @@ class Rows(NamedTuple):
     """The rows of a file of predictions."""
 
     models: list[str]  # their names; [""]: there is one
-    frame: (
-        pd.DataFrame
-    )  # (item, the kind's CSV columns, score), as text; of several models each with its name: `a.score`
+    frame: pd.DataFrame  # `columns_of` the models, as text
     mistakes: RowMistakes
     place: Callable[[int], str]  # where in the file a row of `frame` stands
     notes: list[str]
@@ -83,7 +82,23 @@ def _read(spec: JobSpec, items: pd.DataFrame) -> Given:
     path, kind = spec.predictions, kinds.get(spec.kind)
     assert path is not None
     data = read_needed(path)
-    rows = rows_of(path, data, kind, spec.data)
+    rows, other = about_items(path, rows_of(path, data, kind, spec.data), items)
+    found = {model: labels_of(rows, model, items, kind, spec.classes) for model in rows.models}
+    wanted = items["failure"].isna() & ~items["labeled"]
+    without = items[wanted & ~items["item"].isin(rows.frame["item"])]
+    refuse(path, rows, without if kind.ONE_PER_ITEM else without[:0])
+    nothing = nothing_on(without["item"], kind)
+    notes = [*rows.notes, *(note for _, told in found.values() for note in told)]
+    tables = {
+        model: pd.concat([table, nothing]).sort_values("item", kind="stable", ignore_index=True)
+        for model, (table, _) in found.items()
+    }
+    notes += [counted(number, what) for number, what in ((other, OTHER), (len(without), WITHOUT)) if number]
+    return Given(tables, notes, hashlib.sha256(data).hexdigest())
+
+
+def about_items(path: str, rows: Rows, items: pd.DataFrame) -> tuple[Rows, int]:
+    """The rows that are about items, with their numbers; and how many others there are that are no mistakes."""
     number = items_of(rows, items)
     if not number.notna().any() and not len(rows.mistakes):
         raise UserError(
@@ -92,24 +107,7 @@ def _read(spec: JobSpec, items: pd.DataFrame) -> Given:
         )
     other = int((number.isna() & ~number.index.isin(rows.mistakes.rows())).sum())
     frame = rows.frame.assign(item=number)[number.notna()].astype({"item": "int64"})
-    tables, notes = {}, list(rows.notes)
-    for model in rows.models:
-        tables[model], told = labels_of(rows._replace(frame=frame), model, items, kind, spec.classes)
-        notes += told
-    wanted = items["failure"].isna() & ~items["labeled"]
-    without = items[wanted & ~items["item"].isin(frame["item"])]
-    refuse(path, rows, without if kind.ONE_PER_ITEM else without[:0])
-    nothing = nothing_on(without["item"], kind)
-    tables = {
-        model: pd.concat([table, nothing]).sort_values("item", kind="stable", ignore_index=True)
-        for model, table in tables.items()
-    }
-    if other:
-        notes.append(counted(other, "row[|s] of the predictions [is|are] about no item of the data, and left out"))
-    if len(without):
-        told = "item[|s] [has|have] no prediction: [it is|they are] taken to have nothing on [it|them], with score 0"
-        notes.append(counted(len(without), told))
-    return Given(tables, notes, hashlib.sha256(data).hexdigest())
+    return rows._replace(frame=frame), other
 
 
 def refuse(path: str, rows: Rows, without: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from roundtruth import forecast, ledger, loop
 from roundtruth.begin import begin
@@ -220,6 +221,53 @@ def test_nobody_answers(tmp_path):
     assert summarize(job)["auto"] == 0
 
 
+@pytest.mark.slow
+def test_the_page_can_be_followed_with_2000_rows(tmp_path, without_prefect, monkeypatch, capsys):
+    """The job file is the page's. Three people, of whom each is right nine times in ten, answer every batch by CSV."""
+    from roundtruth import cli
+
+    text = (Path(__file__).parents[1] / "docs/predictions.md").read_text()
+    block = text[text.index("    name: animals") :].partition("\n\n")[0]
+    (tmp_path / "animals.yaml").write_text("\n".join(line[4:] for line in block.splitlines()))
+    (tmp_path / "pictures").mkdir()
+    chance = np.random.default_rng(0)
+    true, score = chance.integers(0, 2, 2000), chance.random(2000)
+    for number in range(2000):
+        picture = Image.fromarray(np.full((4, 4, 3), number % 251, "uint8"))
+        picture.save(tmp_path / f"pictures/{number:04d}.png")
+    names = np.array(["cat", "dog"])
+    said = names[(true + (chance.random(2000) < 0.2 * (1 - score))) % 2]
+    table = pd.DataFrame(
+        {"item": [f"{number:04d}.png" for number in range(2000)], "label": said, "score": score.round(4)}
+    )
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["forecast", "animals.yaml"]) == 0
+    for batch in range(1, 9):
+        status = cli.main(["run", "animals.yaml"])
+        if status == 0:
+            break
+        assert status == 3
+        asked = pd.read_csv(f"jobs/animals/people/batch-{batch:03d}.csv")
+        label = true[asked["source"].str[-8:-4].astype(int)]
+        rows = [
+            pd.DataFrame(
+                {"item": asked["item"], "worker": who, "label": names[(label + (chance.random(len(asked)) < 0.1)) % 2]}
+            )
+            for who in ("anna", "ben", "carl")
+        ]
+        pd.concat(rows).to_csv(f"jobs/animals/people/answers/{batch}.csv", index=False)
+    capsys.readouterr()
+    job = Job(str(tmp_path / "jobs/animals"))
+    summary = summarize(job)
+    assert (summary["state"], summary["target"]["holds"]) == ("complete", True)
+    assert summary["answers"] == 3 * summary["human"]
+    labels = [json.loads(line) for line in (tmp_path / "jobs/animals/output/output.manifest").read_text().splitlines()]
+    assert len(labels) == 2000
+    assert sum(line["label-metadata"]["human-annotated"] == "no" for line in labels) == summary["auto"] > 300
+    assert verdict(job.address, capsys) == (0, [])
+
+
 # -- several models
 
 
@@ -254,6 +302,8 @@ def test_several_models_are_compared_on_the_same_items_and_the_best_is_chosen(tm
     assert fixed["models"] == 3
     assert 3 * sum(map(sum, fixed["looks"])) == pytest.approx(0.05)
     look = job.look(max(job.rounds_with("threshold.json")))
+    assert look
+    assert look.stage
     assert look.delta == fixed["looks"][0][look.stage[1] - 1]
     labels = job.human_labels().set_index("item")["class_id"]
     checked = job.asked().query("role == 'validation'")["item"]
@@ -336,6 +386,29 @@ def test_boxes_by_csv_and_by_both_sorts_of_coco_come_to_the_same(tmp_path, capsy
         run_job(spec_in(tmp_path, **BOXES, predictions="other.json", output="other"))
 
 
+def test_classes_may_come_as_coco(tmp_path):
+    table = given(tmp_path, 30)
+    told = begin(spec_in(tmp_path)).given_predictions(1)
+    rows = enumerate(zip(table["label"].tolist(), table["score"].tolist()))
+    annotations = [{"id": i, "image_id": i, "category_id": label, "score": score} for i, (label, score) in rows]
+    found = {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(table["item"])],
+        "categories": [{"id": number, "name": str(number)} for number in range(10)],
+        "annotations": annotations,
+    }
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    job = begin(spec_in(tmp_path, predictions="found.json", output="coco"))
+    pd.testing.assert_frame_equal(job.given_predictions(1), told)
+    annotations[3] |= {"score": None}
+    annotations[4] |= {"category_id": 77}
+    annotations[5] |= {"image_id": None}
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    said = mistake(tmp_path, predictions="found.json", output="wrong")
+    assert "3 mistakes: annotations[3]: field score: empty" in said
+    assert "annotations[4]: field label: 'category_id 77' is not one of the job's classes" in said
+    assert "item 6: there is no prediction of images/0006.png" in said
+
+
 def test_an_item_without_a_box_has_nothing_on_it_unless_a_row_is_surer(tmp_path):
     table = drawn(tmp_path)
     bare = sorted({f"{item:04d}.png" for item in range(1, 301)} - set(table["item"]))
@@ -371,7 +444,7 @@ def test_boxes_are_cut_at_the_edge_of_their_picture(tmp_path):
 def mistake(folder: Path, **changed) -> str:
     with pytest.raises(UserError) as caught:
         begin(spec_in(folder, **changed))
-    assert not (folder / "job/job.json").exists()
+    assert not (folder / changed.get("output", "job") / "job.json").exists()
     return str(caught.value).replace(f"{folder}/", "")
 
 
