@@ -113,7 +113,7 @@ def test_before_anything_is_checked_there_is_no_look(begun):
 
 def ways_of(n: int, human: int, auto: int, cost: float, seen: evidence.Evidence) -> pd.DataFrame:
     prices = SimpleNamespace(per_item=0.08, per_answer=0.036, per_auto_label=0.08)
-    spec = SimpleNamespace(prices=prices, asking=Asking(5, 5))
+    spec = SimpleNamespace(prices=prices, predictions=None, asking=Asking(5, 5))
     job = SimpleNamespace(spec=spec, askable=lambda: np.arange(1, n + 1))
     return evidence.ways(job, {"human": human, "auto": auto, "cost": {"total": cost}}, seen).set_index("way")
 
