@@ -22,15 +22,27 @@ class Curves(NamedTuple):
     exponents: np.ndarray  # (curves,), b
 
 
+class Pilot(NamedTuple):
+    """How well the first labels of a job were predicted, each from the others."""
+
+    labels: int  # number of labels
+    tried: int  # those of a class that another label has, too: no other can be predicted
+    wrong: int  # those of them that were predicted wrong
+    classes: int  # number of classes that more than one label has
+
+
 class Curve(Protocol):
     """What the learning curves of a kind usually look like."""
 
     exponent: float  # the usual b, for a job that has shown none
 
-    def prior_curves(self, classes: int, items: int, max_loss: float, draws: int = DRAWS) -> Curves:
+    def prior_curves(
+        self, classes: int, items: int, max_loss: float, draws: int = DRAWS, pilot: Pilot | None = None
+    ) -> Curves:
         """Curves as wide as datasets differ, after items^(2/3) training items.
 
         classes: number of classes. items: number of items to label. max_loss: 1 - the target's quality.
+        pilot: if it is known, the curves that fit it are drawn more often.
         """
         ...
 
@@ -54,8 +66,13 @@ class Errors:
     # Share of the items. Half of the curves reach the target on so many items at once, because people ask for a target
     # that they consider possible.
     reached: float = 1 / 3
+    # Standard deviation of the logarithm of a pilot's error rate around what a curve says: one for each e-fold between
+    # the numbers of labels, and one because the pilot's model is not the job's
+    scatter: tuple[float, float] = (0.12, 0.2)
 
-    def prior_curves(self, classes: int, items: int, max_loss: float, draws: int = DRAWS) -> Curves:
+    def prior_curves(
+        self, classes: int, items: int, max_loss: float, draws: int = DRAWS, pilot: Pilot | None = None
+    ) -> Curves:
         """As `Curve` says."""
         from scipy.special import ndtr, ndtri
 
@@ -66,12 +83,27 @@ class Errors:
         mean = np.minimum(share * fewer ** (self.slow * (1 - share)), 1) * (1 - 1 / classes)
         mean, exponents = np.maximum(mean, 1e-6), self.fast * second * (1 - share) ** 2
         grows = (self.sure[0] + third * np.ptp(self.sure)) * (1 / mean - 1)
-        order, share = by_share_within(max_loss, mean, grows)
-        within = order[share >= self.reached]
-        parts = [order, within] if len(within) else [order]
-        some = np.concatenate([evenly(part, draws // len(parts)) for part in parts])
+        fits = np.ones(len(share)) if pilot is None else self.likelihood(share, pilot)
+        order, reaches = by_share_within(max_loss, mean, grows)
+        within = order[reaches >= self.reached]
+        parts = [part for part in (order, within) if len(part)]
+        likely = np.array([fits[part].mean() for part in parts])
+        counts = np.diff(np.round(draws * np.append(0, np.cumsum(likely / likely.sum())))).astype(int)
+        some = np.concatenate([evenly(part, count, fits[part]) for part, count in zip(parts, counts)])
         chance, expected = np.random.default_rng(0), expected_losses(mean[some], grows[some])
         return Curves((chance.random(expected.shape) < expected).astype(float), exponents[some])
+
+    def likelihood(self, share: np.ndarray, pilot: Pilot) -> np.ndarray:
+        """(curves,) how likely the result of a pilot is, relative to the most likely one. share: (curves,), the share
+        of the error rate of guessing after `known` training items."""
+        from scipy.special import ndtri, xlog1py, xlogy
+
+        far = np.log(self.known / max(1, pilot.labels - 1))
+        luck = np.hypot(self.scatter[0] * far, self.scatter[1]) * ndtri((np.arange(20) + 0.5) / 20)
+        early = share[:, None] * np.exp(self.slow * (1 - share[:, None]) * far + luck)
+        error = np.clip(np.minimum(early, 1) * (1 - 1 / max(pilot.classes, 1)), 1e-6, 1 - 1e-6)
+        log = xlogy(pilot.wrong, error) + xlog1py(pilot.tried - pilot.wrong, -error)
+        return np.exp(log - log.max()).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -85,15 +117,18 @@ class Losses:
     grows: tuple[float, float] = (0.5, 1.5)  # the power g of the rank: the range
     scatter: float = 3.0  # losses have a beta distribution around the curve; the sum of its two parameters
 
-    def prior_curves(self, classes: int, items: int, max_loss: float, draws: int = DRAWS) -> Curves:
-        """As `Curve` says."""
+    def prior_curves(
+        self, classes: int, items: int, max_loss: float, draws: int = DRAWS, pilot: Pilot | None = None
+    ) -> Curves:
+        """As `Curve` says, but a pilot tells nothing of these losses."""
         first, second, third = latin_hypercube(20 * draws, 3).T
         fewer = self.known / max(1, items) ** (2 / 3)
         exponents, grows = self.falls[0] + second * np.ptp(self.falls), self.grows[0] + third * np.ptp(self.grows)
         low, high = self.loss
         mean = np.minimum(low * (high / low) ** first * fewer**exponents, 0.9)
         grows = np.minimum(grows, 1 / mean - 1)  # so that no loss is above 1
-        some = evenly(by_share_within(max_loss, mean, grows)[0], draws)
+        order = by_share_within(max_loss, mean, grows)[0]
+        some = evenly(order, draws, np.ones(len(order)))
         chance, expected = np.random.default_rng(0), expected_losses(mean[some], grows[some])
         return Curves(chance.beta(self.scatter * expected, self.scatter * (1 - expected)), exponents[some])
 
@@ -132,9 +167,10 @@ def by_share_within(max_loss: float, mean: np.ndarray, grows: np.ndarray) -> tup
     return order, share[order]
 
 
-def evenly(rows: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the rows, evenly spaced."""
-    return rows[((np.arange(count) + 0.5) / count * len(rows)).astype(int)]
+def evenly(rows: np.ndarray, count: int, weight: np.ndarray) -> np.ndarray:
+    """`count` of the rows, evenly spaced, and more often where their weight is larger. weight: (rows,), at least 0."""
+    until = np.cumsum(weight)
+    return rows[np.searchsorted(until, (np.arange(count) + 0.5) / count * until[-1], side="right")]
 
 
 def expected_losses(mean: np.ndarray, grows: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ class Settings:
     strength: float = 0.2  # of each label against the wish for small weights, over the root of their number
     least_sure: float = 0.1  # no label counts less: some programs give all of theirs a confidence of 0
     least_spread: float = 0.05  # of a feature, as a share of the spread of all
+    ridge: float = 1.0  # how much small weights count in ridge regression, where inputs have a mean square of 1
 
 
 SETTINGS = Settings()
@@ -101,7 +102,7 @@ class Linear:
 def fit(inputs: np.ndarray, target: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (classes, d) and biases (classes,) of the classes in `target`, in ascending order. sure: (n,), how much
     each label counts."""
-    mean, spread = inputs.mean(0), inputs.std(0) + SETTINGS.least_spread * inputs.std() + 1e-9
+    mean, spread = spreads(inputs)
     with threadpool_limits(1):  # so that sums are added in one order
         model = LogisticRegression(C=SETTINGS.strength / len(target) ** 0.5, max_iter=1000)
         model.fit((inputs - mean) / spread, target, sure)
@@ -110,3 +111,22 @@ def fit(inputs: np.ndarray, target: np.ndarray, sure: np.ndarray) -> tuple[np.nd
         weight, bias = np.concatenate((0 * weight, weight)), np.concatenate((0 * bias, bias))
     weight = weight / spread
     return weight, bias - weight @ mean
+
+
+def left_out(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """(n,) the class of each picture as ridge regression predicts it from all others, by the formula of Allen's PRESS.
+
+    features: (n, d) as `Linear.features` gives them. target: (n,), two pictures or more.
+    """
+    inputs, (names, target) = np.sqrt(features.astype("float64")), np.unique(target, return_inverse=True)
+    mean, spread = spreads(inputs)
+    inputs = (inputs - mean) / spread
+    kernel = 1 + inputs @ inputs.T / inputs.shape[1]  # 1: for the constant
+    hat = kernel @ np.linalg.inv(kernel + SETTINGS.ridge * np.eye(len(target)))
+    own, wanted = np.diag(hat)[:, None], np.eye(len(names))[target]
+    return names[((hat @ wanted - own * wanted) / (1 - own)).argmax(1)]
+
+
+def spreads(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) twice: the mean of each input, and how much it varies, but never next to nothing."""
+    return inputs.mean(0), inputs.std(0) + SETTINGS.least_spread * inputs.std() + 1e-9
