@@ -458,11 +458,13 @@ def show(job, as_json: bool, amazon: bool = False, summary: dict | None = None) 
 
 def forecast(args) -> int:
     from roundtruth import forecast
+    from roundtruth.storage import open_store
     from roundtruth.terminal import forecast_words
 
     with job_file(args.job) as spec:
         found = forecast.of(spec)
-    put(json.dumps(found) if args.json else forecast_words(found))
+        begun = open_store(spec.output).exists("job.json")
+    put(json.dumps(found) if args.json else forecast_words(found, spec.target, begun))
     return DONE
 
 

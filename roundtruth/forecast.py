@@ -1,8 +1,9 @@
 """What a job will cost: before the start by its size, prices and target alone, later by what it has shown.
 
 Many jobs are simulated, each with a learning curve of its own (`roundtruth.curves`), through the job's plan to the end.
-Before the start the curves are as wide as datasets differ; once items were checked they are drawn from the losses of
-these. The forecast is the median of the simulated jobs, and its range holds the middle 80 % of them.
+Before the start the curves are as wide as datasets differ. A pilot (`roundtruth.pilot`) says which of them are likely.
+Once items were checked they are drawn from the losses of these. The forecast is the median of the simulated jobs, and
+its range holds the middle 80 % of them.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from roundtruth import ledger, plans
 from roundtruth.storage import open_store
 
 if TYPE_CHECKING:
+    from roundtruth.curves import Pilot
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec
 
@@ -23,9 +25,10 @@ RANGE = (0.1, 0.9)  # quantiles
 def of(spec: "JobSpec") -> dict:
     """The forecast of a job as it stands, begun or not. It reads the job's input or folder, and writes nothing.
 
-    {"items", "human", "auto", "cost", "low", "high", "rounds", "all_human", "spent"}: items to label, those that people
-    and those that the model will label, the final cost and its range, people's rounds, what people alone would cost,
-    and what is spent already.
+    {"items", "human", "auto", "cost", "low", "high", "rounds", "all_human", "spent", "of_dataset"}: items to label,
+    those that people and those that the model will label, the final cost and its range, people's rounds, what people
+    alone would cost, and what is spent already. of_dataset: what a promise over the whole dataset would save instead,
+    where the model is likely to label nothing: {"items", "auto", "saved"}, see `instead`; else None.
     """
     from roundtruth.begin import survey
     from roundtruth.job import Job
@@ -37,18 +40,25 @@ def of(spec: "JobSpec") -> dict:
     return outcome(spec, found.items - found.labeled)
 
 
-def at(job: "Job", number: int) -> dict:
-    """The forecast by what is known after a round, 0 for none; as `of`."""
-    return outcome(job.spec, len(job.askable()), ledger.spent(job), job, number)
+def at(job: "Job", number: int, pilot: "Pilot | None" = None) -> dict:
+    """The forecast by what is known after a round, 0 for none; as `of`. pilot: the newest, if the job has not kept
+    it yet."""
+    return outcome(job.spec, len(job.askable()), ledger.spent(job), job, number, pilot or job.pilot())
+
+
+def row(job: "Job", number: int, pilot: "Pilot | None" = None) -> dict:
+    """What a job writes down of the forecast `at` a round: `labels` is the number of labels of a new pilot."""
+    labels = pilot.labels if pilot else 0
+    return {"round": number, "labels": labels, **at(job, number, pilot), "by": basis(job.spec)}
 
 
 def newest(job: "Job") -> dict:
     """The newest forecast: the last that was written, unless the job file has changed since; `round` is its round."""
-    written = history(job)
-    number = int(written["round"].iloc[-1]) if len(written) else 0
-    if len(written) and written["by"].iloc[-1] in (None, basis(job.spec)):  # forecasts of earlier versions have none
-        return written.iloc[-1].to_dict()
-    return {"round": number, **at(job, number)}
+    rows = history(job).to_dict("records")
+    newest = rows[-1] if rows else {"round": 0, "labels": 0}
+    if newest.get("by", "") in (None, basis(job.spec)):  # forecasts of earlier versions have none
+        return newest
+    return newest | at(job, newest["round"])
 
 
 def basis(spec: "JobSpec") -> str:
@@ -58,19 +68,32 @@ def basis(spec: "JobSpec") -> str:
 
 
 def history(job: "Job") -> pd.DataFrame:
-    """(round, human, auto, cost, low, high, by) of every forecast that the job has written, in order; by: what it was
-    made for, see `basis`."""
-    rounds = job.rounds_with("forecast.json")
-    newest = job.path(rounds[-1], "forecast.json") if rounds else "forecast.json"
-    rows = job.read_json(newest)["forecasts"] if job.there(newest) else []
-    numbers = dict.fromkeys(["round", "human", "auto"], "int64") | dict.fromkeys(["cost", "low", "high"], "float64")
-    table = pd.DataFrame([{"by": None} | row for row in rows], columns=[*numbers, "by"], dtype=object)
-    return table.astype(numbers)
+    """(round, labels, human, auto, cost, low, high, by, of_dataset) of every forecast that the job has written, in
+    order; labels: of the pilot that it goes by, 0 for none; by: what it was made for, see `basis`."""
+    counts, money = ["round", "labels", "human", "auto"], ["cost", "low", "high"]
+    numbers = dict.fromkeys(counts, "int64") | dict.fromkeys(money, "float64")
+    rows = [{"labels": 0, "by": None, "of_dataset": None} | row for row in written(job)]
+    return pd.DataFrame(rows, columns=[*numbers, "by", "of_dataset"], dtype=object).astype(numbers)
 
 
-def outcome(spec: "JobSpec", items: int, spent: float = 0.0, job: "Job | None" = None, number: int = 0) -> dict:
-    """The forecast for a number of items to label. spent: money so far. job: as it stood after round `number`."""
-    auto, rounds = plans.get(spec.plan).simulate(spec, items, job, number)
+def written(job: "Job") -> list[dict]:
+    """The forecasts that the job has written, in order, as they are in its folder."""
+    rounds = [job.path(round, "forecast.json") for round in job.rounds_with("forecast.json")]
+    newest = (rounds or job.pilots() or ["forecast.json"])[-1]
+    return job.read_json(newest)["forecasts"] if job.there(newest) else []
+
+
+def outcome(
+    spec: "JobSpec",
+    items: int,
+    spent: float = 0.0,
+    job: "Job | None" = None,
+    number: int = 0,
+    pilot: "Pilot | None" = None,
+) -> dict:
+    """The forecast for a number of items to label. spent: money so far. job: as it stood after round `number`.
+    pilot: counts as long as no item was checked."""
+    auto, rounds = plans.get(spec.plan).simulate(spec, items, job, number, pilot)
     price = ledger.expected_price(spec, job)
     done, paid = ledger.by_people(job) if job else (0, 0.0)
 
@@ -90,7 +113,20 @@ def outcome(spec: "JobSpec", items: int, spent: float = 0.0, job: "Job | None" =
         "rounds": int(np.median(rounds)),
         "all_human": cents(paid + max(items - done, 0) * price),
         "spent": cents(spent),
+        "of_dataset": None if middle else instead(spec, items, job, number, pilot),
     }
+
+
+def instead(spec: "JobSpec", items: int, job: "Job | None", number: int, pilot: "Pilot | None") -> dict | None:
+    """What a job over the whole dataset would save where this one saves nothing, by the same simulation: {"items":
+    those that have no label yet, "auto": those that the model would label, "saved": money}. None if that is nothing.
+    """
+    found = plans.get(spec.plan).over_dataset(spec, items, job, number, pilot)
+    if found is None:
+        return None
+    left, auto = found[0], int(np.median(found[1]))
+    price = ledger.human_price(spec.prices, spec.workforce.answers_per_item) - spec.prices.per_auto_label
+    return {"items": left, "auto": auto, "saved": cents(auto * price)} if auto and price > 0 else None
 
 
 def cents(money: float) -> float:

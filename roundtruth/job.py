@@ -4,6 +4,7 @@
                               pictures with more than 8 bits per value are shown
     amendments/0001.json      what a person changed later
     weights/backbone.pth      the backbone weights the job uses; origin.json says where they are from
+    pilots/0001.json          how well the first labels are predicted from each other, and the forecast by that
     features/0001.npy         what the default learner of classes makes of each picture, in shards of 5000 items
     checked/DIGEST/0001.parquet  what was found out about the pictures before the job began
     items/0001.parquet        the items, in shards
@@ -44,6 +45,7 @@ import numpy as np
 import pandas as pd
 
 from roundtruth import kinds, workforce
+from roundtruth.curves import Pilot
 from roundtruth.errors import UserError
 from roundtruth.look import Look
 from roundtruth.spec import JobSpec, paths_in
@@ -313,6 +315,15 @@ class Job:
         """The wall seconds of the steps of a round that did something."""
         names = (PurePosixPath(path).name for path in self.listed(self.path(round, "seconds/")))
         return {step: float(seconds) for step, _, seconds in (name.rpartition("-") for name in names)}
+
+    def pilots(self) -> list[str]:
+        """The files of the pilots, in order."""
+        return sorted(self.listed("pilots/"), key=number)
+
+    def pilot(self) -> Pilot | None:
+        """The newest pilot: how well the first labels were predicted from each other."""
+        paths = self.pilots()
+        return Pilot(**self.read_json(paths[-1])["pilot"]) if paths else None
 
     # -- what the rounds add up to
 

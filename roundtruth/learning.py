@@ -31,6 +31,11 @@ def choose(job: Job) -> None:
         job.write_json(ORIGIN, SIGNS if are_signs(job) else BUNDLED)
 
 
+def frozen(job: Job) -> bool:
+    """Whether the model learns from features that stay as they are, which is known before anybody is asked."""
+    return job.there(ORIGIN) and job.read_json(ORIGIN) == BUNDLED
+
+
 def are_signs(job: Job) -> bool:
     """Whether most pictures are small, and those of a hundred items are all grey."""
     table = job.items(["item", "width", "height", "failure"])

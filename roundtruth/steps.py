@@ -15,7 +15,7 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from roundtruth import answers, delivery, forecast, learners, learning, ledger, manifest, plans, report
+from roundtruth import answers, delivery, forecast, learners, learning, ledger, manifest, pilot, plans, report
 from roundtruth.chance import uniforms
 from roundtruth.job import Job, Progress
 from roundtruth.look import Look
@@ -74,11 +74,23 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
         LOG.info("round %d: wait, one more answer is asked for where people disagree", round)
         exhausted = answers.collect(job)
     answered = answers.answered(job, round)
+    predict_first(job, round)
     done = exhausted or answered == asked
     if done:
         answers.close(job, round, "complete")
     LOG.info("round %d: wait, %d of %d items answered", round, answered, asked)
     return {"asked": asked, "answered": answered, "done": done}
+
+
+def predict_first(job: Job, round: int) -> None:
+    """Predict the first labels from each other, if enough are new, and write down what the job will cost by that."""
+    items = pilot.due(job, round)
+    if len(items):
+        found = pilot.of(job, items, learner(job, round))
+        row = forecast.row(job, 0, found)
+        path = f"pilots/{len(job.pilots()) + 1:04d}.json"
+        job.write_json(path, {"pilot": found._asdict(), "forecasts": [*forecast.written(job), row]})
+        LOG.info("forecast: %s", told(job, row))
 
 
 def collect_late(job: Job) -> None:
@@ -225,10 +237,14 @@ def foresee(job: Job, round: int) -> None:
     """Write down what the job will cost by what is known after a round, below the earlier forecasts."""
     path = job.path(round, "forecast.json") if round else "forecast.json"
     if not job.there(path):
-        before = forecast.history(job).to_dict("records")
-        job.write_json(
-            path, {"forecasts": [*before, {"round": round, **forecast.at(job, round), "by": forecast.basis(job.spec)}]}
-        )
+        row = forecast.row(job, round)
+        job.write_json(path, {"forecasts": [*forecast.written(job), row]})
+        LOG.info("forecast: %s", told(job, row))
+
+
+def told(job: Job, row: dict) -> str:
+    """A forecast in words, for the log."""
+    return " ".join(text for _, text in report.outlook.foreseen(job, row)).replace(report.words.SPACE, " ")
 
 
 def deliver(job: Job) -> str:

@@ -6,8 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from roundtruth.plural import counted
+
+if TYPE_CHECKING:
+    from roundtruth.spec import Target
 
 
 def put(text: str) -> bool:
@@ -235,18 +239,24 @@ def amazon_costs() -> tuple[list[float], dict]:
     return costs.sum(axis=1).tolist(), ledger.totals(costs, sum(auto), ledger.human_price(Prices(), 5))
 
 
-def forecast_words(found: dict) -> str:
-    """A forecast in a few sentences."""
+def forecast_words(found: dict, target: "Target", begun: bool) -> str:
+    """A forecast in a few sentences. begun: whether the job has begun, so that its target is fixed."""
+    from roundtruth.report import words
+
     if found["items"] == 0:
         return "There is nothing to label."
     saved = 1 - found["cost"] / found["all_human"] if found["all_human"] else 0
     spent = f"{found['spent']:.2f} is spent. " if found["spent"] else "Nothing is spent yet. "
     low, high = f"{found['low']:.2f}", f"{found['high']:.2f}"
     between = f", in 8 of 10 such jobs between {low} and {high}" if low != high else ""
+    of = words.promised_of(target)
+    promise = f" This is for {words.PROMISE[of]}." if of else ""
+    hard = words.hard_target(found["of_dataset"], target.quality, begun) if found["of_dataset"] else ""
     return (
         f"{spent}About {found['cost']:.2f} in all{between}: {found['human']} of {found['items']} items labeled by "
         f"people in {counted(found['rounds'], 'round[|s]')}, {found['auto']} by the model. "
-        f"People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved."
+        f"People alone would cost {found['all_human']:.2f}; {100 * saved:.0f} % saved.{promise}"
+        f"{' ' if hard else ''}{hard}"
     )
 
 

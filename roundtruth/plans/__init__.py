@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from roundtruth.curves import Pilot
     from roundtruth.job import Job
     from roundtruth.look import Look
     from roundtruth.spec import JobSpec, Target
@@ -82,12 +83,21 @@ class Plan(Protocol):
         ...
 
     def simulate(
-        self, spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0
+        self, spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0, pilot: "Pilot | None" = None
     ) -> "tuple[np.ndarray, np.ndarray]":
         """How the job may end, for the forecast: (auto labels, people's rounds), with one entry per simulated job.
 
-        items: number of items to label. job: the job as it stood after round `number`, if it has begun.
+        items: number of items to label. job: the job as it stood after round `number`, if it has begun. pilot: what
+        the first labels say about the model, if they were predicted from each other.
         """
+        ...
+
+    def over_dataset(
+        self, spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0, pilot: "Pilot | None" = None
+    ) -> "tuple[int, np.ndarray] | None":
+        """How a new job about the items without a label may end, if its promise is over the whole dataset: their
+        number, and the auto labels of each simulated job. None if this job makes that promise, or none. Arguments as
+        for `simulate`."""
         ...
 
 

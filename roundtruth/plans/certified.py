@@ -20,6 +20,7 @@ the code:
 """
 
 from dataclasses import asdict
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,13 +28,14 @@ import pandas as pd
 
 from roundtruth import kinds, ledger, select
 from roundtruth.chance import uniforms
-from roundtruth.curves import bootstrap_curves
+from roundtruth.curves import Curves, bootstrap_curves
 from roundtruth.look import Look
 from roundtruth.plans import looks
 from roundtruth.plans.looks import Decision, Pair, Sample, Schedule, Settings
 from roundtruth.plural import counted
 
 if TYPE_CHECKING:
+    from roundtruth.curves import Pilot
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec, Target
 
@@ -58,16 +60,29 @@ def prepare(job: "Job") -> None:
     if job.there("certificate.json"):
         return
     items = job.items(["item", "source"]).iloc[job.askable(0) - 1]
-    coins = uniforms(job.spec.seed, "coin", items["source"])
+    coins = uniforms(job.spec.seed, coin_name(job), items["source"])
     job.write_table("coins.parquet", pd.DataFrame({"item": items["item"].to_numpy(), "coin": coins}))
     job.write_json("certificate.json", asdict(schedule_for(job.spec, len(items), len(job.given_models()))))
 
 
+def coin_name(job: "Job") -> str:
+    """What the coins of a job are called. A job that goes on with the labels of an earlier one leaves out the items
+    that the earlier one checked. By the same coins, none of the others would be checked. So the name says which items
+    came with a label."""
+    came = np.flatnonzero(job.items(["labeled"])["labeled"])
+    return f"coin/{sha256(came.tobytes()).hexdigest()}" if len(came) else "coin"
+
+
 def schedule_for(spec: "JobSpec", items: int, models: int = 1) -> Schedule:
     """The schedule of a job with this number of items to label. models: how many models' predictions are given."""
-    max_loss, delta = (round(1 - value, 12) for value in (spec.target.quality, spec.target.confidence))
-    given = models if spec.predictions else 0
-    return looks.schedule(items, max_loss, delta, settings_for(spec), promised_items(spec, items), given)
+    delta, given = round(1 - spec.target.confidence, 12), models if spec.predictions else 0
+    return looks.schedule(items, max_loss_of(spec), delta, settings_for(spec), promised_items(spec, items), given)
+
+
+def max_loss_of(spec: "JobSpec") -> float:
+    """The largest mean loss that keeps the target."""
+    assert spec.target.quality is not None
+    return round(1 - spec.target.quality, 12)
 
 
 def promised_items(spec: "JobSpec", items: int) -> int | None:
@@ -400,16 +415,16 @@ def exponent_at(job: "Job", number: int, at: Pair, people: pd.DataFrame) -> floa
 # -- the forecast
 
 
-def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def simulate(
+    spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0, pilot: "Pilot | None" = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(auto labels, people's rounds) at the end of each simulated job; each job follows one learning curve."""
     if not ledger.auto_pays(spec):
         return np.array([0]), np.array([2])
     settings, (looked, found) = settings_for(spec), last_look(job, number) if job else (0, None)
     if job is None or found is None:
-        schedule = schedule_for(spec, items)
-        curves = kinds.get(spec.kind).CURVE.prior_curves(len(spec.classes), items, schedule.max_loss)
-        levels = looks.shares_below(schedule, items, len(curves.losses))
-        return looks.ends(schedule, settings, curves, items - schedule.train[0], (1, 1), levels)
+        curves = kinds.get(spec.kind).CURVE.prior_curves(len(spec.classes), items, max_loss_of(spec), pilot=pilot)
+        return from_the_start(spec, items, curves)
     if found.final:
         left = items - len(job.roles(looked)) - found.auto
         return np.array([found.auto]), np.array([looked + (left > 0)])
@@ -419,3 +434,28 @@ def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int 
     levels = np.array([np.mean(coins < level) for level in schedule.levels])
     levels = np.broadcast_to(levels, (len(curves.losses), len(levels)))
     return looks.ends(schedule, settings, curves, sample.total, found.stage, levels)
+
+
+def over_dataset(
+    spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0, pilot: "Pilot | None" = None
+) -> tuple[int, np.ndarray] | None:
+    """(items, auto labels of each simulated job) of a new job over the whole dataset. Its model learns from the labels
+    that this job has, too. So after a look its losses are taken to be those that the look saw."""
+    looked, found = last_look(job, number) if job else (0, None)
+    left = items - (len(job.human_labels(number)["item"].unique()) if job else 0)
+    if spec.target.of == "dataset" or not ledger.auto_pays(spec) or left < 2:
+        return None
+    if job and found:
+        sample = sample_at(job, looked, found.stage)
+        curves = bootstrap_curves(sample.falling, sample.exponent)
+    else:
+        curves = kinds.get(spec.kind).CURVE.prior_curves(len(spec.classes), items, max_loss_of(spec), pilot=pilot)
+    target = spec.target.model_copy(update={"of": "dataset"})
+    return left, from_the_start(spec.model_copy(update={"target": target, "budget": None}), left, curves)[0]
+
+
+def from_the_start(spec: "JobSpec", items: int, curves: Curves) -> tuple[np.ndarray, np.ndarray]:
+    """(auto labels, people's rounds) at the end of a job that begins, for each curve of its first model."""
+    schedule = schedule_for(spec, items)
+    levels = looks.shares_below(schedule, items, len(curves.losses))
+    return looks.ends(schedule, settings_for(spec), curves, items - schedule.train[0], (1, 1), levels)

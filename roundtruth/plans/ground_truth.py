@@ -19,6 +19,7 @@ from roundtruth.look import Look
 from roundtruth.tables import CHECKED
 
 if TYPE_CHECKING:
+    from roundtruth.curves import Pilot
     from roundtruth.job import Job
     from roundtruth.spec import JobSpec, Target
 
@@ -118,7 +119,15 @@ def no_auto_label(job: "Job", look: Look) -> str:
     return "The model labeled nothing: no threshold reached the target."
 
 
-def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def over_dataset(
+    spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0, pilot: "Pilot | None" = None
+) -> None:
+    """This plan promises nothing."""
+
+
+def simulate(
+    spec: "JobSpec", items: int, job: "Job | None" = None, number: int = 0, pilot: "Pilot | None" = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(auto labels, people's rounds) at the end of each simulated job; each job follows one learning curve."""
     curve, batch = kinds.get(spec.kind).CURVE, batch_size(items)
     models = [r for r in job.rounds_with("auto.parquet") if r <= number] if job else []
@@ -130,7 +139,7 @@ def simulate(spec: "JobSpec", items: int, job: "Job | None" = None, number: int 
         falling = checked.sort_values("score", ascending=False, kind="stable")["quality"]
         curves, learned = bootstrap_curves(1 - falling.to_numpy(), curve.exponent), asked - batch
     else:
-        prior, learned = curve.prior_curves(len(spec.classes), items, 1 - spec.target.quality), batch
+        prior, learned = curve.prior_curves(len(spec.classes), items, 1 - spec.target.quality, pilot=pilot), batch
         fallen = (items ** (2 / 3) / learned) ** prior.exponents  # prior curves hold after items^(2/3) training items
         curves = Curves(prior.losses * fallen[:, None], prior.exponents)
     left, rounds = items - max(asked, 2 * batch) - auto, max(job.last_round() if job else 0, 3)

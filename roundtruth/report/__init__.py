@@ -335,7 +335,7 @@ def money_chart(job, summary: dict) -> Chart | None:
     caption = "Money spent, item by item: steep where people label, flat where the model does."
     if len(history):
         last = history.iloc[-1]
-        made = f"after round {last['round']:.0f}" if last["round"] else "before the start"
+        made = words.foreseen_when(last)
         reach = f"{words.money(last['low'])} to {words.money(last['high'])}"
         caption += (
             f" The last forecast, made {made}, was {words.money(last['cost'])} in all, 80{words.SPACE}% range {reach}."

@@ -40,9 +40,17 @@ def ahead(job, summary: dict) -> Iterator[tuple[str, str]]:
 
 def costs(job) -> Iterator[tuple[str, str]]:
     """What a job that has not ended will cost, and what its model starts from."""
-    yield "Forecast", words.foreseen(forecast.newest(job), job.spec.budget)
+    yield from foreseen(job, forecast.newest(job))
     yield "At most", most(job)
     yield model(job)
+
+
+def foreseen(job, found: dict) -> Iterator[tuple[str, str]]:
+    """A forecast, from a row of `forecast.history`, and whether the target is likely to be too hard."""
+    target = job.spec.target
+    yield "Forecast", words.foreseen(found, job.spec.budget, words.promised_of(target))
+    if found["of_dataset"]:
+        yield "Hard target", words.hard_target(found["of_dataset"], target.quality, begun=True)
 
 
 def waits_for(job, waiting: dict) -> str:

@@ -198,7 +198,8 @@ def money_curve(spent: pd.DataFrame, forecast: pd.DataFrame, items: int, alone: 
     """Money spent against items labeled, beside people alone, and the forecasts of the total with their ranges.
 
     spent: (round, human, auto, human_cost, auto_cost), a row a round; items: how many are to be labeled; alone: what
-    they cost if people label them all; forecast: (round, cost, low, high), of the total, made when `round` had closed.
+    they cost if people label them all; forecast: (round, labels, cost, low, high), of the total, made when `round` had
+    closed, or when so many items of the next round had labels.
     """
     figure, axes = canvas(4.8, 3.7, "Money spent")
     top = max([alone, *forecast["high"], (spent["human_cost"] + spent["auto_cost"]).sum(), 1e-9])
@@ -236,7 +237,7 @@ def money_curve(spent: pd.DataFrame, forecast: pd.DataFrame, items: int, alone: 
         axes.plot(*amounts[0][:2], "o", color=INK, markersize=5, zorder=4)
     handles += [Patch(color=COLOURS[source], label=NAMES[source]) for source in COLOURS]
     if len(forecast):
-        at = np.array([reached.get(int(round), x) for round in forecast["round"]])
+        at = np.array([reached.get(int(round), x) for round in forecast["round"]]) + forecast["labels"].to_numpy(float)
         low, high, cost = (forecast[column].to_numpy(float) for column in ("low", "high", "cost"))
         if x < items:
             axes.fill_between([x, items], [y, low[-1]], [y, high[-1]], color=FORECAST, alpha=0.18, linewidth=0)

@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from roundtruth.consolidation.asking import Asking
 from roundtruth.look import Look
 from roundtruth.plural import counted
+
+if TYPE_CHECKING:
+    from roundtruth.spec import Target
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -90,8 +94,9 @@ def broken(number: int) -> str:
     return counted(number, "picture[|s]. Nobody is asked about [it|them], and [it costs|they cost] nothing.")
 
 
-def foreseen(forecast: dict, budget: float | None) -> str:
-    """A forecast of the final cost, from a row of `roundtruth.forecast.history`."""
+def foreseen(forecast: dict, budget: float | None, of: str | None) -> str:
+    """A forecast of the final cost, from a row of `roundtruth.forecast.history`. of: which labels the job makes a
+    promise about; None: it makes none."""
     low, high = money(forecast["low"]), money(forecast["high"])
     said = f"About {money(forecast['cost'])} in all"
     said += f"; in 8 of 10 such jobs between {low} and {high}. " if low != high else ". "
@@ -102,8 +107,48 @@ def foreseen(forecast: dict, budget: float | None) -> str:
         said += f"People label {people} and the model none: so few items, or such a high target, leave it no part."
     if budget is not None and budget < forecast["cost"]:
         said += f" The budget of {money(budget)} does not reach that far."
-    made = f"after round {forecast['round']:.0f}" if forecast["round"] else "before anybody was asked"
-    return f"{said} This forecast was made {made}."
+    promise = f", for {PROMISE[of]}" if of else ""
+    return f"{said} This forecast was made {foreseen_when(forecast)}{promise}."
+
+
+def promised_of(target: "Target") -> str | None:
+    """Which labels a job makes a promise about, `auto-labels` or `dataset`; None: it makes none."""
+    return None if target.certificate == "none" else target.of
+
+
+PROMISE = {
+    "auto-labels": "the promise about the auto labels alone",
+    "dataset": "the promise about all labels together",
+}
+
+
+def foreseen_when(forecast: dict) -> str:
+    """When a forecast was made."""
+    if forecast["labels"]:
+        return f"when {count(forecast['labels'])} items had labels"
+    return f"after round {forecast['round']:.0f}" if forecast["round"] else "before anybody was asked"
+
+
+def hard_target(of_dataset: dict, quality: float, begun: bool) -> str:
+    """That nothing is likely to be certified, and what a promise over the whole dataset would save instead.
+
+    of_dataset: as in `roundtruth.forecast.of`. begun: whether the job has begun.
+    """
+    items, auto = counted(of_dataset["items"], "item[|s]"), count(of_dataset["auto"])
+    left = f"the {items} without a label" if begun else items
+    said = (
+        f"It is likely that no auto label can be promised at the target of {quality:g}, and that people label "
+        "everything. With `target: {of: dataset}`, which promises the quality of all labels together, the model would "
+        f"label about {auto} of {left}. That saves about {money(of_dataset['saved'])}."
+    )
+    return f"{said} {ANOTHER_JOB if begun else ANOTHER_TARGET}"
+
+
+ANOTHER_TARGET = "Choose before the job begins: then its target is fixed."
+ANOTHER_JOB = (
+    "The target of this job is fixed, so that needs a new job. People's labels so far can be used in it: "
+    "docs/correcting-labels.md says how."
+)
 
 
 def backbone(origin: str, pretrained: bool | None) -> str:

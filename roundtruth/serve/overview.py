@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from roundtruth import forecast
-from roundtruth.report import words
+from roundtruth.report import outlook, words
 from roundtruth.report.disagreement import pairwise, worst
 from roundtruth.serve import crowd, links
 from roundtruth.serve.desk import Desk
@@ -105,7 +105,7 @@ class Overview:
         if self.desk.state in ("complete", "stopped"):
             return None
         found = forecast.newest(self.desk.job)
-        text = words.foreseen(found, self.desk.spec.budget)
+        text = " ".join(sentence for _, sentence in outlook.foreseen(self.desk.job, found))
         return {"total": found["cost"], "low": found["low"], "high": found["high"], "text": text}
 
     @staticmethod

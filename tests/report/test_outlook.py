@@ -37,7 +37,7 @@ def test_the_forecast_is_the_newest_that_the_job_wrote(begun, tmp_path):
     path.write_text(json.dumps(found))
     assert ahead(Job(job.address))["Forecast"] == (
         "About $77.50 in all; in 8 of 10 such jobs between $60.25 and $91.00. People label about 201 items, the model "
-        "about 99. This forecast was made before anybody was asked."
+        "about 99. This forecast was made before anybody was asked, for the promise about the auto labels alone."
     )
 
 

@@ -19,7 +19,7 @@ SPENT = pd.DataFrame(
         "auto_cost": [0.0, 0.0, 19.2],
     }
 )
-FORECAST = pd.DataFrame({"round": [0, 1], "cost": [70.0, 62.0], "low": [50.0, 57.0], "high": [95.0, 68.0]})
+FORECAST = pd.DataFrame({"round": [0, 1], "labels": 0, "cost": [70.0, 62.0], "low": [50.0, 57.0], "high": [95.0, 68.0]})
 NONE = FORECAST[:0]
 
 
