@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import qmc
+from scipy.stats import binom, qmc
 
 from roundtruth import curves
 from roundtruth.curves import Errors, Losses
@@ -29,6 +29,34 @@ def test_half_of_the_curves_of_errors_reach_the_target_on_a_third_of_the_items()
     assert within(0.02) > 0.7
     assert within(0.1) > 0.76
     assert within(0.5) > 0.9
+
+
+@pytest.mark.parametrize("wrong", [15, 30])
+def test_a_pilot_says_which_curves_are_likely(wrong):
+    """With as many labels as the curves are made for, and if a pilot's model is the job's, the share of the error rate
+    of guessing among equally good datasets is that of the pilot, give or take its luck: .02 and .025 here, and the
+    shrinkage towards what is usual."""
+    exact = Errors(reached=0.0, scatter=(0.0, 0.0))
+    pilot = curves.Pilot(labels=257, tried=400, wrong=4 * wrong, classes=2)
+    found = exact.prior_curves(2, round(256**1.5), 0.1, draws=2000, pilot=pilot)
+    assert len(found.losses) == 2000
+    assert found.losses.mean() == pytest.approx(wrong / 100, abs=0.02)
+    wider = Errors(reached=0.0).prior_curves(2, round(256**1.5), 0.1, draws=2000, pilot=pilot)
+    assert wider.losses.mean(axis=1).std() > found.losses.mean(axis=1).std()
+
+
+def test_a_pilot_that_could_predict_nothing_changes_nothing():
+    pilot = curves.Pilot(labels=10, tried=0, wrong=0, classes=0)
+    for kind in (Errors(), Losses()):
+        before, after = kind.prior_curves(10, 2000, 0.2), kind.prior_curves(10, 2000, 0.2, pilot=pilot)
+        np.testing.assert_array_equal(before.losses, after.losses)
+
+
+def test_the_likelihood_of_a_pilot_is_binomial_where_nothing_scatters():
+    share = np.array([0.1, 0.4, 0.8])
+    found = Errors(scatter=(0.0, 0.0)).likelihood(share, curves.Pilot(labels=257, tried=30, wrong=9, classes=4))
+    expected = binom.pmf(9, 30, 0.75 * share)
+    np.testing.assert_allclose(found, expected / expected.max())
 
 
 def test_curves_of_losses_lie_in_their_ranges():

@@ -2,12 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
+from scipy.stats import kstest
 
-from roundtruth import cli, forecast
+from roundtruth import cli, forecast, steps
+from roundtruth.job import Job
+from roundtruth.report import outlook
 from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
-from tests.jobs import run_job
+from tests.jobs import classified, digits, run_job, write_lines
 
 PLANS = ["certified", "ground-truth"]
 
@@ -108,7 +112,6 @@ def folder_of(tmp_path):
 def test_what_the_job_file_changes_counts_for_what_is_still_to_do(plan, make):
     """After the first batches, five answers an item in place of three: what was paid stays as it was."""
     from roundtruth.begin import begin
-    from roundtruth.job import Job
     from roundtruth.loop import one_round
     from roundtruth.steps import select
 
@@ -124,3 +127,80 @@ def test_what_the_job_file_changes_counts_for_what_is_still_to_do(plan, make):
     assert found["cost"] == pytest.approx(paid + left * 0.26 + found["auto"] * 0.08, abs=0.01)
     assert found["all_human"] == pytest.approx(paid + (300 - done["human"]) * 0.26, abs=0.01)
     assert summarize(job)["cost"]["saving"] == 0
+
+
+def test_a_hard_target_is_named_before_the_start_with_what_the_other_promise_would_save(make, folder_of, capsys):
+    spec = make(400, plan="certified", target={"quality": 0.9})
+    found = forecast.of(spec)
+    other = forecast.of(make(400, plan="certified", target={"quality": 0.9, "of": "dataset"}))
+    assert (found["auto"], other["of_dataset"]) == (0, None)
+    assert found["of_dataset"] == {"items": 400, "auto": other["auto"], "saved": pytest.approx(0.18 * other["auto"])}
+    assert cli.main(["forecast", str(folder_of(spec))]) == 0
+    said = capsys.readouterr().out
+    assert "It is likely that no auto label can be promised at the target of 0.9" in said
+    assert f"the model would label about {other['auto']} of 400 items. That saves about" in said
+    assert "Choose before the job begins: then its target is fixed." in said
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"target": {"quality": 0.9, "of": "dataset"}},
+        {"target": {"quality": 0.9}, "plan": "ground-truth"},
+        {"target": {"quality": 0.9}, "prices": {"per_auto_label": 9.0}},
+        {"target": {"quality": 0.6}},
+    ],
+    ids=["of-dataset", "no-promise", "dear-model", "easy-target"],
+)
+def test_no_other_promise_is_named_where_it_would_not_help(changed, make):
+    assert forecast.of(make(400, **{"plan": "certified"} | changed))["of_dataset"] is None
+
+
+@pytest.fixture
+def unlearnable(make, tmp_path):
+    """A job about 400 digits, at .6, with a class by lot: after its first look nothing was certified."""
+    from roundtruth.begin import begin
+    from roundtruth.loop import one_round
+    from roundtruth.steps import select
+
+    digits(tmp_path, 400)
+    lines = [json.loads(line) for line in (tmp_path / "truth.manifest").read_text().splitlines()]
+    lots = np.random.default_rng(0).integers(10, size=400).tolist()
+    write_lines(tmp_path / "truth.manifest", [line | classified("truth", lot) for line, lot in zip(lines, lots)])
+    job = begin(make(400, plan="certified", target={"quality": 0.6}))
+    select(job, 0)
+    assert one_round(job.address, 1)
+    return Job(job.address)
+
+
+def test_once_nothing_is_likely_to_be_certified_the_log_and_the_page_say_so(unlearnable, caplog):
+    caplog.set_level("INFO", logger="roundtruth")
+    history = forecast.history(unlearnable)
+    assert history["of_dataset"].iloc[0] is None
+    found, left = history["of_dataset"].iloc[1], 400 - len(unlearnable.batch(1))
+    assert found["items"] == left
+    # at .6 so many labels may be wrong, whatever they are
+    assert found["auto"] == pytest.approx(0.4 * left, abs=5)
+    said = dict(outlook.costs(unlearnable))["Hard target"]
+    assert said.startswith(
+        "It is likely that no auto label can be promised at the target of 0.6, and that people label "
+    )
+    assert f"about {found['auto']} of the {left} items without a label" in said
+    assert "that needs a new job" in said
+    steps.foresee(unlearnable, 2)
+    assert [line for line in caplog.messages if "Hard target" in line or "It is likely" in line]
+
+
+def test_a_new_job_goes_on_with_the_labels_and_saves_what_was_said(unlearnable, make, tmp_path):
+    """As docs/correcting-labels.md says: stop, and give the manifest to a new job with another target. The first job
+    checked all items whose coin was low; those of the new job are drawn anew."""
+    found = forecast.newest(unlearnable)["of_dataset"]
+    steps.stop(unlearnable)
+    steps.deliver(unlearnable)
+    again = {"data": "job/output/output.manifest", "pictures": ".", "target": {"quality": 0.6, "of": "dataset"}}
+    job = run_job(make(400, plan="certified", output="again", **again))
+    assert len(job.askable()) == found["items"]
+    assert len(job.auto_labels()) == pytest.approx(found["auto"], rel=0.1)
+    before, now = (some.read_table("coins.parquet").set_index("item")["coin"] for some in (unlearnable, job))
+    assert len(set(now).intersection(before)) == 0
+    assert kstest(now, "uniform").pvalue > 0.01

@@ -21,14 +21,15 @@ def quick(monkeypatch):
     monkeypatch.setattr(linear.SETTINGS, "side", 32)
 
 
-def coloured(folder: Path, n: int) -> None:
-    """Digits whose colour gives them away."""
+def coloured(folder: Path, n: int) -> dict[int, int]:
+    """Digits whose colour gives them away; the digit of each item."""
     truth = digits(folder, n)
     for item, number in zip(truth["item"], truth["class_id"]):
         path = folder / f"images/{item:04d}.png"
         grey = np.asarray(Image.open(path))
         colour = np.array([25 * number, 250 - 25 * number, 100], "uint8")
         Image.fromarray((grey[:, :, None] // 16 + colour).astype("uint8")).save(path)
+    return dict(zip(truth["item"].tolist(), truth["class_id"].tolist()))
 
 
 def counted(monkeypatch) -> list[int]:
@@ -49,7 +50,7 @@ def test_the_features_of_each_picture_are_computed_once_a_job(make, tmp_path, mo
     computed = counted(monkeypatch)
     job = run_job(make(60, **DEFAULT))
     assert len(job.rounds_with("model/model.pt")) > 1
-    assert computed == [25, 25, 10]
+    assert computed == [10, 25, 25, 10]  # the first ten are those of the forecast by the first labels
     assert sorted(job.store.list("features/")) == [f"features/000{number}.npy" for number in (1, 2, 3)]
     assert job.read_json("weights/origin.json") == learning.BUNDLED
 
@@ -87,7 +88,8 @@ def test_what_the_model_starts_from_is_known_before_anybody_is_asked(make, tmp_p
         "the model starts from: EfficientNet-Lite0 from ImageNet, which comes with roundtruth. It was trained on other "
         "pictures, so the model usually needs fewer labels of people."
     )
-    assert said[1].startswith("round 1: dispatch")
+    assert said[1].startswith("forecast: About $")
+    assert said[2].startswith("round 1: dispatch")
 
 
 @pytest.mark.parametrize("kind", ["image-classification", "object-detection"])

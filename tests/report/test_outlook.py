@@ -23,7 +23,10 @@ def test_before_anybody_is_asked(begun):
     said = ahead(begun("image-classification", 20, plan="certified"))
     # 20 items at $0.08 and 5 answers at $0.036
     assert said["Forecast"].startswith("About $5.20 in all. People label 20 items and the model none")
-    assert said["Forecast"].endswith("This forecast was made before anybody was asked.")
+    assert said["Forecast"].endswith(
+        "This forecast was made before anybody was asked, for the promise about the auto labels alone."
+    )
+    assert "Hard target" not in said  # a promise over the whole dataset leaves nothing to the model, either
     assert said["At most"].startswith("$5.20, if people label all 20 items. ")
     assert said["The model starts from"].startswith("Nothing. ")
     assert "Waits for" not in said
