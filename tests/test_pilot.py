@@ -12,7 +12,7 @@ from roundtruth.curves import Pilot
 from roundtruth.job import Job
 from roundtruth.learners import linear
 from roundtruth.report import outlook
-from tests.jobs import facts, run_job
+from tests.jobs import facts, killed_at_every_write, run_job, to_the_end
 from tests.test_learning import coloured
 
 FILES = {"backend": "files", "answers_per_item": 1}
@@ -75,9 +75,7 @@ def test_it_is_made_at_ten_labels_and_at_twice_as_many(people, caplog):
     assert history["round"].tolist() == [0, 0, 0]
     assert (history["cost"].between(history["low"], history["high"])).all()
     said = dict(outlook.costs(job))["Forecast"]
-    assert said.endswith(
-        "This forecast was made when 20 items had labels, for the promise about the auto labels alone."
-    )
+    assert "This forecast was made when 20 items had labels, for the promise about the auto labels alone." in said
     assert sum("when 20 items had labels" in line for line in caplog.messages) == 1
     newest = forecast.newest(job)
     assert {key: newest[key] for key in ("cost", "low", "high")} == {
@@ -103,6 +101,16 @@ def test_what_people_are_asked_and_what_is_certified_do_not_depend_on_it(make, t
     assert with_it.pilots()
     assert not without.pilots()
     assert facts(with_it) == facts(without)
+
+
+@pytest.mark.slow
+def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
+    coloured(tmp_path, 60)
+    undisturbed = run_job(make(60, output="undisturbed", **CLASSES))
+    spec = make(60, **CLASSES)
+    assert "pilots/0001.json" in killed_at_every_write(spec, monkeypatch, to_the_end)
+    assert facts(Job(spec.output)) == facts(undisturbed)
+    assert forecast.written(Job(spec.output)) == forecast.written(undisturbed)
 
 
 def test_no_more_labels_are_predicted_than_takes_seconds(people, monkeypatch):
