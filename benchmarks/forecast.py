@@ -1,6 +1,6 @@
 """How close the forecasts of finished jobs came: one JSON line.
 
-    python benchmarks/forecast.py JOB_FOLDER ... [--labels 10 20 40 100]
+    python benchmarks/forecast.py JOB_FOLDER ... [--labels 10 20 40 100 200]
 
 For each job folder (of any job that has ended complete; `real_jobs.py --keep DIR` leaves some) the forecast before the
 start and the one after the second human batch are laid beside what was spent in the end. So are those that a job makes
@@ -30,7 +30,7 @@ from roundtruth.select import random
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--labels", nargs="*", type=int, default=[10, 20, 40, 100])
+    parser.add_argument("--labels", nargs="*", type=int, default=[10, 20, 40, 100, 200])
     args = parser.parse_args()
     jobs = [Job(str(folder.resolve())) for folder in args.folders]
     rows = pd.DataFrame([row for job in jobs for row in compared(job, args.labels)])

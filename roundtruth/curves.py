@@ -68,7 +68,7 @@ class Errors:
     reached: float = 1 / 3
     # Standard deviation of the logarithm of a pilot's error rate around what a curve says: one for each e-fold between
     # the numbers of labels, and one because the pilot's model is not the job's
-    scatter: tuple[float, float] = (0.15, 0.2)
+    scatter: tuple[float, float] = (0.15, 0.3)
 
     def prior_curves(
         self, classes: int, items: int, max_loss: float, draws: int = DRAWS, pilot: Pilot | None = None

@@ -17,7 +17,7 @@ from roundtruth.select import random
 if TYPE_CHECKING:
     from roundtruth.learners.linear import Linear
 
-LEAST, MOST = 10, 100  # labels
+LEAST, MOST = 10, 200  # labels: the features of a picture take a twentieth of a second
 
 
 def due(job: Job, round: int) -> np.ndarray:
