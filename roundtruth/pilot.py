@@ -26,7 +26,7 @@ def due(job: Job, round: int) -> np.ndarray:
     if round != 1 or not learning.frozen(job) or list(job.kind.COLUMNS) != ["class_id"]:
         return nothing
     counts, before = answers.per_item(job, round), job.pilot()
-    items = counts.index[counts >= job.spec.workforce.answers_per_item].to_numpy()
+    items = counts.index[counts >= job.spec.asking.least].to_numpy()
     enough = min(2 * before.labels, MOST) if before else LEAST
     if len(items) < enough or (before and before.labels >= MOST):
         return nothing
