@@ -38,8 +38,8 @@ def ask(job, round: int) -> None:
         post(job, round, want)
 
 
-def ask_on(job, round: int) -> bool:
-    """Ask one more person about each item of the batch that has its answers and no sure label; whether there was one.
+def ask_on(job, round: int) -> int:
+    """Ask one more person about each item of the batch that has its answers and no sure label; how many there are.
 
     This is done once all items of the batch have their answers, or will get no more. So it depends on what people said,
     and not on when they said it.
@@ -48,7 +48,7 @@ def ask_on(job, round: int) -> bool:
     more = unsure(job, round, want)
     if len(more):
         post(job, round, want + want.index.isin(more), after=len(job.listed(job.path(round, "answers/"))))
-    return len(more) > 0
+    return len(more)
 
 
 def unsure(job, round: int, want: pd.Series) -> np.ndarray:

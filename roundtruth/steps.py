@@ -19,6 +19,7 @@ from roundtruth import answers, delivery, forecast, learners, learning, ledger, 
 from roundtruth.chance import uniforms
 from roundtruth.job import Job, Progress
 from roundtruth.look import Look
+from roundtruth.plural import counted
 from roundtruth.summary import summarize
 from roundtruth.tables import no_labels
 
@@ -70,8 +71,8 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     asked = len(job.asks(round))
     if closed:
         return {"asked": asked, "answered": asked, "done": True}
-    while (exhausted or answers.answered(job, round) == asked) and answers.ask_on(job, round):
-        LOG.info("round %d: wait, one more answer is asked for where people disagree", round)
+    while (exhausted or answers.answered(job, round) == asked) and (more := answers.ask_on(job, round)):
+        LOG.info("round %d: wait, one more person is asked about %s", round, counted(more, "item[|s]"))
         exhausted = answers.collect(job)
     answered = answers.answered(job, round)
     predict_first(job, round)
