@@ -202,13 +202,17 @@ def of_coco(path: str, dataset: str, kind: Kind) -> Rows:
 
 def items_of(rows: Rows, items: pd.DataFrame) -> pd.Series:
     """The item of each row, by its source, its file name or its number; NaN where it is about no item."""
-    named = rows.frame["item"]
+    named, sources = rows.frame["item"], names.tidy(items["source"])
     tidy = names.tidy(named)
+    by_source = pd.Series(items["item"].to_numpy(), index=sources)
+    found = tidy.map(by_source[~by_source.index.duplicated()]).astype(float)
+    if found.notna().all():
+        return found
     known = pd.Series(tidy.unique(), dtype="str")
-    place = simulated.match(names.tidy(items["source"]), known)
-    found = tidy.map(pd.Series(items["item"].to_numpy()[place >= 0], index=known[place[place >= 0]])).astype(float)
+    place = simulated.match(sources, known)
+    by_name = pd.Series(items["item"].to_numpy()[place >= 0], index=known[place[place >= 0]])
     number = pd.to_numeric(named, errors="coerce")
-    found = found.fillna(number.where(number.isin(items["item"])))
+    found = found.fillna(tidy.map(by_name)).fillna(number.where(number.isin(items["item"])))
     pictures = names.Pictures(items, items["item"])
     unsure = found.isna() & names.last(tidy).isin(pictures.several)
     rows.mistakes.add((named == "") | unsure, "item", lambda row: pictures.unknown(names.last(tidy[[row]])[row]))

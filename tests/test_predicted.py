@@ -474,6 +474,26 @@ def test_a_mistake_in_a_row_is_told_with_its_place(what, tmp_path):
     assert mistake(tmp_path).startswith("predictions")
 
 
+def test_a_file_name_that_two_pictures_share_is_told(tmp_path):
+    table = given(tmp_path, 4)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "images/0004.png").rename(tmp_path / "more/0001.png")
+    names = [f"images/{item:04d}.png" for item in (1, 2, 3)] + ["more/0001.png"]
+    (tmp_path / "input.manifest").write_text("".join(json.dumps({"source-ref": name}) + "\n" for name in names))
+    table["item"] = ["0001.png", *names[1:]]
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    said = mistake(tmp_path, workforce={"backend": "files"})
+    assert "line 2: field item: '0001.png' is the name of more than one picture: items 1, 4; give the number" in said
+    table["item"] = names
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    assert begin(spec_in(tmp_path, workforce={"backend": "files"})).given_predictions(1)["item"].tolist() == [
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
 def test_all_mistakes_are_counted(tmp_path):
     table = given(tmp_path, 40)
     table["score"] = table["score"] * 1000 + 2
