@@ -192,6 +192,16 @@ def test_a_checked_items_label_follows_from_its_own_answers_alone(tmp_path):
         assert (alone["class_id"][0], alone["confidence"][0]) == (row.class_id, row.confidence)
 
 
+def test_without_a_number_every_item_gets_all_answers_as_nothing_shows_how_good_people_are(tmp_path):
+    given(tmp_path, 100)
+    summary = summarize(
+        run_job(spec_in(tmp_path, workforce={"backend": "simulated", "truth": "truth.manifest", "noise": 0}))
+    )
+    checked = summary["rounds"][0]
+    assert checked["human"] > 0
+    assert checked["cost"] == pytest.approx(0.26 * checked["human"])
+
+
 @pytest.mark.slow
 def test_a_model_that_is_never_right_labels_nothing(tmp_path, capsys):
     truth = digits(tmp_path, 200)
