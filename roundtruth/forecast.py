@@ -125,7 +125,7 @@ def instead(spec: "JobSpec", items: int, job: "Job | None", number: int, pilot: 
     if found is None:
         return None
     left, auto = found[0], int(np.median(found[1]))
-    price = ledger.expected_price(spec) - spec.prices.per_auto_label
+    price = ledger.expected_price(spec, job) - spec.prices.per_auto_label
     return {"items": left, "auto": auto, "saved": cents(auto * price)} if auto and price > 0 else None
 
 

@@ -25,8 +25,9 @@ def due(job: Job, round: int) -> np.ndarray:
     nothing = np.zeros(0, np.int64)
     if round != 1 or not learning.frozen(job) or list(job.kind.COLUMNS) != ["class_id"]:
         return nothing
-    counts, before = answers.per_item(job, round), job.pilot()
-    items = counts.index[counts >= job.spec.asking.least].to_numpy()
+    want, before = answers.wanted(job, round), job.pilot()
+    there = answers.per_item(job, round).reindex(want.index, fill_value=0)
+    items = want.index[(there >= want) & (there > 0)].to_numpy()
     enough = min(2 * before.labels, MOST) if before else LEAST
     if len(items) < enough or (before and before.labels >= MOST):
         return nothing
