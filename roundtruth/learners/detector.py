@@ -38,7 +38,6 @@ class Settings:
     # Pictures seen in training, as a multiple of the root of their number: the time grows, but slower than the number.
     passes: float = 180  # from scratch: 13 times each of 200, 9 times each of 400
     tuned_passes: float = 400  # with a pretrained backbone, or a GPU: 28 times each of 200
-    still_passes: float = 200  # if its first layers are not trained: a step takes longer and teaches more
     views: int = 4  # of each picture, varied; what layers that are not trained make of a view is computed once
     batch: int = 4  # twice the steps of 8 for the same pictures: mean IoU .69, not .65, on 200 scenes
     lr: float = 2e-3  # AdamW; the new layers have at most a thousand steps to learn
@@ -142,7 +141,6 @@ class Detector:
             images, targets = self._training_set(pictures, labels)
             self.empty = float(np.mean([not len(classes) for _, classes in targets]))
             passes = s.passes if self.weights is None and where.type == "cpu" else s.tuned_passes
-            passes = s.still_passes if network.body.still else passes
             steps = math.ceil(passes * math.sqrt(len(images)) / s.batch)
             body = {id(p) for p in network.body.parameters()} if self.weights else set()
             groups = [

@@ -27,7 +27,6 @@ def short(monkeypatch):
     """A few steps are enough where nothing must be learned."""
     monkeypatch.setattr(detector.SETTINGS, "passes", 4)
     monkeypatch.setattr(detector.SETTINGS, "tuned_passes", 4)
-    monkeypatch.setattr(detector.SETTINGS, "still_passes", 4)
     monkeypatch.setattr(detector.SETTINGS, "warmup", 2)
     monkeypatch.setattr(detector.SETTINGS, "least", 64)
 
