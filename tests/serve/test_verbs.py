@@ -56,6 +56,14 @@ def test_what_people_do_not_label_on_the_page_is_refused(make, tmp_path, capsys)
         assert told in capsys.readouterr().err
 
 
+def test_one_person_cannot_label_what_two_are_to_answer(make, tmp_path, capsys):
+    make(12, workforce={"backend": "page"})
+    assert cli.main(["label", str(tmp_path / "job.yaml")]) == cli.MISTAKE
+    err = capsys.readouterr().err
+    assert "line 6: workforce: this command is for one person, and the job asks 2 about each item" in err
+    assert not (tmp_path / "job").exists()
+
+
 def test_a_key_that_is_too_short_is_refused(job, capsys, monkeypatch):
     monkeypatch.setenv("ROUNDTRUTH_LINK_KEY", "short")
     assert cli.main(["link", job[1], "ann"]) == cli.MISTAKE
