@@ -75,7 +75,8 @@ def main() -> None:
     quality = args.quality or kinds.get(args.kind).QUALITY
     with tempfile.TemporaryDirectory() as folder:
         seeds = range(args.jobs)
-        holdout = whole_jobs.jobs(Path(folder), args.kind, None, quality, 0.0, ["certified"], seeds)["certified"]
+        data = Path(folder), args.kind, None, quality, 0.0
+        holdout = whole_jobs.jobs(*data, ["certified"], seeds, per_item=5)["certified"]
     learner = whole_jobs.LEARNERS[args.kind]
     truth = learner.truth
     audits = pd.DataFrame([audited(args.kind, quality, seed, truth, learner) for seed in seeds])

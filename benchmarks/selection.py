@@ -60,9 +60,8 @@ def main() -> None:
             job, job.kind.confidence(job.predictions(model)), n
         )
         with tempfile.TemporaryDirectory() as folder:
-            found = whole_jobs.jobs(
-                Path(folder), "image-classification", 1797, args.quality, 0.0, ["certified"], range(args.jobs)
-            )
+            data = Path(folder), "image-classification", 1797, args.quality, 0.0
+            found = whole_jobs.jobs(*data, ["certified"], range(args.jobs), per_item=5)
         line[name] = whole_jobs.figures(found["certified"], args.quality)
     print(one_line(line))
 
