@@ -550,6 +550,7 @@ def models() -> dict[tuple, list[type[Strict]]]:
         (): [JobSpec],
         ("target",): [Target],
         ("workforce",): people,
+        ("answers",): [Answers],
         ("prices",): [Prices],
         ("boxes",): [Boxes],
     }

@@ -56,6 +56,7 @@ def told(path) -> str:
         ("classes:", "clases:", "line 4: clases: there is no such key; do you mean classes?"),
         ("  noise: 0", "  noize: 0", "line 11: workforce.noize: there is no such key; do you mean noise?"),
         ("{per_item", "{per_itm", "line 12: prices.per_itm: there is no such key; do you mean per_item?"),
+        ("name: birds", "name: birds\nanswers: {leest: 1}", "line 2: answers.leest: there is no such key; do you mean"),
         ("name: birds", "name: birds\nquality: 0.6", "line 2: quality: there is no such key here; it belongs under"),
         ("  noise: 0", "  budget: 3", "line 11: workforce.budget: there is no such key here; it belongs at the top"),
         ("name: birds", "name: birds\nzzz: 1", "line 2: zzz: there is no such key; take it out"),
@@ -67,6 +68,7 @@ def told(path) -> str:
         ("noise: 0", "noise: yes", "line 11: workforce.noise: Input should be a valid number, not 'True'"),
         ("name: birds", "name: birds\nseed: 1.5", "line 2: seed: Input should be a valid integer, not '1.5'"),
         ("target:\n  quality: 0.6", "target: 0.6", "line 6: target: it holds other keys: quality, confidence, "),
+        ("name: birds", "name: birds\nanswers: 3", "line 2: answers: it holds other keys: least, most, sure; write"),
         ("name: birds", "name: {a: b}", "line 1: name: Input should be a valid string"),
         ("output: jobs/birds", "output: 3", "line 5: output: Input should be a valid string, not '3'"),
         # out of range
