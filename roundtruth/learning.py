@@ -16,7 +16,7 @@ STARTING = ("roundtruth.learners.classifier:Classifier", "roundtruth.learners.de
 ORIGIN, BACKBONE = "weights/origin.json", "weights/backbone.pth"
 BUNDLED = {"origin": "EfficientNet-Lite0 from ImageNet, which comes with roundtruth", "pretrained": True}
 SIGNS = {
-    "origin": "from scratch: the pictures are small and grey, and features of photographs are worse for such signs",
+    "origin": "from scratch: the pictures are small and grey, and photographs teach little about such pictures",
     "pretrained": False,
 }
 SMALL = 64  # pixels of the longer side: grey pictures up to this size are taken for signs, such as digits

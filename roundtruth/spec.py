@@ -59,12 +59,12 @@ class Answers(Strict):
     most: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         Asking().most,
         validate_default=True,
-        description="How many people answer at the most. One more at a time is asked.",
+        description="How many people answer at the most. After the first `least`, one more is asked at a time.",
     )
     sure: Annotated[Number, Field(gt=0, lt=1)] = Field(
         Asking().sure,
-        description="How sure the merged label must be, so that nobody else is asked. Where people agree too little, "
-        "`most` are asked about every item.",
+        description="Nobody else is asked once the merged label is this sure. Where people agree too little, `most` "
+        "are asked about every item.",
     )
 
     @field_validator("most")
@@ -213,7 +213,7 @@ class JobSpec(Strict):
         None,
         validate_default=True,
         description="How many people answer an item: `least` at first, then one more at a time until the merged label "
-        "is `sure`, at the most `most`. Without it `{least: 2, most: 5, sure: 0.98}`, or exactly "
+        "is `sure` or `most` have answered. Without it `{least: 2, most: 5, sure: 0.98}`, or exactly "
         "`workforce.answers_per_item` where that is given.",
     )
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
@@ -233,7 +233,8 @@ class JobSpec(Strict):
     predictions: Address | None = Field(
         None,
         description="A file with any model's labels of the items and their scores: CSV, Parquet or COCO. Then nothing "
-        "is trained: people check some of these labels. `docs/predictions.md` has the columns.",
+        "is trained: people check some of these labels, and label what is not good enough. "
+        "`docs/predictions.md` has the columns.",
     )
     seed: Annotated[Whole, Field(ge=0, lt=2**31)] = Field(
         0, description="Everything that is random follows from this number: the same seed gives the same job."

@@ -290,7 +290,7 @@ def print_comparison(jobs: list) -> None:
     with console() as out:
         out.print("The same pictures", style="italic")
         out.print(table)
-        out.print(f"saved: compared with people alone, {counted(most, 'answer[|s]')} each", style="italic")
+        out.print(f"saved: compared with people alone, {counted(most, 'answer[|s]')} for each item", style="italic")
 
 
 def quality(measured: float | None) -> str:

@@ -138,8 +138,8 @@ def test_a_hard_target_is_named_before_the_start_with_what_the_other_promise_wou
     assert cli.main(["forecast", str(folder_of(spec))]) == 0
     said = capsys.readouterr().out
     assert "It is likely that no auto label can be promised at the target of 0.9" in said
-    assert f"the model would label about {other['auto']} of 400 items. That saves about" in said
-    assert "Choose before the job begins: then its target is fixed." in said
+    assert f"the model would label about {other['auto']} of 400 items. That would save about" in said
+    assert "Choose now: once the job has begun, its target is fixed." in said
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_what_the_model_starts_from_is_known_before_anybody_is_asked(make, tmp_p
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == (
         "the model starts from: EfficientNet-Lite0 from ImageNet, which comes with roundtruth. It was trained on other "
-        "pictures, so the model usually needs fewer labels of people."
+        "pictures, so the model usually needs fewer labels from people."
     )
     assert said[1].startswith("forecast: About $")
     assert said[2].startswith("round 1: dispatch")

@@ -104,7 +104,7 @@ def foreseen(forecast: dict, budget: float | None, of: str | None) -> str:
     if forecast["auto"]:
         said += f"People label about {people}, the model about {count(forecast['auto'])}."
     else:
-        said += f"People label {people} and the model none: so few items, or such a high target, leave it no part."
+        said += f"People label {people} and the model none: there are too few items, or the target is too high."
     if budget is not None and budget < forecast["cost"]:
         said += f" The budget of {money(budget)} does not reach that far."
     promise = f", for {PROMISE[of]}" if of else ""
@@ -139,12 +139,12 @@ def hard_target(of_dataset: dict, quality: float, begun: bool) -> str:
     said = (
         f"It is likely that no auto label can be promised at the target of {quality:g}, and that people label "
         "everything. With `target: {of: dataset}`, which promises the quality of all labels together, the model would "
-        f"label about {auto} of {left}. That saves about {money(of_dataset['saved'])}."
+        f"label about {auto} of {left}. That would save about {money(of_dataset['saved'])}."
     )
     return f"{said} {ANOTHER_JOB if begun else ANOTHER_TARGET}"
 
 
-ANOTHER_TARGET = "Choose before the job begins: then its target is fixed."
+ANOTHER_TARGET = "Choose now: once the job has begun, its target is fixed."
 ANOTHER_JOB = (
     "The target of this job is fixed, so that needs a new job. People's labels so far can be used in it: "
     "docs/correcting-labels.md says how."
@@ -156,7 +156,7 @@ def backbone(origin: str, pretrained: bool | None) -> str:
     if pretrained is None:
         return f"{origin}."
     if pretrained:
-        return f"{origin}. It was trained on other pictures, so the model usually needs fewer labels of people."
+        return f"{origin}. It was trained on other pictures, so the model usually needs fewer labels from people."
     said = origin.replace("from scratch", "nothing", 1)
     said = f"{said[0].upper()}{said[1:]}"
     return f"{said}. The model learns from this job's labels alone, so it usually needs more of them."
@@ -384,8 +384,9 @@ def nothing(look: Look, aim: str) -> str:
     if look.needed is None:
         return said
     if math.isinf(look.needed):
-        return f"{said} No number of checked items would have done: the model is not good enough for it."
-    return f"{said} About {counted(look.needed, 'more checked item[|s]')} would have done, by what the others showed."
+        return f"{said} No number of checked items would have been enough: the model is not good enough for it."
+    more = counted(look.needed, "more checked item[|s]")
+    return f"{said} About {more} would have been enough, by what the others showed."
 
 
 def certificate(look: Look, quality_name: str, delta: float, labeled: bool, models: int = 1) -> str:
@@ -457,6 +458,6 @@ EXTRA = (
 )
 WEIGHTS_OPEN = (
     "torchvision's ShuffleNetV2 x0.5, which was trained on ImageNet, if the machine that trains has it or can download "
-    "it; or else nothing. With it the model usually needs fewer labels of people."
+    "it; or else nothing. With it the model usually needs fewer labels from people."
 )
 BROKEN = "nothing: such a threshold breaks its target in about half of all jobs"

@@ -75,7 +75,7 @@ def test_a_waiting_job_says_for_what(begun, tmp_path):
         (
             {"origin": "resnet18 from birds.pth", "pretrained": True},
             "resnet18 from birds.pth. "
-            "It was trained on other pictures, so the model usually needs fewer labels of people.",
+            "It was trained on other pictures, so the model usually needs fewer labels from people.",
         ),
         (
             {"origin": "from scratch: torchvision's weights could not be downloaded (URLError)", "pretrained": False},

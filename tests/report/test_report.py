@@ -479,7 +479,7 @@ def test_a_job_that_can_promise_nothing_says_why(make, monkeypatch):
     assert (
         f"Nothing can be promised. After {look.checked} checked items an accuracy of at least 0.8 could not be shown"
     ) in page.text
-    assert "No number of checked items would have done" in page.text
+    assert "No number of checked items would have been enough" in page.text
     assert "Why there is no certificate" in page.text
     assert "there is no certified cut: nothing can be promised" in page.text
     assert "match people's labels" not in page.text

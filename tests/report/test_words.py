@@ -89,9 +89,9 @@ def test_the_certificate_in_a_sentence_for_a_statistician():
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ({"needed": 210}, "About 210 more checked items would have done"),
-        ({"needed": 1}, "About 1 more checked item would have done"),
-        ({"needed": math.inf}, "No number of checked items would have done"),
+        ({"needed": 210}, "About 210 more checked items would have been enough"),
+        ({"needed": 1}, "About 1 more checked item would have been enough"),
+        ({"needed": math.inf}, "No number of checked items would have been enough"),
         ({}, "so it labeled nothing."),
         ({"checked": 0}, "No item was checked, as the budget did not reach that far"),
     ],
