@@ -265,12 +265,11 @@ def print_comparison(jobs: list) -> None:
     from rich.table import Table
 
     from roundtruth import ledger
-    from roundtruth.report import words
     from roundtruth.summary import summarize
 
     first, name = jobs[0], jobs[0].kind.QUALITY_NAME
     table = Table()
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for column in ("answers", "people's labels", "auto labels", f"{name} of auto labels", "cost", "saved", "promised"):
         table.add_column(column, justify="right")
     items, most = len(first.askable()), first.spec.asking.most
@@ -281,9 +280,18 @@ def print_comparison(jobs: list) -> None:
         table.add_row(way, f"{answers:.2f}", str(people), str(auto), quality(measured), f"{cost:.2f}", saved, promised)
 
     for job, found in zip(jobs, map(summarize, jobs)):
-        cost, promised = found["cost"]["total"], words.promised(found, name).replace(words.SPACE, " ")
-        answers, auto = found["answers"] / max(found["human"], 1), found["measured"]["auto"]
-        add(job.spec.plan, answers, found["human"], found["auto"], auto, cost, promised)
+        cost, target, auto = found["cost"]["total"], job.spec.target, found["measured"]["auto"]
+        labels = "all labels" if target.of == "dataset" else "auto labels"
+        promised = f"{labels}: {target.quality:g}" if found["target"]["holds"] else "nothing"
+        add(
+            job.spec.plan,
+            found["answers"] / max(found["human"], 1),
+            found["human"],
+            found["auto"],
+            auto,
+            cost,
+            promised,
+        )
     usual = ledger.answers_an_item(first.spec, first)
     for answers in dict.fromkeys([usual, float(most)]):
         add("people alone", answers, items, 0, None, items * ledger.human_price(first.spec.prices, answers), "")
@@ -291,6 +299,8 @@ def print_comparison(jobs: list) -> None:
         out.print("The same pictures", style="italic")
         out.print(table)
         out.print(f"saved: compared with people alone, {counted(most, 'answer[|s]')} for each item", style="italic")
+        sure = f"{100 * first.spec.target.confidence:.4g} % sure"
+        out.print(f"promised: the least {name} of these labels, {sure}", style="italic")
 
 
 def quality(measured: float | None) -> str:
