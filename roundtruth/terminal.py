@@ -283,15 +283,8 @@ def print_comparison(jobs: list) -> None:
         cost, target, auto = found["cost"]["total"], job.spec.target, found["measured"]["auto"]
         labels = "all labels" if target.of == "dataset" else "auto labels"
         promised = f"{labels}: {target.quality:g}" if found["target"]["holds"] else "nothing"
-        add(
-            job.spec.plan,
-            found["answers"] / max(found["human"], 1),
-            found["human"],
-            found["auto"],
-            auto,
-            cost,
-            promised,
-        )
+        people, machine = found["human"], found["auto"]
+        add(job.spec.plan, found["answers"] / max(people, 1), people, machine, auto, cost, promised)
     usual = ledger.answers_an_item(first.spec, first)
     for answers in dict.fromkeys([usual, float(most)]):
         add("people alone", answers, items, 0, None, items * ledger.human_price(first.spec.prices, answers), "")
