@@ -152,7 +152,8 @@ def test_a_job_file_may_change_how_many_answer(make):
         ({"answers": {"least": 6}}, "answers: `most` is 5, which is below `least`, 6"),
         ({"answers": {"least": 0}}, "answers.least: "),
         ({"answers": {"sure": 1}}, "answers.sure: "),
-        ({"answers": {"lest": 1}}, "answers.lest: "),
+        ({"answers": {"lest": 1}}, "answers.lest: there is no such key; do you mean least?"),
+        ({"answers": 3}, "answers: it holds other keys: least, most, sure; write them below it"),
         (
             {"workforce": PEOPLE | {"answers_per_item": 3}, "answers": {"most": 3}},
             "answers: workforce.answers_per_item asks",
