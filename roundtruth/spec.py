@@ -213,8 +213,9 @@ class JobSpec(Strict):
         None,
         validate_default=True,
         description="How many people answer an item: `least` at first, then one more at a time until the merged label "
-        "is `sure` or `most` have answered. Without it `{least: 2, most: 5, sure: 0.98}`, or exactly "
-        "`workforce.answers_per_item` where that is given.",
+        "is `sure` or `most` have answered. With `predictions` it is always `most`, because no training items show how "
+        "well people agree. Without it `{least: 2, most: 5, sure: 0.98}`, or exactly `workforce.answers_per_item` "
+        "where that is given.",
     )
     prices: Prices = Field(default_factory=Prices, description="What an item, an answer and an auto label cost.")
     budget: Annotated[Number, Field(gt=0, le=1e15)] | None = Field(
@@ -306,11 +307,14 @@ class JobSpec(Strict):
 
     @property
     def asking(self) -> Asking:
-        """How many people are asked about an item."""
+        """How many people are asked about an item: the most where predictions are given, because there are no training
+        items that show how well people agree."""
         exactly = getattr(self.workforce, "answers_per_item", None)
         if exactly is not None:
             return Asking(exactly, exactly)
         assert self.answers is not None  # `one_rule` fills it in
+        if self.predictions is not None:
+            return Asking(self.answers.most, self.answers.most, self.answers.sure)
         return Asking(self.answers.least, self.answers.most, self.answers.sure)
 
     @field_validator("predictions")

@@ -1,5 +1,6 @@
 """People are asked on only where they disagree: whole jobs, their files and their money."""
 
+import json
 import os
 from itertools import count
 
@@ -143,6 +144,26 @@ def test_a_job_file_may_change_how_many_answer(make):
     assert set(answers.wanted(job, 1)) == {4}
     assert job.listed("rounds/001/posted") == [f"rounds/001/posted{n}.json" for n in ("-0002", "-0003", "")]
     assert set(answers.wanted(run_job(make(60, workforce=people, answers={"least": 1, "most": 2})), 1)) == {2}
+
+
+@pytest.mark.parametrize("backend", ["files", "page", "simulated"])
+def test_a_job_of_the_version_before_goes_on(make, tmp_path, backend):
+    """It has one number of answers for the whole batch, and no `answers` in job.json."""
+    more = {"truth": "truth.manifest", "delay": 1e6} if backend == "simulated" else {}
+    spec = make(60, workforce={"backend": backend, "answers_per_item": 3, **more})
+    run_job(spec)
+    folder = tmp_path / "job"
+    for path, change in (("job.json", lambda told: told["spec"].pop("answers")),
+                         ("rounds/001/posted.json", lambda told: told.update(answers=3))):  # fmt: skip
+        told = json.loads((folder / path).read_text())
+        change(told)
+        (folder / path).write_text(json.dumps(told))
+    job = run_job(spec)
+    waits = summarize(job)["waiting"]
+    assert (waits["missing"], job.listed("rounds/001/posted")) == (3 * waits["asked"], ["rounds/001/posted.json"])
+    assert not answers.came(job)
+    job = run_job(make(60, workforce={"backend": backend, **more}, answers={"least": 4}))
+    assert summarize(job)["waiting"]["missing"] == 4 * waits["asked"]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,16 @@ def test_what_passes_keeps_the_files_label_and_nothing_is_trained(tmp_path, caps
     assert verdict(job.address, capsys) == (0, [])
 
 
+def test_every_item_gets_the_most_answers_at_once_because_nothing_shows_how_well_people_agree(tmp_path):
+    given(tmp_path)
+    people = {"backend": "simulated", "truth": "truth.manifest", "noise": 1}
+    spec = spec_in(tmp_path, workforce=people, answers={"most": 4})
+    assert ledger.expected_price(spec) == pytest.approx(0.08 + 4 * 0.036)
+    job = run_job(spec)
+    assert set(job.answers(1).groupby("item").size()) == {4}
+    assert job.listed("rounds/001/posted") == ["rounds/001/posted.json"]
+
+
 @pytest.mark.slow
 def test_torch_is_not_even_imported(tmp_path):
     given(tmp_path, 100)

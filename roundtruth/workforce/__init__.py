@@ -54,7 +54,7 @@ class Workforce(Protocol):
 
         Asking again for the same is nothing new; asking for more adds: the job asks on where people disagree. `labels`
         are labels that people are to review. What is returned is kept as JSON in the job folder and given to
-        `collect`; the job adds the name of the `backend`, and `answers`, a list of how many it asked for of each item.
+        `collect`; the job adds the name of the `backend`, and `answers`, a list of how many are wanted of each item.
         """
         ...
 

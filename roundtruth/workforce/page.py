@@ -72,18 +72,19 @@ class Backend:
         return "People label on the page that `roundtruth serve` or `roundtruth label` shows."
 
     def collect(self, posted: dict[int, dict]) -> Collected:
-        """Everybody's newest word on each item; nothing more comes once every item has enough.
+        """Everybody's newest word on each item; nothing more comes once every item of an open batch has enough.
 
         Nobody is given an item of a closed batch, so only the newest of these is read, for what came while it was
         closed.
         """
         job, people = self.job, self.job.spec.workforce
         closed = [round for round in sorted(posted) if job.has(round, "closed.json")]
-        handles = [handle for round, handle in posted.items() if round not in closed[:-1]]
+        handles = [handle for round, handle in posted.items() if round not in closed]
         asked = {item: count for handle in handles for item, count in zip(handle["items"], handle["answers"])}
         log = page_log.Log(job.store)
         paths = job.store.list(page_log.FOLDER)
-        log.read(path for item, _, path in page_log.entries_in(paths) if item in asked or item > job.begun["items"])
+        about = set(asked).union(*(posted[round]["items"] for round in closed[-1:]))
+        log.read(path for item, _, path in page_log.entries_in(paths) if item in about or item > job.begun["items"])
         known = gold.of(job.store, people)
         said = {item: known.words() for item, known in log.items.items()}
         answers = table(said, job.kind, job.spec.classes, sizes(job, known))
