@@ -92,8 +92,9 @@ class Desk:
         opened = [round for round in job.rounds_with("posted.json") if not job.has(round, "closed.json")]
         self.job, self.spec = job, job.spec
         self.round = opened[-1] if opened else 0
-        # How many answers are wanted of each item of the open batch
-        self.asked: dict[int, int] = answers.wanted(job, self.round).to_dict() if opened else {}
+        # How many answers the page is to bring of each item of the open batch
+        want: dict[int, int] = answers.wanted(job, self.round).to_dict() if opened else {}
+        self.asked = page.still_wanted(job, self.round, want, self.log)
         self.left, self.free = dict.fromkeys(self.asked), dict.fromkeys(self.asked)
         self.gold = gold.of(job.store, job.spec.workforce) if job.spec.workforce.backend == "page" else None
         self.state = plans.state(job)

@@ -1,5 +1,6 @@
 """People who label on the page that `roundtruth serve` shows them. Their answers are files in the job folder."""
 
+from collections import Counter
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -89,8 +90,22 @@ class Backend:
         said = {item: known.words() for item, known in log.items.items()}
         answers = table(said, job.kind, job.spec.classes, sizes(job, known))
         notes = flagged(answers, known, job.kind, people.gold_least) if known else []
+        for round in set(posted).difference(closed):
+            asked |= still_wanted(job, round, {item: asked[item] for item in posted[round]["items"]}, log)
         exhausted = all(log.items[item].settled(count) for item, count in asked.items())
         return Collected(answers[answers["item"] <= job.begun["items"]], exhausted, notes=notes)
+
+
+def still_wanted(job, round: int, asked: dict[int, int], log: page_log.Log) -> dict[int, int]:
+    """How many answers to each item of a round's batch the page is to bring, where `asked` are wanted in all: others
+    may have come by files before the job file named the page."""
+    if all(job.read_json(path)["backend"] == "page" for path in job.listed(job.path(round, "posted"))):
+        return asked
+    said = job.answers(round)
+    said = said.loc[said["reason"].isna() & said["item"].isin(asked), ["item", "worker"]].drop_duplicates()
+    with log.lock:
+        others = Counter(item for item, worker in said.itertuples(index=False) if worker not in log.items[item].words())
+    return {item: count - others[item] for item, count in asked.items()}
 
 
 def sizes(job, known: gold.Gold | None) -> pd.DataFrame:

@@ -98,6 +98,40 @@ def test_somebody_else_is_asked_about_the_items_on_which_two_disagree(open_job):
     assert answers[answers != 2].to_dict() == {first: 3, second: 3}
 
 
+def test_answers_that_came_by_files_before_are_not_asked_for_again(open_job, tmp_path):
+    job = open_job(backend="files", answers_per_item=3)
+    items = job.asks(1)["item"].tolist()
+    rows = [f"{item},{who},{item % 10}" for item in items for who in ("fay", "gus")]
+    (tmp_path / "job/people/answers/two.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    loop.rounds(job.address)
+    job = open_job(answers_per_item=3)
+    with pages(Desk(job.address)) as page:
+        ann, bob = page("ann"), page("bob")
+        label_all(ann, lambda item: [{"label": str(item % 10)}], wanted=len(items) - 1)
+        last = ann.next()[0]
+        assert ann.say(last, None, reason="too dark").status_code == 200
+        assert bob.next() == []
+    loop.rounds(job.address)
+    said = Job(job.address).answers(1)
+    said = said[said["reason"].isna()].groupby("item").size()
+    assert said.to_dict() == dict.fromkeys(items, 3) | {last: 2}
+    assert Job(job.address).has(1, "closed.json")
+
+
+def test_a_lower_number_of_answers_holds_for_pictures_that_nobody_can_tell(open_job):
+    """Nobody else is given such a picture, so the job does not wait for anybody either."""
+    job = open_job(answers_per_item=3)
+    job = open_job(answers_per_item=1)
+    with pages(Desk(job.address)) as page:
+        ann = page("ann")
+        dark = ann.next()[0]
+        assert ann.say(dark, None, reason="too dark").status_code == 200
+        label_all(ann, lambda item: [{"label": "1"}])
+    assert answers.came(Job(job.address))
+    loop.rounds(job.address)
+    assert Job(job.address).has(1, "closed.json")
+
+
 def test_two_servers_on_one_folder_agree(open_job):
     """Neither knows what the other did; only the folder does."""
     job = open_job(answers_per_item=1)
