@@ -188,9 +188,7 @@ def close(job, round: int, how: str) -> None:
 def news(job) -> News:
     """What people said that the job folder does not have yet. Only looks."""
     handles = {round: posted(job, round) for round in job.rounds_with("posted.json")}
-    handles = {
-        round: handle | {"answers": wanted(job, round).tolist()} for round, handle in handles.items() if handle
-    }
+    handles = {round: handle | {"answers": wanted(job, round).tolist()} for round, handle in handles.items() if handle}
     brought = workforce.get(job).collect(handles)
     answers = newest(as_answers(brought.answers, job.kind))
     answers["batch"] = job.first_asked()[answers["item"].to_numpy()]  # an item is asked about in one round only

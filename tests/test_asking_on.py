@@ -66,6 +66,21 @@ def test_one_more_is_asked_about_the_items_on_which_two_disagree(by_files):
     assert ledger.spent(job) == pytest.approx(money)
 
 
+def test_an_answer_that_is_taken_back_while_others_are_asked_about_is_told(by_files):
+    """The item is not in the newest file of questions."""
+    items, say, folder = by_files
+    first, second, *_ = items
+    labels = {item: item % 10 for item in items}
+    say("ann", labels)
+    job = say("bob", labels | {first: (first + 1) % 10})
+    assert "took one back" not in terminal.waiting(job)
+    (folder / "answers/sorry.csv").write_text(f"item,worker,label,reason\n{second},ann,,too dark\n")
+    job = say("cem", {first: first % 10})
+    assert f"batch-001-2.csv; answers go to {job.address}/people/answers/; also, " in terminal.waiting(job)
+    assert terminal.waiting(job).endswith(f"1 item needs another answer, because somebody took one back ({second})")
+    assert say("dan", {second: second % 10}).last_round() == 2
+
+
 def test_people_who_agree_on_nothing_are_asked_the_full_number(by_files):
     items, say, _ = by_files
     for turn, worker in enumerate(["ann", "bob", "cem", "dan"]):

@@ -256,6 +256,16 @@ def of_dataset(target: dict) -> bool:
     return target.get("of") == "dataset"  # summaries of earlier versions do not have it
 
 
+def promised(summary: dict, quality_name: str) -> str:
+    """What is promised, in the cell of a table."""
+    target = summary["target"]
+    if not target["holds"]:
+        return "nothing" if summary["state"] in ("complete", "stopped") else "nothing yet"
+    labels = "all labels together" if of_dataset(target) else "the model's labels"
+    sure = f"{100 * target['confidence']:.4g}{SPACE}% confidence"
+    return f"{goal(target['quality'], quality_name)} of {labels}, with {sure}"
+
+
 def promise(summary: dict, quality_name: str, confidence: float, look: Look | None = None) -> tuple[str, str]:
     """What is promised, and what is not: a few words, and a plain sentence.
 

@@ -32,6 +32,7 @@ PATHS = ()
 FOLDER = "people/answers/"
 ENDINGS = (".csv", ".tsv", ".txt")
 LITTER = ("thumbs.db", "desktop.ini")  # what Windows leaves in folders
+SHOWN = 10  # items in a line
 CELLS = 20  # that a row of people/rejected.csv has beyond the columns of its file, at most
 
 
@@ -60,8 +61,7 @@ class Backend:
         the answers is made, too. Where more answers are wanted later, batch-NNN-2.csv has the items that need them, and
         who answered them already."""
         job = self.job
-        answered = job.answers(round, columns=["item", "worker", "reason"])
-        answered = answered[answered["reason"].isna()].drop_duplicates().groupby("item")["worker"]
+        answered = self.answered(round)
         there = answered.nunique().reindex(items["item"], fill_value=0).to_numpy()
         asked = job.items(["item", "source"])
         table = asked[asked["item"].isin(items["item"][items["answers"].to_numpy() > there])]
@@ -74,11 +74,30 @@ class Backend:
             table = table.join(answered.agg(", ".join).rename("answered_by"), on="item")
         job.replace(path, table.to_csv(index=False, lineterminator="\n").encode())
         job.store.make_folder(FOLDER)  # `cp ann.csv people/answers` would write a file of this name without it
-        return {"file": path, "items": items["item"].tolist()}
+        return {"file": path, "items": items["item"].tolist(), "in_file": table["item"].tolist()}
+
+    def answered(self, round: int):
+        """The workers who gave a label to the items of a round's batch, grouped by item."""
+        answers = self.job.answers(round, columns=["item", "worker", "reason"])
+        return answers[answers["reason"].isna()].drop_duplicates().groupby("item")["worker"]
 
     def where(self, posted: dict) -> str:
         job = self.job
-        return f"The questions are in {job.address}/{posted['file']}; answers go to {job.address}/{FOLDER}"
+        said = f"The questions are in {job.address}/{posted['file']}; answers go to {job.address}/{FOLDER}"
+        again = self.taken_back(posted)
+        if not again:
+            return said
+        shown = ", ".join(map(str, again[:SHOWN])) + (", ..." if len(again) > SHOWN else "")
+        told = "item[|s] [needs|need] another answer, because somebody took one back"
+        return f"{said}; also, {counted(len(again), told)} ({shown})"
+
+    def taken_back(self, posted: dict) -> list[int]:
+        """The items that are not in the newest file of questions, and have fewer answers by now than are wanted:
+        somebody gave a reason in place of a label."""
+        want = pd.Series(posted["answers"], index=posted["items"]).clip(upper=self.job.spec.asking.most)
+        there = self.answered(self.job.last_round()).nunique().reindex(want.index, fill_value=0)
+        missing = want.index[there < want]
+        return missing[~missing.isin(posted.get("in_file", posted["items"]))].tolist()
 
     def collect(self, posted: dict[int, dict]) -> Collected:
         """The good rows of people/answers/, the bad ones, and what a person should know."""

@@ -65,6 +65,7 @@ def test_a_batch_is_a_csv_of_items_and_sources(open_job, tmp_path):
     assert posted == {
         "file": "people/batch-001.csv",
         "items": items,
+        "in_file": items,
         "backend": "files",
         "answers": [1] * len(items),
     }
