@@ -69,10 +69,15 @@ class Answers(Strict):
 
     @field_validator("most")
     @classmethod
-    def not_below_least(cls, most: int, info: ValidationInfo) -> int:
-        least = info.data.get("least", 1)  # it is not there where it is a mistake itself
+    def fits_least(cls, most: int, info: ValidationInfo) -> int:
+        least = info.data.get("least", most)  # it is not there where it is a mistake itself
         if most < least:
             raise ValueError(f"`most` is {most}, which is below `least`, {least}; raise `most`, or lower `least`")
+        if least == 1 and most > 1:
+            raise ValueError(
+                "`least` is 1, and single answers do not show how well people agree; raise `least` to 2, or say "
+                "`workforce: {answers_per_item: 1}`"
+            )
         return most
 
 

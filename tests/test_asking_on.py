@@ -158,7 +158,7 @@ def test_a_job_file_may_change_how_many_answer(make):
     job = run_job(make(60, workforce=people | {"answers_per_item": 4}))
     assert set(answers.wanted(job, 1)) == {4}
     assert job.listed("rounds/001/posted") == [f"rounds/001/posted{n}.json" for n in ("-0002", "-0003", "")]
-    assert set(answers.wanted(run_job(make(60, workforce=people, answers={"least": 1, "most": 2})), 1)) == {2}
+    assert set(answers.wanted(run_job(make(60, workforce=people, answers={"least": 2, "most": 2})), 1)) == {2}
 
 
 @pytest.mark.parametrize("backend", ["files", "page", "simulated"])
@@ -187,6 +187,7 @@ def test_a_job_of_the_version_before_goes_on(make, tmp_path, backend):
         ({"answers": {"least": 3, "most": 2}}, "answers.most: `most` is 2, which is below `least`, 3; raise `most`"),
         ({"answers": {"least": 6}}, "answers: `most` is 5, which is below `least`, 6"),
         ({"answers": {"least": 0}}, "answers.least: "),
+        ({"answers": {"least": 1}}, "answers: `least` is 1, and single answers do not show how well people agree"),
         ({"answers": {"sure": 1}}, "answers.sure: "),
         ({"answers": {"lest": 1}}, "answers.lest: there is no such key; do you mean least?"),
         ({"answers": 3}, "answers: it holds other keys: least, most, sure; write them below it"),
