@@ -226,6 +226,10 @@ def test_a_pipe_gets_a_line_a_step(job, capfd, prefect_server):
     steps = [re.sub(r", [\d.]+ s$", "", line) for line in lines]
     assert err == ""
     assert steps[0].startswith("the model starts from: Nothing. ")  # the job file says `weights: none`
+    forecasts = [line for line in steps if line.startswith("forecast: About $")]
+    assert steps[1] == forecasts[0]  # before anybody was asked
+    assert len(forecasts) > 1
+    steps = [line for line in steps if line not in forecasts]
     assert steps[1:6] == [
         "round 1: dispatch", "round 1: wait, 4 of 4 items answered", "round 1: consolidate",
         "round 1: select", "report",
