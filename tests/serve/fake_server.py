@@ -1,5 +1,6 @@
 """A small server for tests of the labeling page: it does what a test tells it to."""
 
+import asyncio
 import io
 import socket
 import threading
@@ -44,6 +45,8 @@ class FakeServer:
         self.attempts: list[str] = []  # the nonce of each request with an answer that was read
         self.asked_pictures: list[int] = []
         self.asked_next = 0  # how often the page asked for items
+        self.answered_next = 0
+        self.late_next: set[int] = set()  # which of these requests, counted from 1, get their answer late
         # what happens to the next requests with an answer: a status, or "break off before storing" or "after storing"
         self.faults: list = []
         self.picture_faults: Counter = Counter()  # item -> how often its picture is refused
@@ -121,10 +124,15 @@ class FakeServer:
     async def get_next(self, request):
         have = (await request.json())["have"]
         self.asked_next += 1
+        number = self.asked_next
         state = self.progress()["state"]
         free = [item for item in self.remaining() if item not in have] if state == "open" else []
         items = [self.shown(item) | self.before(item) for item in free[: max(2 - len(have), 0)]]
-        return self.invalid() or JSONResponse({"items": items} | self.progress())
+        said = {"items": items} | self.progress()
+        while number in self.late_next:
+            await asyncio.sleep(0.01)
+        self.answered_next += 1
+        return self.invalid() or JSONResponse(said)
 
     async def take_answer(self, request):
         body = await request.json()

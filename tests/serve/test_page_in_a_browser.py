@@ -466,6 +466,25 @@ def test_waiting_goes_on_by_itself(served, opened):
     expect(page.get_by_role("complementary")).to_contain_text("Round 2")
 
 
+def test_what_the_server_said_before_an_answer_does_not_undo_it(served, opened):
+    server = served(1)
+    server.late_next = {2}
+    page = opened(server)
+    shows(page, 1)
+    page.evaluate(
+        "window.screens = []; new MutationObserver(() => screens.push(document.body.dataset.screen))"
+        ".observe(document.body, {attributes: true})"
+    )
+    until(page, lambda: server.asked_next == 2)
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    server.late_next = set()  # the server still takes the job for open in this answer
+    until(page, lambda: server.answered_next == 3)
+    expect(page.locator("#mine-text")).to_have_text("1 answer")
+    screens = page.evaluate("screens")
+    assert "loading" not in screens[screens.index("done") :]
+
+
 @pytest.mark.parametrize("state", ["waiting", "paused", "done"])
 def test_a_page_that_waits_asks_seldom(served, opened, state):
     server = served(4)

@@ -13,6 +13,7 @@ export class Ahead {
   wanted = false;
   unreached = false;
   linkEnded = false;
+  confirmations = 0; // answers that the server has confirmed
   waiting = new Pauses(15);
   trouble = new Pauses(30);
 
@@ -34,6 +35,12 @@ export class Ahead {
   goOn() {
     this.items.shift().dropped = true;
     if (!this.current) this.fill(); // otherwise the server is asked when it has the answer
+  }
+
+  // The server has confirmed an answer. What it says to a question asked before that is out of date.
+  confirmed() {
+    this.confirmations += 1;
+    this.fill();
   }
 
   // Gives up the items that nobody has seen yet; the server says anew which there are.
@@ -61,11 +68,14 @@ export class Ahead {
   // True if the server answered.
   async next() {
     this.taken = null;
+    const { confirmations } = this;
     try {
       const said = await ask("next", { have: this.known().slice(0, MOST_NAMED) });
       this.unreached = false;
       this.trouble.reset();
       this.take(said);
+      if (this.confirmations === confirmations) this.told(said);
+      this.changed();
       return true;
     } catch (error) {
       await this.failed(error);
@@ -83,8 +93,6 @@ export class Ahead {
     this.taken = fresh.length;
     if (fresh.length) this.waiting.reset();
     this.items.push(...fresh.map((item) => withPicture(item, this.changed)));
-    this.told(said);
-    this.changed();
   }
 
   async failed(error) {

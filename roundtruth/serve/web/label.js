@@ -151,7 +151,7 @@ class Page {
     this.training = Boolean(said.feedback);
     if (said.feedback) this.feedbacks.push(this.withPicture({ ...item, ...said.feedback }));
     this.told(said);
-    this.ahead.fill();
+    this.ahead.confirmed();
   }
 
   wasDropped({ answer }, why) {
