@@ -286,7 +286,9 @@ class Job:
         paths = self.listed(self.path(round, "answers/"))[:files]
         if len(paths) < 2:
             return self.read_table(paths[0], columns) if paths else no_answers(self.kind)
-        parts = [self.read_table(path, columns).assign(file=number) for number, path in enumerate(paths)]
+        with ThreadPoolExecutor(8) as threads:  # a file a sweep, so there may be many
+            parts = threads.map(lambda path: self.read_table(path, columns), paths)
+            parts = [part.assign(file=number) for number, part in enumerate(parts)]
         answers = pd.concat(parts, ignore_index=True)
         newest = answers.groupby(["item", "worker"])["file"].transform("max")
         return answers[answers["file"] == newest].drop(columns="file").reset_index(drop=True)

@@ -12,7 +12,18 @@ from tests.jobs import Counted
 @pytest.mark.parametrize("budget", [None, pytest.param(40.0, marks=pytest.mark.slow)], ids=["no budget", "a budget"])
 @pytest.mark.parametrize("plan", ["certified", "ground-truth"])
 def test_no_step_reads_a_file_twice_or_asks_the_folder_often(plan, budget, make):
-    spec = make(120, plan=plan, target={"quality": 0.8}, budget=budget)
+    steps_ask_at_most(40, make(120, plan=plan, target={"quality": 0.8}, budget=budget))
+
+
+def test_asking_on_costs_a_few_files_a_round(make):
+    people = {"backend": "simulated", "truth": "truth.manifest", "noise": 1}
+    spec = make(120, target={"quality": 0.8}, workforce=people)
+    steps_ask_at_most(60, spec)
+    job = Job(spec.output)
+    assert len(job.listed(job.path(1, "answers/"))) == 4  # two people, a third, a fourth, a fifth
+
+
+def steps_ask_at_most(at_most: int, spec) -> None:
     most: dict[str, int] = {}
 
     def step(what: str, call, *arguments):
@@ -39,4 +50,4 @@ def test_no_step_reads_a_file_twice_or_asks_the_folder_often(plan, budget, make)
     step("deliver", steps.deliver)
     step("status", summarize)
     assert Job(spec.output).last_round() >= 3
-    assert max(most.values()) <= 40, most
+    assert max(most.values()) <= at_most, most

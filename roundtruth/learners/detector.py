@@ -39,6 +39,7 @@ class Settings:
     passes: float = 180  # from scratch: 13 times each of 200, 9 times each of 400
     tuned_passes: float = 400  # with a pretrained backbone, or a GPU: 28 times each of 200
     views: int = 4  # of each picture, varied; what layers that are not trained make of a view is computed once
+    kept: float = 2e9  # bytes of what they made; of more pictures there are fewer views
     batch: int = 4  # twice the steps of 8 for the same pictures: mean IoU .69, not .65, on 200 scenes
     lr: float = 2e-3  # AdamW; the new layers have at most a thousand steps to learn
     tuned_lr: float = 5e-4  # of a pretrained backbone, which is nearly right
@@ -332,7 +333,8 @@ def _batch(examples: list):
 def _drawn(body: Backbone, images, targets: list[tuple], side: int, views: int, chance: np.random.Generator, progress):
     """draw(numbers of pictures): what the body's `fixed` gives of them, varied; their sizes; their targets.
 
-    Where `fixed` holds layers, `views` variants of each picture are computed beforehand, and one of them is drawn.
+    Where `fixed` holds layers, `views` variants of each picture are computed beforehand, or as many as memory is for,
+    and one of them is drawn.
     """
     where = body.mean.device
 
@@ -340,7 +342,11 @@ def _drawn(body: Backbone, images, targets: list[tuple], side: int, views: int, 
         x, sizes, truth = _batch([_vary(images[i], *targets[i], side, chance) for i in chosen])
         return body.fixed(x.to(where)), sizes, [{name: t.to(where) for name, t in one.items()} for one in truth]
 
-    if not body.still:
+    if body.still:
+        cells = sum(channels / stride**2 for channels, stride in zip(body.channels[:2], body.strides))
+        one_view = 2 * cells * sum(image.shape[1] * image.shape[2] for image in images)  # two bytes a number
+        views = min(views, int(SETTINGS.kept / one_view))
+    if not body.still or not views:
         return varied
     kept = []
     for i in range(len(images)):

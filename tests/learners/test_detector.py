@@ -237,6 +237,20 @@ def test_what_layers_that_do_not_learn_make_of_a_picture_is_computed_once(tmp_pa
     assert len(seen) == 6
 
 
+@pytest.mark.parametrize("views", [0, 1, 3])
+def test_as_many_variants_are_kept_as_memory_is_for(monkeypatch, views):
+    """Of a picture of 64 x 64: 40 maps of 8 x 8 and 112 of 4 x 4, two bytes a number."""
+    body, seen, vary = Backbone(bundled()).eval(), [], detector._vary
+    monkeypatch.setattr(detector, "_vary", lambda *given: seen.append(vary(*given)) or seen[-1])
+    monkeypatch.setattr(detector.SETTINGS, "kept", 2 * (40 * 64 + 112 * 16) * 5 * views + 1)
+    targets = [(np.zeros((0, 4), "float32"), np.zeros(0, int))] * 5
+    draw = detector._drawn(body, [torch.zeros(3, 64, 64)] * 5, targets, 64, 4, np.random.default_rng(0), None)
+    assert len(seen) == 5 * views
+    maps, sizes, _ = draw([0, 4])
+    assert len(sizes) == 2
+    assert [m.shape[1] for m in maps] == [40, 112]
+
+
 def padded(found: torch.Tensor, wanted: torch.Tensor) -> bool:
     """Whether a map is the wanted one, but for half precision, with zeros at the right and at the bottom."""
     height, width = wanted.shape[2:]
