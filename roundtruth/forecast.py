@@ -28,7 +28,7 @@ def of(spec: "JobSpec") -> dict:
     {"items", "human", "auto", "cost", "low", "high", "rounds", "all_human", "spent", "of_dataset"}: items to label,
     those that people and those that the model will label, the final cost and its range, people's rounds, what people
     alone would cost, and what is spent already. of_dataset: what a promise over the whole dataset would save instead,
-    where the model is likely to label nothing: {"items", "auto", "saved"}, see `instead`; else None.
+    where the model is likely to label nothing: {"items", "auto", "saved", "certain"}, see `instead`; else None.
     """
     from roundtruth.begin import survey
     from roundtruth.job import Job
@@ -119,14 +119,19 @@ def outcome(
 
 def instead(spec: "JobSpec", items: int, job: "Job | None", number: int, pilot: "Pilot | None") -> dict | None:
     """What a job over the whole dataset would save where this one saves nothing, by the same simulation: {"items":
-    those that have no label yet, "auto": those that the model would label, "saved": money}. None if that is nothing.
+    those that have no label yet, "auto": those that the model would label, "saved": money, "certain": whether it is
+    decided that the model labels nothing}. None if that is nothing.
     """
     found = plans.get(spec.plan).over_dataset(spec, items, job, number, pilot)
     if found is None:
         return None
     left, auto = found[0], int(np.median(found[1]))
     price = ledger.expected_price(spec, job) - spec.prices.per_auto_label
-    return {"items": left, "auto": auto, "saved": cents(auto * price)} if auto and price > 0 else None
+    if not auto or price <= 0:
+        return None
+    look = plans.last_look(job) if job else None
+    certain = look is not None and look.final and look.later is None
+    return {"items": left, "auto": auto, "saved": cents(auto * price), "certain": certain}
 
 
 def cents(money: float) -> float:

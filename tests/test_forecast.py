@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from roundtruth import cli, forecast, steps
+from roundtruth import cli, forecast, plans, steps
 from roundtruth.job import Job
 from roundtruth.report import outlook
 from roundtruth.spec import JobSpec
@@ -134,7 +134,8 @@ def test_a_hard_target_is_named_before_the_start_with_what_the_other_promise_wou
     found = forecast.of(spec)
     other = forecast.of(make(400, plan="certified", target={"quality": 0.9, "of": "dataset"}))
     assert (found["auto"], other["of_dataset"]) == (0, None)
-    assert found["of_dataset"] == {"items": 400, "auto": other["auto"], "saved": pytest.approx(0.18 * other["auto"])}
+    saved = pytest.approx(0.18 * other["auto"])
+    assert found["of_dataset"] == {"items": 400, "auto": other["auto"], "saved": saved, "certain": False}
     assert cli.main(["forecast", str(folder_of(spec))]) == 0
     said = capsys.readouterr().out
     assert "It is likely that no auto label can be promised at the target of 0.9" in said
@@ -183,12 +184,25 @@ def test_once_nothing_is_likely_to_be_certified_the_log_and_the_page_say_so(unle
     assert found["auto"] == pytest.approx(0.4 * left, abs=5)
     said = dict(outlook.costs(unlearnable))["Hard target"]
     assert said.startswith(
-        "It is likely that no auto label can be promised at the target of 0.6, and that people label "
+        "It is likely that no auto label can be promised at the target of 0.6, and that people label everything. "
     )
     assert f"about {found['auto']} of the {left} items without a label" in said
     assert "that needs a new job" in said
     steps.foresee(unlearnable, 2)
     assert [line for line in caplog.messages if "Hard target" in line or "It is likely" in line]
+
+
+def test_once_it_is_decided_that_the_model_labels_nothing_it_is_no_longer_only_likely(unlearnable):
+    from roundtruth.loop import one_round
+
+    rounds = 2
+    while not plans.last_look(Job(unlearnable.address)).final:
+        assert one_round(unlearnable.address, rounds)
+        rounds += 1
+    job = Job(unlearnable.address)
+    assert forecast.newest(job)["of_dataset"]["certain"]
+    said = dict(outlook.costs(job))["Hard target"]
+    assert said.startswith("No auto label can be promised at the target of 0.6, so people label everything. ")
 
 
 def test_a_new_job_goes_on_with_the_labels_and_saves_what_was_said(unlearnable, make, tmp_path):

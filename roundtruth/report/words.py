@@ -130,15 +130,19 @@ def foreseen_when(forecast: dict) -> str:
 
 
 def hard_target(of_dataset: dict, quality: float, begun: bool) -> str:
-    """That nothing is likely to be certified, and what a promise over the whole dataset would save instead.
+    """That nothing will be certified, or probably nothing, and what a promise over the whole dataset would save instead.
 
     of_dataset: as in `roundtruth.forecast.of`. begun: whether the job has begun.
     """
     items, auto = counted(of_dataset["items"], "item[|s]"), count(of_dataset["auto"])
     left = f"the {items} without a label" if begun else items
+    aim = f"at the target of {quality:g}"
+    if of_dataset["certain"]:
+        said = f"No auto label can be promised {aim}, so people label everything."
+    else:
+        said = f"It is likely that no auto label can be promised {aim}, and that people label everything."
     said = (
-        f"It is likely that no auto label can be promised at the target of {quality:g}, and that people label "
-        "everything. With `target: {of: dataset}`, which promises the quality of all labels together, the model would "
+        f"{said} With `target: {{of: dataset}}`, which promises the quality of all labels together, the model would "
         f"label about {auto} of {left}. That would save about {money(of_dataset['saved'])}."
     )
     return f"{said} {ANOTHER_JOB if begun else ANOTHER_TARGET}"
@@ -294,7 +298,7 @@ def promise(summary: dict, quality_name: str, confidence: float, look: Look | No
     return (
         "Nothing is promised",
         f"The threshold was read off the validation items, aiming at {aim}; "
-        "such a threshold promises nothing, and breaks its target in about half of all jobs.",
+        "such a threshold promises nothing, and breaks its target in up to half of all jobs.",
     )
 
 
@@ -460,4 +464,4 @@ WEIGHTS_OPEN = (
     "torchvision's ShuffleNetV2 x0.5, which was trained on ImageNet, if the machine that trains has it or can download "
     "it; or else nothing. With it the model usually needs fewer labels from people."
 )
-BROKEN = "nothing: such a threshold breaks its target in about half of all jobs"
+BROKEN = "nothing: such a threshold breaks its target in up to half of all jobs"
