@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from roundtruth.begin import begin
@@ -80,6 +82,23 @@ def test_a_folder_of_pictures_and_a_dataset_that_changed(dataset, s3, tmp_path):
     open_store(f"{s3.url}/digits").write_once("images/new.png", b"x")
     with pytest.raises(UserError, match=r"^data: .* changed since the job began"):
         begin(spec)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_predictions_are_on_s3_too(dataset, s3, tmp_path, ending):
+    shape = dataset(20)
+    folder = shape["data"].rpartition("/")[0]
+    items = [f"{folder}/images/{item:04d}.png" for item in range(1, 21)]
+    table = pd.DataFrame({"item": items, "label": "1", "score": np.linspace(0, 1, 20).round(2)})
+    file = table.to_csv(index=False).encode() if ending == "csv" else table.to_parquet()
+    open_store(f"{s3.url}/models").write_once(f"zero shot.{ending}", file)
+    given = {"plan": "certified", "learner": None, "weights": None, "predictions": f"{s3.url}/models/zero shot.{ending}"}
+    job = begin(JobSpec.from_file(write_job(tmp_path, **shape | given)))
+    assert job.given_predictions(1)["score"].tolist() == table["score"].tolist()
+    assert str(s3.url) in job.spec.predictions
+    missing = JobSpec.from_file(write_job(tmp_path, **shape | given | {"predictions": f"{s3.url}/models/no.{ending}"}))
+    with pytest.raises(UserError, match=r"^predictions: s3://.*no\.(csv|parquet): no such file"):
+        begin(missing.model_copy(update={"output": f"{s3.url}/jobs/other"}))
 
 
 def test_no_such_bucket(dataset, tmp_path):
