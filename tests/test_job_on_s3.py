@@ -92,11 +92,13 @@ def test_predictions_are_on_s3_too(dataset, s3, tmp_path, ending):
     table = pd.DataFrame({"item": items, "label": "1", "score": np.linspace(0, 1, 20).round(2)})
     file = table.to_csv(index=False).encode() if ending == "csv" else table.to_parquet()
     open_store(f"{s3.url}/models").write_once(f"zero shot.{ending}", file)
-    given = {"plan": "certified", "learner": None, "weights": None, "predictions": f"{s3.url}/models/zero shot.{ending}"}
+    shape |= {"plan": "certified", "learner": None, "weights": None}
+    given = {"predictions": f"{s3.url}/models/zero shot.{ending}"}
     job = begin(JobSpec.from_file(write_job(tmp_path, **shape | given)))
     assert job.given_predictions(1)["score"].tolist() == table["score"].tolist()
     assert str(s3.url) in job.spec.predictions
-    missing = JobSpec.from_file(write_job(tmp_path, **shape | given | {"predictions": f"{s3.url}/models/no.{ending}"}))
+    given = {"predictions": f"{s3.url}/models/no.{ending}"}
+    missing = JobSpec.from_file(write_job(tmp_path, **shape | given))
     with pytest.raises(UserError, match=r"^predictions: s3://.*no\.(csv|parquet): no such file"):
         begin(missing.model_copy(update={"output": f"{s3.url}/jobs/other"}))
 

@@ -130,7 +130,7 @@ def foreseen_when(forecast: dict) -> str:
 
 
 def hard_target(of_dataset: dict, quality: float, begun: bool) -> str:
-    """That nothing will be certified, or probably nothing, and what a promise over the whole dataset would save instead.
+    """That nothing is certified, or is likely to be, and what a promise over the whole dataset would save instead.
 
     of_dataset: as in `roundtruth.forecast.of`. begun: whether the job has begun.
     """
