@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from roundtruth import forecast
+from roundtruth.plural import counted
 from roundtruth.report import outlook, words
 from roundtruth.report.disagreement import pairwise, worst
 from roundtruth.serve import crowd, links
@@ -89,6 +90,7 @@ class Overview:
             "classes": self.desk.spec.classes,
             "rounds": [{name: row[name] for name in names} for row in rounds],
             "people": self.people(),
+            "few": self.few(),
             "unclear": self._unclear(),
         }
 
@@ -129,6 +131,19 @@ class Overview:
     def workers(self) -> set[str]:
         """Everybody who has a link or gave an answer."""
         return set(self._said().mine).union((link.worker for link in self.desk.links.values()), self.desk.people.states)
+
+    def few(self) -> str:
+        """What to do where a picture may need more people than there are; empty where it may not."""
+        desk = self.desk
+        most, good = desk.spec.asking.most, {link.worker for link in desk.links.values() if link.good()}
+        here = [worker for worker in good - desk.people.away() if not desk.is_out(worker)]
+        if desk.crowd or not here or len(here) >= most or desk.state in ("complete", "stopped"):
+            return ""
+        have = counted(len(here), "[person has|people have] a link")
+        return (
+            f"A picture may need answers from {most} people, and {have}. If the batch waits for another person, add "
+            "somebody here, or set a lower `answers: {most: ...}` in the job file."
+        )
 
     def person(self, worker: str) -> dict:
         return next(row for row in self.people() if row["worker"] == worker)

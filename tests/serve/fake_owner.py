@@ -61,6 +61,7 @@ class FakeOwner(FakeServer):
         self.jobs = list(jobs) or [job()]
         self.left_out: list[dict] = []
         self.people = [person("Anna"), person("Ben", url=None, state="paused", agreement=None, last=None)]
+        self.few = ""
         self.unclear: list[dict] = []
         self.rounds = [
             {"round": 1, "human": 10, "auto": 0, "objects": 12, "cost": 2.6, "threshold": None},
@@ -114,8 +115,8 @@ class FakeOwner(FakeServer):
         job = self.one(request)
         if job is None:
             return JSONResponse({"error": "There is no such job."}, 404)
-        lists = {"people": self.people, "unclear": self.unclear, "rounds": self.rounds, "classes": self.classes}
-        return self.shown({"job": job} | lists)
+        names = ("people", "few", "unclear", "rounds", "classes")
+        return self.shown({"job": job} | {name: getattr(self, name) for name in names})
 
     async def get_gallery(self, request):
         page = int(request.query_params["page"])

@@ -82,6 +82,21 @@ def test_the_owner_sees_how_jobs_stand(open_job):
         assert row["url"] == f"../../w/{ann.at[3:]}/"
 
 
+def test_a_team_smaller_than_the_people_a_picture_may_need_is_told(open_job):
+    job = open_job(answers_per_item=3)
+    with office(job.address) as owner:
+        few = lambda: owner.get("api/overview").json()["few"]  # noqa: E731
+        assert few() == ""  # nobody is asked yet
+        owner.page("ann")
+        assert few().startswith("A picture may need answers from 3 people, and 1 person has a link. ")
+        owner.page("bob")
+        assert few().startswith("A picture may need answers from 3 people, and 2 people have a link. ")
+        owner.page("cem")
+        assert few() == ""
+        owner.post("people", worker="cem", what="pause")
+        assert "2 people have a link" in few()
+
+
 def test_agreement_with_others_is_that_of_a_hand_worked_case(open_job):
     """Three people label three pictures: ann agrees with one of two others in each, cem with nobody in the second."""
     said = [

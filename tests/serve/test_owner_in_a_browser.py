@@ -161,6 +161,14 @@ def test_the_report_and_the_submissions(owner, at):
 # ---- people
 
 
+def test_too_few_people_are_told(owner, at):
+    server = owner()
+    page = at(server)
+    expect(page.locator("#few")).to_be_hidden()
+    server.few = "A picture may need answers from 5 people, and 2 people have a link."
+    expect(page.locator("#few")).to_have_text(server.few)
+
+
 def test_what_people_did(owner, at):
     server = owner()
     server.people.append(person("Cem", state="below", seconds=75, last=ago(days=3), flag="Below 0.5 on known answers."))

@@ -19,13 +19,13 @@ export class Job {
     part("unclear-all").addEventListener("click", () => this.showAll());
   }
 
-  show({ job, people, unclear, rounds }) {
+  show({ job, people, few, unclear, rounds }) {
     if (this.id !== job.id) this.begin(job);
     this.said = unclear;
     this.progress.update(job);
     this.figures.show(figuresOf(job));
     setText(part("forecast-text"), job.forecast?.text ?? "");
-    this.people.show(people);
+    this.people.show(people, few);
     this.showUnclear();
     this.rounds.show(rounds);
     part("rounds-section").hidden = rounds.length === 0;

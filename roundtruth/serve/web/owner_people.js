@@ -24,10 +24,13 @@ export class People {
     part("add").addEventListener("submit", (event) => this.add(event));
   }
 
-  show(people) {
+  // few: what to do where a picture may need more people than there are
+  show(people, few) {
     this.rows.show(people);
     part("people").hidden = people.length === 0;
     part("no-people").hidden = people.length > 0;
+    part("few").hidden = few === "";
+    setText(part("few"), few);
   }
 
   async add(event) {
