@@ -129,6 +129,33 @@ def test_a_budget_is_never_exceeded_and_is_used_up(make, plan, budget):
         assert summary["to_finish"]["most"] == pytest.approx(summary["to_finish"]["items"] * 0.26)
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"answers": {"least": 2, "most": 6}}, "answers: people are being asked, and by this the job may cost 2.96 "),
+        ({"workforce": {"backend": "files", "answers_per_item": 9}}, "workforce: people are being asked, and by this"),
+        ({"prices": {"per_answer": 0.1}}, "prices: people are being asked, and by this the job may cost 5.80 until"),
+        ({"budget": 2.5}, "more than the budget of 2.50; put it back, give a budget of 2.60, or stop the job"),
+    ],
+)
+def test_a_job_file_may_not_change_so_that_those_who_are_asked_cost_more_than_the_budget(make, tmp_path, changed, told):
+    """The money was kept for them when they were asked, and nobody would stop asking on."""
+    spec = make(60, workforce={"backend": "files"}, budget=2.7)
+    items = run_job(spec).batch(1)["item"].tolist()
+    with pytest.raises(UserError) as refused:
+        run_job(make(60, **{"workforce": {"backend": "files"}, "budget": 2.7} | changed))
+    assert told in str(refused.value)
+    assert Job(spec.output).spec.asking.most == 5
+    run_job(make(60, **{"workforce": {"backend": "files"}} | changed | {"budget": 9.0}))
+    rows = [f"{item},{worker},," for item in items for worker in "abcdefghijklmnopqrstuvwxyz"]
+    unclear = "\n".join(["item,worker,label,reason", *(f"{row}dark" for row in rows)])
+    (tmp_path / "job/people/answers/unclear.csv").write_text(unclear)
+    spec = make(60, **{"workforce": {"backend": "files"}} | changed | {"budget": 9.0})
+    assert ledger.spent(run_job(spec)) > 9
+    spec = make(60, **{"workforce": {"backend": "files"}} | changed | {"budget": 9.1})
+    assert run_job(spec).spec.budget == 9.1  # what people gave unasked is no reason to refuse a higher budget
+
+
 def test_people_alone_are_compared_by_the_same_rule_and_with_all_answers(make):
     summary = summarize(run_job(make(300, workforce=PEOPLE, **CERTIFIED)))
     cost, items = summary["cost"], summary["human"] + summary["auto"]
