@@ -66,6 +66,21 @@ def test_one_more_is_asked_about_the_items_on_which_two_disagree(by_files):
     assert ledger.spent(job) == pytest.approx(money)
 
 
+def test_the_file_of_those_who_need_one_more_may_be_filled_in_and_only_somebody_else_counts(by_files):
+    items, say, folder = by_files
+    labels = {item: item % 10 for item in items}
+    say("ann", labels)
+    say("bob", labels | {items[0]: 9 - items[0] % 10})
+    asked = pd.read_csv(folder / "batch-001-2.csv")
+    asked.assign(worker="ann", label=items[0] % 10).to_csv(folder / "answers/batch-001-2.csv", index=False)
+    job = say("ann", {})
+    assert answers.found(job)["notes"] == []
+    assert summarize(job)["waiting"]["missing"] == 1
+    assert "only somebody who is not in its column answered_by can give an item one more" in terminal.waiting(job)
+    asked.assign(worker="cem", label=items[0] % 10).to_csv(folder / "answers/batch-001-2.csv", index=False)
+    assert say("ann", {}).last_round() == 2
+
+
 def test_an_answer_that_is_taken_back_while_others_are_asked_about_is_told(by_files):
     """The item is not in the newest file of questions."""
     items, say, folder = by_files
@@ -76,7 +91,7 @@ def test_an_answer_that_is_taken_back_while_others_are_asked_about_is_told(by_fi
     assert "took one back" not in terminal.waiting(job)
     (folder / "answers/sorry.csv").write_text(f"item,worker,label,reason\n{second},ann,,too dark\n")
     job = say("cem", {first: first % 10})
-    assert f"batch-001-2.csv; answers go to {job.address}/people/answers/; also, " in terminal.waiting(job)
+    assert "can give an item one more answer; also, 1 item needs another answer" in terminal.waiting(job)
     assert terminal.waiting(job).endswith(f"1 item needs another answer, because somebody took one back ({second})")
     assert say("dan", {second: second % 10}).last_round() == 2
 
