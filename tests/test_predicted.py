@@ -408,6 +408,13 @@ def test_a_parquet_file_with_other_columns_is_told(changed, said, tmp_path):
     assert said in mistake(tmp_path, predictions="p.parquet")
 
 
+def test_the_rows_of_one_file_are_told_together(tmp_path):
+    table = given(tmp_path, 5)
+    table.assign(score=table["score"].mask(table.index < 3)).to_parquet(tmp_path / "p.parquet")
+    said = mistake(tmp_path, predictions="p.parquet")
+    assert said.startswith("predictions: p.parquet: 3 mistakes: row 1, row 2, row 3: field score: empty; every ")
+
+
 def test_a_damaged_parquet_file_is_told(tmp_path):
     given(tmp_path, 200).to_parquet(tmp_path / "p.parquet")
     data = (tmp_path / "p.parquet").read_bytes()
