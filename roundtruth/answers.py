@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import workforce
+from roundtruth import ledger, workforce
 from roundtruth.errors import UserError
 from roundtruth.plural import counted
 from roundtruth.tables import as_answers
@@ -176,6 +176,15 @@ def per_item(job, round: int) -> pd.Series:
     """How many people answered each item of a round's batch; a reason is not an answer. Index: item."""
     answers = job.answers(round)
     return answers[answers["reason"].isna()].groupby("item")["worker"].nunique()
+
+
+def at_most(job, spec) -> float:
+    """What the job will have cost at the most, by what a job file says, once its open batch has been answered: each of
+    the batch's items by as many people as may be asked."""
+    asked = job.asks(job.last_round())["item"]
+    there = per_item(job, job.last_round()).reindex(asked, fill_value=0)
+    more = int((spec.asking.most - there).clip(lower=0).sum())
+    return ledger.spent(job, spec.prices) + len(asked) * spec.prices.per_item + more * spec.prices.per_answer
 
 
 def close(job, round: int, how: str) -> None:

@@ -13,7 +13,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from roundtruth import delivery, finding, formats, kinds, learners, learning, plans, plural, predicted, workforce
+from roundtruth import (
+    answers,
+    delivery,
+    finding,
+    formats,
+    kinds,
+    learners,
+    learning,
+    plans,
+    plural,
+    predicted,
+    workforce,
+)
 from roundtruth.errors import Mistakes, UserError, naming, refuse_all
 from roundtruth.formats.listing import PICTURES
 from roundtruth.instructions import Instructions
@@ -165,6 +177,7 @@ def amend(spec: JobSpec) -> Job:
             f"{key}: the job in {spec.output} has {dump(job.spec)[key]!r}, the job file says {dump(spec)[key]!r}; "
             "put it back, or give the new job a folder of its own"
         )
+    refuse_beyond_budget(spec, job, changed)
     if "learner" in changed:
         check_model(spec)
     if "workforce" in changed:
@@ -183,6 +196,23 @@ def refuse_other_predictions(spec: JobSpec, job: Job) -> None:
         raise UserError(
             f"predictions: {spec.predictions} is not what the job began with, and a promise fixes it; put it back, or "
             "give the new job a folder of its own and another seed"
+        )
+
+
+def refuse_beyond_budget(spec: JobSpec, job: Job, changed: list[str]) -> None:
+    """Refuse a change by which the people who are asked now may cost more than the budget. It was kept for them."""
+    last = job.last_round()
+    keys = [key for key in ("budget", "workforce", "answers", "prices") if key in changed]
+    if spec.budget is None or not keys or not last or job.stopped or job.has(last, "closed.json"):
+        return
+    most = answers.at_most(job, spec)
+    before = np.inf if job.spec.budget is None else job.spec.budget - answers.at_most(job, job.spec)
+    if spec.budget - most < min(0, before) - 1e-6:  # what people gave unasked may have used it up before
+        least = np.ceil(100 * most - 1e-6) / 100
+        raise UserError(
+            f"{keys[0]}: people are being asked, and by this the job may cost {least:.2f} until they have answered, "
+            f"more than the budget of {spec.budget:.2f}; put it back, give a budget of {least:.2f}, or stop the job "
+            "(roundtruth stop)"
         )
 
 

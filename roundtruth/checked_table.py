@@ -7,18 +7,19 @@ from roundtruth.certify import certify
 from roundtruth.csv_table import Columns
 from roundtruth.csv_table import read as read_csv
 from roundtruth.errors import UserError
-from roundtruth.kinds.common import RowMistakes
+from roundtruth.kinds.common import RowMistakes, alike, groups_of, tidy
 from roundtruth.plural import counted
 from roundtruth.storage import read_needed
 
 
-def certified(predictions: str, labels: str, quality: float, confidence: float, of: str) -> dict:
-    """What `roundtruth certify --json` prints.
+def certified(predictions: str, labels: str, quality: float, confidence: float, of: str) -> tuple[dict, list[str]]:
+    """What `roundtruth certify --json` prints, and what a person should know about the labels, a line each.
 
     predictions: a CSV with item, label, score. labels: a CSV with item, label of the items that people checked.
     """
-    for name, value in (("quality", quality), ("confidence", confidence)):
-        if not 0 < value < 1:
+    max_loss, delta = round(1 - quality, 12), round(1 - confidence, 12)
+    for name, value, rest in (("quality", quality, max_loss), ("confidence", confidence, delta)):
+        if not 0 < rest < 1:
             raise UserError(f"--{name}: {value:g} is not between 0 and 1; say 0.95 for 95 %")
     predicted, sheet_mistakes = table(predictions, ["item", "label", "score"])
     sheet_mistakes.refuse(lambda line: f"{predictions}: line {line}")
@@ -31,10 +32,9 @@ def certified(predictions: str, labels: str, quality: float, confidence: float, 
     drawn = pd.notna(right)
     score = predicted["score"].to_numpy(float)
     losses = (right[drawn] != predicted["label"].to_numpy(object)[drawn]).astype(float)
-    max_loss, delta = round(1 - quality, 12), round(1 - confidence, 12)
     found = certify(score[drawn], losses, score[~drawn], max_loss=max_loss, delta=delta, binary=True, of=of)
     auto = 0 if found.threshold is None else int(np.sum(score[~drawn] >= found.threshold))
-    return {
+    result = {
         "items": len(predicted),
         "checked": len(checked),
         "auto": auto,
@@ -43,6 +43,23 @@ def certified(predictions: str, labels: str, quality: float, confidence: float, 
         "promised": None if found.threshold is None else quality,
         "of": of,
     }
+    return result, notes(predicted["label"], checked["label"])
+
+
+def notes(models: pd.Series, peoples: pd.Series) -> list[str]:
+    """What a person should know about the labels of a model and of people, a line each."""
+    same, lines = alike(sorted({*models, *peoples})), []
+    if same:
+        lines.append(
+            f"Labels that differ only by case or accents count as different: {groups_of(same)}. Where they mean the "
+            "same, write them alike, and run the command again."
+        )
+    if not peoples.isin(models).any():
+        lines.append(
+            f"The model never gave a label that people gave, such as {peoples.iloc[0][:30]!r}: its labels are such as "
+            f"{models.iloc[0][:30]!r}."
+        )
+    return lines
 
 
 def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
@@ -53,6 +70,7 @@ def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
         raise UserError(f"{path}: empty; below the header there is a row an item")
     for name in columns:
         mistakes.add(rows[name] == "", name, EMPTY[name])
+    rows = rows.assign(item=rows["item"].map(tidy), label=rows["label"].map(tidy))
     first = rows.drop_duplicates("item").reset_index(names="line").set_index("item")["line"]
     mistakes.add(
         rows.duplicated("item") & (rows["item"] != ""),
@@ -77,6 +95,8 @@ EMPTY = {
 def in_words(found: dict, confidence: float) -> str:
     """What was found, for a person."""
     said = f"{counted(found['items'], 'item[|s]')}, {found['checked']:,} of them checked by people.\n"
+    if found["checked"] == found["items"]:
+        return f"{said}They all keep people's label: nothing is left to the model, and there is nothing to promise."
     if found["threshold"] is None:
         more = "" if found["of"] == "dataset" else ", or promise less: --of dataset"
         return f"{said}Nothing can be promised. Check more items, lower --quality{more}."

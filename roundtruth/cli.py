@@ -531,8 +531,8 @@ def export(args) -> int:
 def certify(args) -> int:
     from roundtruth.checked_table import certified, in_words
 
-    found = certified(args.predictions, args.labels, args.quality, args.confidence, args.of)
-    put(json.dumps(found) if args.json else in_words(found, args.confidence))
+    found, notes = certified(args.predictions, args.labels, args.quality, args.confidence, args.of)
+    put(json.dumps(found) if args.json else "\n".join([in_words(found, args.confidence), *notes]))
     return DONE
 
 

@@ -108,7 +108,7 @@ def parted(text: str, file: str = "") -> tuple[str, str, str]:
     return place, what, file
 
 
-PLACE = re.compile(r"(.*?): ((?:line |annotations\[|images\[|item )[^:]*): (.*)", re.DOTALL)
+PLACE = re.compile(r"(.*?): ((?:line |row |annotations\[|results\[|images\[|item )[^:]*): (.*)", re.DOTALL)
 
 
 class Held(Exception):

@@ -114,10 +114,10 @@ def per_round(labels: pd.DataFrame, last: int) -> np.ndarray:
     return np.bincount(labels[["item", "round"]].drop_duplicates()["round"], minlength=last + 1)[1 : last + 1]
 
 
-def spent(job) -> float:
-    """Money spent so far."""
+def spent(job, prices: "Prices | None" = None) -> float:
+    """Money spent so far; prices: where they are others than the job's."""
     table = rounds(job)
-    return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices).to_numpy().sum())
+    return float(bill(table["human"], table["answers"], table["auto"], prices or job.spec.prices).to_numpy().sum())
 
 
 def affordable(spec: "JobSpec", spent: float, human: bool, asked: float = 0) -> int | None:

@@ -146,9 +146,12 @@ def rows_of(path: str, data: bytes, kind: Kind, dataset: str) -> Rows:
 
 def models_in(header: list[str], kind: Kind) -> list[str]:
     """The names of several models, whose columns are `a.label` and `a.score`; [""] where the columns have no names."""
-    end = f".{kind.CSV[0]}"
-    names = [csv_table.tidy(name).removesuffix(end) for name in header if csv_table.tidy(name).endswith(end)]
-    return [name for name in names if name] if kind.ONE_PER_ITEM and any(names) else [""]
+    label, score = f".{kind.CSV[0]}", ".score"
+    columns = [csv_table.tidy(name) for name in header]
+    named = {name: end for name in columns for end in (label, score) if name.endswith(end) and name != end}
+    if not kind.ONE_PER_ITEM or label not in named.values():
+        return [""]
+    return list(dict.fromkeys(name.removesuffix(end) for name, end in named.items()))
 
 
 def columns_of(models: list[str], kind: Kind) -> list[str]:
@@ -173,19 +176,27 @@ def of_parquet(path: str, data: bytes, kind: Kind) -> Rows:
 
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not Parquet ({error}); write the file anew") from None
-    there = {csv_table.tidy(name): name for name in file.schema_arrow.names}
-    models = models_in(list(there), kind)
-    columns = columns_of(models, kind)
-    missing = [name for name in columns if name not in there]
-    if missing:
-        raise UserError(f"{path}: field {missing[0]}: the column is missing; the columns are {', '.join(columns)}")
-    table = file.read([there[name] for name in columns])
-    text = {name: pc.fill_null(pc.cast(table[there[name]], pa.large_string()), "").to_pandas() for name in columns}
+        header = file.schema_arrow.names
+        models = models_in(header, kind)
+        columns = csv_table.Columns(columns_of(models, kind))
+        tidy, problems = csv_table.header_of(header, columns)
+        if problems:
+            raise UserError(f"{path}: {'; '.join([*problems, columns.expected()])}")
+        place = {name: header[tidy.index(name)] for name in columns.needed}
+        table = file.read(list(place.values()))
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path}: not Parquet ({str(error).splitlines()[0]}); write the file anew") from None
+    text = {}
+    for name, column in place.items():
+        try:
+            text[name] = pc.fill_null(pc.cast(table[column], pa.large_string()), "").to_pandas()
+        except pa.ArrowException:
+            what = f"the column holds {table[column].type}, which is no text; write text or numbers"
+            raise UserError(f"{path}: field {name}: {what}") from None
     frame = pd.DataFrame(text, dtype="str").apply(lambda column: column.str.strip())
     frame.index += 1
-    other = [name for tidy, name in there.items() if tidy not in columns]
+    other = [name for name in tidy if name not in columns.needed]
     notes = [f"{counted(len(other), 'column[|s]')} not read: {sheets.listed(other)}"] if other else []
     return Rows(models, frame, RowMistakes(), lambda row: f"row {row}", notes)
 

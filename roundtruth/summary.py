@@ -3,7 +3,7 @@
 import pandas as pd
 
 from roundtruth import answers, ending, ledger, plans
-from roundtruth.kinds.common import alike
+from roundtruth.kinds.common import alike, groups_of
 from roundtruth.plural import counted
 
 
@@ -65,12 +65,6 @@ def notes(job, items: pd.DataFrame) -> list[str]:
     if missing and not job.stopped:
         lines.append(counted(missing, "picture[|s] [is|are] missing or broken; each run looks for [it|them] again"))
     return lines
-
-
-def groups_of(names: list[list[str]]) -> str:
-    """`Cat/cat, été/ete`: the first of them, and not all of a long name."""
-    shown = ["/".join(name[:30] for name in group[:3]) for group in names[:5]]
-    return ", ".join(shown) + (", ..." if len(names) > 5 else "")
 
 
 def rounds(job, table: pd.DataFrame, costs: pd.DataFrame) -> list[dict]:

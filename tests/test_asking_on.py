@@ -66,6 +66,21 @@ def test_one_more_is_asked_about_the_items_on_which_two_disagree(by_files):
     assert ledger.spent(job) == pytest.approx(money)
 
 
+def test_the_file_of_those_who_need_one_more_may_be_filled_in_and_only_somebody_else_counts(by_files):
+    items, say, folder = by_files
+    labels = {item: item % 10 for item in items}
+    say("ann", labels)
+    say("bob", labels | {items[0]: 9 - items[0] % 10})
+    asked = pd.read_csv(folder / "batch-001-2.csv")
+    asked.assign(worker="ann", label=items[0] % 10).to_csv(folder / "answers/batch-001-2.csv", index=False)
+    job = say("ann", {})
+    assert answers.found(job)["notes"] == []
+    assert summarize(job)["waiting"]["missing"] == 1
+    assert "only somebody who is not in its column answered_by can give an item one more" in terminal.waiting(job)
+    asked.assign(worker="cem", label=items[0] % 10).to_csv(folder / "answers/batch-001-2.csv", index=False)
+    assert say("ann", {}).last_round() == 2
+
+
 def test_an_answer_that_is_taken_back_while_others_are_asked_about_is_told(by_files):
     """The item is not in the newest file of questions."""
     items, say, folder = by_files
@@ -76,7 +91,7 @@ def test_an_answer_that_is_taken_back_while_others_are_asked_about_is_told(by_fi
     assert "took one back" not in terminal.waiting(job)
     (folder / "answers/sorry.csv").write_text(f"item,worker,label,reason\n{second},ann,,too dark\n")
     job = say("cem", {first: first % 10})
-    assert f"batch-001-2.csv; answers go to {job.address}/people/answers/; also, " in terminal.waiting(job)
+    assert "can give an item one more answer; also, 1 item needs another answer" in terminal.waiting(job)
     assert terminal.waiting(job).endswith(f"1 item needs another answer, because somebody took one back ({second})")
     assert say("dan", {second: second % 10}).last_round() == 2
 
@@ -127,6 +142,33 @@ def test_a_budget_is_never_exceeded_and_is_used_up(make, plan, budget):
     if summary["state"] == "stopped":
         assert budget - ledger.spent(job) < ledger.highest_price(spec)
         assert summary["to_finish"]["most"] == pytest.approx(summary["to_finish"]["items"] * 0.26)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"answers": {"least": 2, "most": 6}}, "answers: people are being asked, and by this the job may cost 2.96 "),
+        ({"workforce": {"backend": "files", "answers_per_item": 9}}, "workforce: people are being asked, and by this"),
+        ({"prices": {"per_answer": 0.1}}, "prices: people are being asked, and by this the job may cost 5.80 until"),
+        ({"budget": 2.5}, "more than the budget of 2.50; put it back, give a budget of 2.60, or stop the job"),
+    ],
+)
+def test_a_job_file_may_not_change_so_that_those_who_are_asked_cost_more_than_the_budget(make, tmp_path, changed, told):
+    """The money was kept for them when they were asked, and nobody would stop asking on."""
+    spec = make(60, workforce={"backend": "files"}, budget=2.7)
+    items = run_job(spec).batch(1)["item"].tolist()
+    with pytest.raises(UserError) as refused:
+        run_job(make(60, **{"workforce": {"backend": "files"}, "budget": 2.7} | changed))
+    assert told in str(refused.value)
+    assert Job(spec.output).spec.asking.most == 5
+    run_job(make(60, **{"workforce": {"backend": "files"}} | changed | {"budget": 9.0}))
+    rows = [f"{item},{worker},," for item in items for worker in "abcdefghijklmnopqrstuvwxyz"]
+    unclear = "\n".join(["item,worker,label,reason", *(f"{row}dark" for row in rows)])
+    (tmp_path / "job/people/answers/unclear.csv").write_text(unclear)
+    spec = make(60, **{"workforce": {"backend": "files"}} | changed | {"budget": 9.0})
+    assert ledger.spent(run_job(spec)) > 9
+    spec = make(60, **{"workforce": {"backend": "files"}} | changed | {"budget": 9.1})
+    assert run_job(spec).spec.budget == 9.1  # what people gave unasked is no reason to refuse a higher budget
 
 
 def test_people_alone_are_compared_by_the_same_rule_and_with_all_answers(make):

@@ -110,6 +110,40 @@ def test_nothing_can_be_promised(tables, capfd):
     assert "Nothing can be promised. Check more items, lower --quality" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("of", ["auto-labels", "dataset"])
+def test_where_people_checked_all_nothing_is_left_to_promise(of, tables, capfd):
+    """To check more items is no advice."""
+    predictions, checked, _ = cats_and_dogs(40, 40)
+    assert main([*tables(predictions, checked), "--quality", "0.9", "--of", of]) == 0
+    assert capfd.readouterr().out == (
+        "40 items, 40 of them checked by people.\n"
+        "They all keep people's label: nothing is left to the model, and there is nothing to promise.\n"
+    )
+
+
+def test_labels_that_are_written_otherwise_are_told(tables, capfd):
+    predictions = "item,label,score\n" + "".join(f"{i},cat,0.{90 - i % 40}\n" for i in range(400))
+    checked = "item,label\n" + "".join(f"{i},{'Cat' if i % 2 else 'CAT'}\n" for i in range(100))
+    command = [*tables(predictions, checked), "--quality", "0.9"]
+    assert main(command) == 0
+    said = capfd.readouterr().out
+    assert "Nothing can be promised." in said
+    assert "Labels that differ only by case or accents count as different: CAT/Cat/cat. Where they mean" in said
+    assert "The model never gave a label that people gave, such as 'CAT': its labels are such as 'cat'.\n" in said
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["auto"] == 0
+
+
+def test_accents_are_the_same_in_either_form(tables, capfd):
+    """macOS writes names of files with the accent behind the letter."""
+    predictions = "item,label,score\n" + "".join(f"\u00e9{i},caf\u00e9,0.{90 - i % 40}\n" for i in range(400))
+    checked = "item,label\n" + "".join(f"e\u0301{i},cafe\u0301\n" for i in range(100))
+    assert main([*tables(predictions, checked), "--quality", "0.9"]) == 0
+    said = capfd.readouterr().out
+    assert "300 unchecked items with a score of at least 0.51 are right" in said
+    assert "differ only by" not in said
+
+
 def test_tables_as_spreadsheets_write_them(tables, capfd):
     predictions = "\ufeffItem;Label;Score;note\r\n" + "".join(f"{i};cat;0,{90 - i % 40};x\r\n" for i in range(400))
     checked = "label\titem\n" + "".join(f" cat\t{i}\n" for i in range(100))
@@ -162,6 +196,9 @@ def test_a_mistake_in_a_table_is_one_line(predictions, checked, said, tables, ca
     [
         (["--quality", "95"], "--quality: 95 is not between 0 and 1; say 0.95 for 95 %"),
         (["--quality", "1"], "--quality: 1 is not between 0 and 1"),
+        (["--quality", "0.9999999999999"], "--quality: 1 is not between 0 and 1"),
+        (["--quality", "1e-14"], "--quality: 1e-14 is not between 0 and 1"),
+        (["--quality", "0.9", "--confidence", "0.9999999999999"], "--confidence: 1 is not between 0 and 1"),
         (["--quality", "nan"], "--quality: nan is not between 0 and 1"),
         (["--quality", "0.9", "--confidence", "0"], "--confidence: 0 is not between 0 and 1"),
         (["--quality", "0.9", "--of", "all"], "argument --of: invalid choice: 'all'"),

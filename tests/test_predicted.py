@@ -374,6 +374,55 @@ def test_a_mistake_names_the_column_of_the_model(tmp_path):
     )
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("renamed", "said"),
+    [
+        ({"llm.label": "CLIP.label"}, "field clip.label: the column is there twice; keep one; field llm.label: the"),
+        ({"llm.label": "llm.lable"}, "field llm.label: the column is missing; the columns are item, old.label"),
+        ({"llm.score": "Score"}, "field llm.score: the column is missing; the columns are item, old.label"),
+    ],
+)
+def test_no_column_of_a_model_is_passed_over(renamed, said, ending, tmp_path):
+    """Else the model would not be compared, or by another's labels."""
+    compared(tmp_path, 20)
+    table = pd.read_csv(tmp_path / "predictions.csv", dtype=str).rename(columns=renamed)
+    path = tmp_path / f"p.{ending}"
+    table.to_parquet(path) if ending == "parquet" else table.to_csv(path, index=False)
+    assert said in mistake(tmp_path, predictions=path.name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"Label": "1"}, "p.parquet: field label: the column is there twice; keep one; the columns are item, label"),
+        ({"label": [[1]]}, "p.parquet: field label: the column holds list<element: int64>, which is no text; write"),
+        ({"score": [{"a": 1}]}, "p.parquet: field score: the column holds struct<a: int64>, which is no text; write"),
+        ({"label": [b"\xff"]}, "p.parquet: field label: the column holds binary, which is no text; write text or"),
+    ],
+)
+def test_a_parquet_file_with_other_columns_is_told(changed, said, tmp_path):
+    table = given(tmp_path, 5)
+    changed = {name: value * 5 if isinstance(value, list) else value for name, value in changed.items()}
+    table.assign(**changed).to_parquet(tmp_path / "p.parquet")
+    assert said in mistake(tmp_path, predictions="p.parquet")
+
+
+def test_the_rows_of_one_file_are_told_together(tmp_path):
+    table = given(tmp_path, 5)
+    table.assign(score=table["score"].mask(table.index < 3)).to_parquet(tmp_path / "p.parquet")
+    said = mistake(tmp_path, predictions="p.parquet")
+    assert said.startswith("predictions: p.parquet: 3 mistakes: row 1, row 2, row 3: field score: empty; every ")
+
+
+def test_a_damaged_parquet_file_is_told(tmp_path):
+    given(tmp_path, 200).to_parquet(tmp_path / "p.parquet")
+    data = (tmp_path / "p.parquet").read_bytes()
+    for damaged in (data[:60] + b"\xff" * 200 + data[260:], data.replace(b"score", b"sc\xafre"), data[:-50]):
+        (tmp_path / "p.parquet").write_bytes(damaged)
+        assert "p.parquet: not Parquet (" in mistake(tmp_path, predictions="p.parquet")
+
+
 # -- boxes
 
 

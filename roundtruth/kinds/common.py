@@ -195,6 +195,12 @@ def alike(classes: list[str]) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
+def groups_of(names: list[list[str]]) -> str:
+    """`Cat/cat, été/ete`: the first of them, and not all of a long name."""
+    shown = ["/".join(name[:30] for name in group[:3]) for group in names[:5]]
+    return ", ".join(shown) + (", ..." if len(names) > 5 else "")
+
+
 def class_names(class_id: pd.Series, classes: list[str]) -> np.ndarray:
     """The name of each class_id; the empty text for -1."""
     return np.array([*classes, ""], object)[class_id]

@@ -31,6 +31,7 @@ DESCRIPTION = "people, by CSV files"
 PATHS = ()
 FOLDER = "people/answers/"
 ENDINGS = (".csv", ".tsv", ".txt")
+ANSWERED_BY = "answered_by"  # the column of people/batch-NNN-2.csv that says who needs not be asked again
 LITTER = ("thumbs.db", "desktop.ini")  # what Windows leaves in folders
 SHOWN = 10  # items in a line
 CELLS = 20  # that a row of people/rejected.csv has beyond the columns of its file, at most
@@ -71,7 +72,7 @@ class Backend:
         path, again = f"people/batch-{round:03d}.csv", len(job.listed(job.path(round, "posted")))
         if again:
             path = f"people/batch-{round:03d}-{again + 1}.csv"
-            table = table.join(answered.agg(", ".join).rename("answered_by"), on="item")
+            table = table.join(answered.agg(", ".join).rename(ANSWERED_BY), on="item")
         job.replace(path, table.to_csv(index=False, lineterminator="\n").encode())
         job.store.make_folder(FOLDER)  # `cp ann.csv people/answers` would write a file of this name without it
         return {"file": path, "items": items["item"].tolist(), "in_file": table["item"].tolist()}
@@ -84,6 +85,8 @@ class Backend:
     def where(self, posted: dict) -> str:
         job = self.job
         said = f"The questions are in {job.address}/{posted['file']}; answers go to {job.address}/{FOLDER}"
+        if len(job.listed(job.path(job.last_round(), "posted"))) > 1:
+            said += f"; only somebody who is not in its column {ANSWERED_BY} can give an item one more answer"
         again = self.taken_back(posted)
         if not again:
             return said
@@ -120,7 +123,7 @@ class Backend:
             return csv_table.refused(1, gone)
         except UserError as mistake:
             return csv_table.refused(1, f"cannot be read: {str(mistake).rpartition(': ')[2]}")
-        columns = sheets.columns_of(self.job.kind, ["item|source", "worker"], ["reason"])
+        columns = sheets.columns_of(self.job.kind, ["item|source", "worker"], [sheets.REASON, ANSWERED_BY])
         return csv_table.parse(data, columns)
 
     def read(self, path: str, sheet: Sheet, people: dict[str, str]) -> File:
