@@ -131,7 +131,7 @@ def test_the_number_of_answers_follows_from_an_items_own_answers_and_the_first_t
         assert set(there[there.isin(more)]) == set(got.index[got > number])
 
 
-@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
+@pytest.mark.parametrize("plan", ["certified", pytest.param("ground-truth", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("budget", [11.0, *(pytest.param(budget, marks=pytest.mark.slow) for budget in (3.0, 23.0))])
 def test_a_budget_is_never_exceeded_and_is_used_up(make, plan, budget):
     """A batch is as large as the budget pays for if every item gets the most answers; what is left pays for more."""

@@ -373,6 +373,7 @@ def test_one_missing_and_one_broken_picture_fail_alone(make, folder):
     assert len(records) == 50
 
 
+@pytest.mark.slow
 def test_a_picture_that_is_a_bomb_fails_alone(make, folder):
     make(4)
     Image.new("1", (30_000, 30_000)).save(folder / "images/0002.png")

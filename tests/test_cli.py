@@ -652,6 +652,7 @@ def whole_cells(out: str) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_other_plan_gets_what_was_changed_in_the_demos_job_file(small_demo, tmp_path, capfd):
     small_demo("image-classification")
     job = tmp_path / "demo/job.yaml"

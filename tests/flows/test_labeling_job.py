@@ -48,14 +48,15 @@ def test_each_round_is_a_subflow_and_each_step_a_task(whole_server, flow, make, 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
+@pytest.mark.parametrize("plan", ["certified", pytest.param("ground-truth", marks=pytest.mark.slow)])
 def test_a_flow_that_the_budget_ends_says_what_finishing_would_cost(plan, flow, make):
     state = flow(make(20, plan=plan, budget=1.0))
     assert (state.name, state.type.value) == ("Stopped", "COMPLETED")
     assert "17 items have no label. Labeling them costs 4.42 more at most;" in state.message
 
 
-@pytest.mark.parametrize(("plan", "n"), [pytest.param("certified", 200, marks=pytest.mark.slow), ("ground-truth", 40)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("plan", "n"), [("certified", 200), ("ground-truth", 40)])
 def test_the_flow_comes_to_what_the_steps_come_to(plan, n, flow, make, tmp_path):
     flow(make(n, plan=plan, target={"quality": 0.8}))
     other = run_job(make(n, plan=plan, target={"quality": 0.8}, output="steps"))

@@ -123,7 +123,7 @@ GALLERIES = {"most-disagreed", "most-confident-human", "most-confident-auto", "l
 @pytest.mark.parametrize(
     ("kind", "figures", "pictures"),
     [
-        ("object-detection", {"boxes-per-round"}, 8 + 8 * 5 + 24 + 12 + 12),
+        pytest.param("object-detection", {"boxes-per-round"}, 8 + 8 * 5 + 24 + 12 + 12, marks=pytest.mark.slow),
         ("image-classification", set(), 8 + 24 + 12 + 12),
     ],
 )
