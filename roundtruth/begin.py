@@ -210,9 +210,9 @@ def refuse_beyond_budget(spec: JobSpec, job: Job, changed: list[str]) -> None:
     if spec.budget - most < min(0, before) - 1e-6:  # what people gave unasked may have used it up before
         least = np.ceil(100 * most - 1e-6) / 100
         raise UserError(
-            f"{keys[0]}: people are being asked, and by this the job may cost {least:.2f} until they have answered, "
-            f"more than the budget of {spec.budget:.2f}; put it back, give a budget of {least:.2f}, or stop the job "
-            "(roundtruth stop)"
+            f"{keys[0]}: people are being asked, and with this change the job may cost {least:.2f} by the time they "
+            f"have answered, more than the budget of {spec.budget:.2f}; put it back, give a budget of {least:.2f}, or "
+            "stop the job (roundtruth stop)"
         )
 
 

@@ -7,7 +7,7 @@ from roundtruth.certify import certify
 from roundtruth.csv_table import Columns
 from roundtruth.csv_table import read as read_csv
 from roundtruth.errors import UserError
-from roundtruth.kinds.common import RowMistakes, alike, groups_of, tidy
+from roundtruth.kinds.common import RowMistakes, alike, groups_of
 from roundtruth.plural import counted
 from roundtruth.storage import read_needed
 
@@ -48,7 +48,7 @@ def certified(predictions: str, labels: str, quality: float, confidence: float, 
 
 def notes(models: pd.Series, peoples: pd.Series) -> list[str]:
     """What a person should know about the labels of a model and of people, a line each."""
-    same, lines = alike(sorted({*models, *peoples})), []
+    same, lines = alike(sorted({*models.unique(), *peoples.unique()})), []
     if same:
         lines.append(
             f"Labels that differ only by case or accents count as different: {groups_of(same)}. Where they mean the "
@@ -70,7 +70,8 @@ def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
         raise UserError(f"{path}: empty; below the header there is a row an item")
     for name in columns:
         mistakes.add(rows[name] == "", name, EMPTY[name])
-    rows = rows.assign(item=rows["item"].map(tidy), label=rows["label"].map(tidy))
+    for name in ("item", "label"):
+        rows[name] = rows[name].str.normalize("NFC")
     first = rows.drop_duplicates("item").reset_index(names="line").set_index("item")["line"]
     mistakes.add(
         rows.duplicated("item") & (rows["item"] != ""),

@@ -192,7 +192,7 @@ def of_parquet(path: str, data: bytes, kind: Kind) -> Rows:
         try:
             text[name] = pc.fill_null(pc.cast(table[column], pa.large_string()), "").to_pandas()
         except pa.ArrowException:
-            what = f"the column holds {table[column].type}, which is no text; write text or numbers"
+            what = f"the column holds {table[column].type}, which is not text; write text or numbers"
             raise UserError(f"{path}: field {name}: {what}") from None
     frame = pd.DataFrame(text, dtype="str").apply(lambda column: column.str.strip())
     frame.index += 1

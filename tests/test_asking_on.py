@@ -147,9 +147,18 @@ def test_a_budget_is_never_exceeded_and_is_used_up(make, plan, budget):
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"answers": {"least": 2, "most": 6}}, "answers: people are being asked, and by this the job may cost 2.96 "),
-        ({"workforce": {"backend": "files", "answers_per_item": 9}}, "workforce: people are being asked, and by this"),
-        ({"prices": {"per_answer": 0.1}}, "prices: people are being asked, and by this the job may cost 5.80 until"),
+        (
+            {"answers": {"least": 2, "most": 6}},
+            "answers: people are being asked, and with this change the job may cost 2.96 ",
+        ),
+        (
+            {"workforce": {"backend": "files", "answers_per_item": 9}},
+            "workforce: people are being asked, and with this change",
+        ),
+        (
+            {"prices": {"per_answer": 0.1}},
+            "prices: people are being asked, and with this change the job may cost 5.80 by the",
+        ),
         ({"budget": 2.5}, "more than the budget of 2.50; put it back, give a budget of 2.60, or stop the job"),
     ],
 )

@@ -396,9 +396,9 @@ def test_no_column_of_a_model_is_passed_over(renamed, said, ending, tmp_path):
     ("changed", "said"),
     [
         ({"Label": "1"}, "p.parquet: field label: the column is there twice; keep one; the columns are item, label"),
-        ({"label": [[1]]}, "p.parquet: field label: the column holds list<element: int64>, which is no text; write"),
-        ({"score": [{"a": 1}]}, "p.parquet: field score: the column holds struct<a: int64>, which is no text; write"),
-        ({"label": [b"\xff"]}, "p.parquet: field label: the column holds binary, which is no text; write text or"),
+        ({"label": [[1]]}, "p.parquet: field label: the column holds list<element: int64>, which is not text; write"),
+        ({"score": [{"a": 1}]}, "p.parquet: field score: the column holds struct<a: int64>, which is not text; write"),
+        ({"label": [b"\xff"]}, "p.parquet: field label: the column holds binary, which is not text; write text or"),
     ],
 )
 def test_a_parquet_file_with_other_columns_is_told(changed, said, tmp_path):

@@ -85,12 +85,13 @@ class Overview:
         """The job, its rounds, its people, and the items that they found unclear."""
         rounds = self._summary()["summary"]["rounds"]
         names = ("round", "human", "auto", "objects", "cost", "threshold")
+        people = self.people()
         return {
             "job": self.job(),
             "classes": self.desk.spec.classes,
             "rounds": [{name: row[name] for name in names} for row in rounds],
-            "people": self.people(),
-            "few": self.few(),
+            "people": people,
+            "few": self._few(people),
             "unclear": self._unclear(),
         }
 
@@ -132,14 +133,13 @@ class Overview:
         """Everybody who has a link or gave an answer."""
         return set(self._said().mine).union((link.worker for link in self.desk.links.values()), self.desk.people.states)
 
-    def few(self) -> str:
+    def _few(self, people: list[dict]) -> str:
         """What to do where a picture may need more people than there are; empty where it may not."""
-        desk = self.desk
-        most, good = desk.spec.asking.most, {link.worker for link in desk.links.values() if link.good()}
-        here = [worker for worker in good - desk.people.away() if not desk.is_out(worker)]
-        if desk.crowd or not here or len(here) >= most or desk.state in ("complete", "stopped"):
+        desk, most = self.desk, self.desk.spec.asking.most
+        here = sum(row["state"] == "active" and row["url"] is not None for row in people)
+        if desk.crowd or not 0 < here < most or desk.state in ("complete", "stopped"):
             return ""
-        have = counted(len(here), "[person has|people have] a link")
+        have = counted(here, "[person has|people have] a link")
         return (
             f"A picture may need answers from {most} people, and {have}. If the batch waits for another person, add "
             "somebody here, or set a lower `answers: {most: ...}` in the job file."

@@ -85,7 +85,10 @@ def test_the_owner_sees_how_jobs_stand(open_job):
 def test_a_team_smaller_than_the_people_a_picture_may_need_is_told(open_job):
     job = open_job(answers_per_item=3)
     with office(job.address) as owner:
-        few = lambda: owner.get("api/overview").json()["few"]  # noqa: E731
+
+        def few() -> str:
+            return owner.get("api/overview").json()["few"]
+
         assert few() == ""  # nobody is asked yet
         owner.page("ann")
         assert few().startswith("A picture may need answers from 3 people, and 1 person has a link. ")
