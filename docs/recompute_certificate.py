@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-BET, BET_ON_ALL, ALL_IN, REACH = 2.25, 1.3, 0.95, 0.6  # the coin rule's: docs/certificates.md, "The bet"
+BET, ALL_IN, REACH, REACH_OF_ALL, CENTER = 2.25, 0.95, 0.6, 0.75, 0.9  # the coin rule's: docs/certificates.md, "The bet"
 SHARES, STEPS, LEVELS, ERRORS = 200, 1000, 32, 1000  # the walk rule's: docs/certificates.md, "The numbers"
 
 
@@ -197,11 +197,14 @@ def coin(scores, loss, pool, max_loss, delta, p, binary) -> np.ndarray:
 def coin_over_all(scores, loss, pool, items, max_loss, delta, p) -> np.ndarray:
     """As `coin`, for a promise over the whole dataset."""
     theta, checked, rest, _ = cuts(scores, loss, pool)
-    best = BET_ON_ALL * np.sqrt(2 * np.log(1 / delta) * p / (max_loss * items))
-    bet = min(best, ALL_IN * -np.log1p(-p))
-    factor = (1 - (1 - p) * np.exp(bet * loss[np.argsort(-scores)])) / p
-    evidence = bet * max_loss * items + np.append(0, np.cumsum(np.log(factor)))[checked]
+    likely = (checked + rest)[np.argmax(checked + rest >= REACH_OF_ALL * (len(scores) + len(pool)))]
+    center = min(max_loss * items / likely, CENTER)
+    best = BET * np.sqrt(2 * np.log(1 / delta) / (center * (1 - center) * likely * (1 / p - 1)))
+    bet = min(best, ALL_IN * -np.log1p(-p) / (1 - center))
+    factor = (1 - (1 - p) * np.exp(bet * (loss[np.argsort(-scores)] - center))) / p
+    evidence = bet * (max_loss * items - center * rest) + np.append(0, np.cumsum(np.log(factor)))[checked]
     enough = (evidence >= np.log(1 / delta) - 1e-9) | (rest <= max_loss * items)
+    enough = np.maximum.accumulate(enough[::-1])[::-1]  # a higher cut leaves fewer lost items
     return theta[enough & np.isin(theta, pool)][::-1]
 
 

@@ -13,7 +13,8 @@ ERRORS = 1000  # from so many allowed errors among the checked items on, the wal
 BET = 2.25  # the bet on losses between 0 and 1, as a multiple of the bet that fits losses of 0 or 1
 ALL_IN = 0.95  # share of the largest possible bet; with all of it, one completely lost item would rule out passing
 REACH = 0.6  # share of all items that is expected to pass
-BET_ON_ALL = 1.3  # as BET, for a promise over the whole dataset
+REACH_OF_ALL = 0.75  # as REACH, for a promise over the whole dataset
+LARGEST_CENTER = 0.9  # of losses: the bet must be able to lose
 TIE = 1e-9  # a probability so close to delta, as a share of it, is not below it: rounding must not decide
 
 OF = ("auto-labels", "dataset")  # whose mean loss is promised
@@ -213,14 +214,19 @@ def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta,
     Ramdas (2024); here it is on the rest of a finite pool.
     """
     p = np.broadcast_to(p, len(every))
-    reach = int(np.ceil(REACH * np.count_nonzero(every > np.max(every, where=p == 0, initial=-np.inf))))
-    if reach == 0:
+    expected = _expected(every, rising, p, REACH)
+    if not expected.any():
         return np.zeros(len(thresholds))
-    expected = every >= rising[-reach]
     bet = bet_on(p[expected], max_loss, delta, binary)
     log_e = np.append(0, np.cumsum(evidence(losses, p[falling], bet, max_loss)))[above]
     ends = np.max(every, where=_limit(p, max_loss) < bet, initial=-np.inf)
     return np.where(thresholds > ends, log_e, -np.inf)
+
+
+def _expected(every, rising, p, share: float) -> np.ndarray:
+    """Which items are expected to pass: a share of those above all items that are never drawn."""
+    possible = np.count_nonzero(every > np.max(every, where=p == 0, initial=-np.inf))
+    return every >= rising[-int(np.ceil(share * possible))] if possible else np.zeros(len(every), dtype=bool)
 
 
 def bet_on(p: np.ndarray, max_loss: float, delta: float, binary: bool) -> float:
@@ -262,9 +268,11 @@ def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary
     nothing = Certificate(None, 0.0, rule, max_loss, delta, len(scores), 0, None, None, "dataset")
     if len(scores) == 0 or len(pool_scores) == 0:
         return nothing
-    above_score, log_e = _reach(rule, scores, losses, pool_scores, p, items, max_loss, delta, binary)
+    if rule == "walk":
+        passing, log_e = _walk_over_dataset(scores, losses, pool_scores, items, max_loss, delta), None
+    else:
+        passing, log_e = _coin_over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary)
     rising = np.sort(pool_scores)
-    passing = len(rising) - np.searchsorted(rising, above_score, side="right")
     harmless = _breaks(items, max_loss) - 1  # so many items keep the promise even if all of them are lost
     passing = min(max(passing, harmless), len(rising), len(rising) if most is None else most)
     lowest = len(rising) - passing
@@ -283,29 +291,50 @@ def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary
     )
 
 
-def _reach(rule, scores, losses, pool_scores, p, items, max_loss, delta, binary) -> tuple[float, float | None]:
-    """For of="dataset": the score above which all items pass, and the largest log e-value of any cut.
+def _walk_over_dataset(scores, losses, pool_scores, items, max_loss, delta) -> int:
+    """For of="dataset": how many of the pool's items pass by the walk rule.
 
-    What is left for further losses only falls along the order. So the items pass down to the first checked item whose
-    loss is too much.
+    What is left for further errors only falls along the order. So the items pass down to the first error too much.
     """
-    falling, total = np.argsort(-scores, kind="stable"), len(scores) + len(pool_scores)
-    never, log_e = -np.inf, None
-    if rule == "walk":
-        start = allowed_wrong(len(scores), total, items, max_loss, delta)
-        left = start - np.cumsum(losses[falling])
-    else:
-        p = np.broadcast_to(p, total)
-        never = np.max(np.concatenate((scores, pool_scores)), where=p == 0, initial=-np.inf)
-        possible = p[p > 0]
-        bet = bet_on_all(possible.min(), np.mean(1 / possible), items, max_loss, delta, binary)
-        log_e = bet * max_loss * items
-        start = log_e - np.log(1 / delta)
-        left = start + np.cumsum(evidence(losses[falling], p[falling], bet, 0.0))
-    if start < 0:
-        return np.inf, log_e
-    too_much = scores[falling[np.argmax(left < 0)]] if (left < 0).any() else -np.inf
-    return max(never, too_much), log_e
+    falling, allowed = (
+        np.argsort(-scores, kind="stable"),
+        allowed_wrong(len(scores), len(scores) + len(pool_scores), items, max_loss, delta),
+    )
+    if allowed < 0:
+        return 0
+    too_much = np.cumsum(losses[falling]) > allowed
+    return int(np.sum(pool_scores > scores[falling[np.argmax(too_much)]])) if too_much.any() else len(pool_scores)
+
+
+def _coin_over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary) -> tuple[int, float]:
+    """For of="dataset": how many of the pool's items pass by the coin rule, and the largest log E of any cut.
+
+    The martingale is that of `_coin`, with losses less a center in place of losses less `max_loss`. At a bad cut the
+    undrawn items lose more than max_loss * items together. So their factors multiply to more than
+    exp(bet (max_loss * items - center * the number of undrawn items)).
+    """
+    every = np.concatenate((scores, pool_scores))
+    p, falling = np.broadcast_to(p, len(every)), np.argsort(-every, kind="stable")
+    expected = _expected(every, every[falling[::-1]], p, REACH_OF_ALL)
+    if not expected.any():
+        return 0, 0.0
+    center = center_of(max_loss, items, np.count_nonzero(expected))
+    bet = bet_on(p[expected], center, delta, binary)
+    drawn = falling < len(scores)
+    gain = np.full(len(every), -bet * center)
+    gain[drawn] = evidence(losses[falling[drawn]], p[falling[drawn]], bet, center)
+    ordered = every[falling]
+    cut = np.append(ordered[1:] != ordered[:-1], True)  # equal scores pass or fail together
+    cut &= ordered > np.max(every, where=_limit(p, center) < bet, initial=-np.inf)
+    log_e = np.where(cut, bet * max_loss * items + np.cumsum(gain), -np.inf)
+    passes = np.flatnonzero(log_e >= np.log(1 / delta))
+    return int(np.count_nonzero(~drawn[: passes[-1] + 1])) if len(passes) else 0, float(log_e.max())
+
+
+def center_of(max_loss: float, items: int, passing):
+    """The mean loss of the items that are expected to pass if together they just keep a promise over a dataset.
+    passing: their number, elementwise."""
+    return np.minimum(max_loss * items / passing, LARGEST_CENTER)
 
 
 def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float) -> int:
@@ -321,14 +350,6 @@ def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float)
     e = np.arange(min(n, int(n * w / (total - n + 1)) + 1) + 1)  # never more than the mean of S
     log = _log_choose(e + w - 1, e) + _log_choose(total - e - w, n - e) - _log_choose(total, n)
     return int(np.count_nonzero(np.cumsum(np.exp(log)) <= delta * (1 - TIE))) - 1
-
-
-def bet_on_all(least, inverse, items: int, max_loss: float, delta: float, binary: bool):
-    """The coin rule's bet for a promise over a dataset, elementwise. least: the smallest of the probabilities p;
-    inverse: the mean of 1 / p."""
-    # best where the losses are 0 or 1, as for `best_bet`
-    best = np.sqrt(2 * np.log(1 / delta) / (max_loss * items * inverse))
-    return np.minimum(best * (1 if binary else BET_ON_ALL), ALL_IN * _limit(least, 0.0))
 
 
 def _walk(size, rest, errors, in_order, n, total, max_loss, delta) -> np.ndarray:

@@ -55,20 +55,19 @@ def test_the_coin_rules_evidence_is_the_product_of_its_factors():
     rng = np.random.default_rng(0)
     scores, losses, pool = np.arange(30, 0, -1.0), rng.random(30) * 0.4, np.arange(60, 0, -1) / 2
     p, max_loss, delta = 0.3, 0.2, 0.1
-    limit = max_loss * 90
-    bet = min(1.3 * np.sqrt(2 * log(1 / delta) * p / limit), 0.95 * -log(1 - p))
+    center = max_loss * 90 / 68  # 68 of the 90 items are expected to pass: three quarters
+    bet = 2.25 * np.sqrt(2 * log(1 / delta) / (center * (1 - center) * 68 * (1 / p - 1)))
+    bet = min(bet, 0.95 * -log(1 - p) / (1 - center))
     c = certify(scores, losses, pool, max_loss=max_loss, delta=delta, drawn=p, of="dataset")
     assert c.rule == "coin"
-    assert c.log_e == pytest.approx(bet * limit)
-    left, passed = exp(bet * limit), 0
-    for loss in losses:
-        left *= (1 - (1 - p) * exp(bet * loss)) / p
-        if left < 1 / delta:
-            break
-        passed += 1
-    assert 0 < passed < 30
-    assert c.threshold == scores[passed] + 0.5  # the lowest score above the first item that is too much
-    assert c.above == passed
+    e = {}
+    for cut in np.unique(np.append(scores, pool)):
+        of_drawn = [(1 - (1 - p) * exp(bet * (loss - center))) / p for loss in losses[scores >= cut]]
+        e[cut] = exp(bet * (max_loss * 90 - center * sum(pool >= cut))) * np.prod(of_drawn)
+    assert c.log_e == pytest.approx(log(max(e.values())))
+    assert c.threshold == min(cut for cut in e if e[cut] >= 1 / delta and cut in pool)
+    assert 0.3 < c.coverage < 1
+    assert c.above == sum(scores >= c.threshold)
 
 
 def test_what_people_labeled_elsewhere_counts_as_right():

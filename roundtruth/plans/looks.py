@@ -378,8 +378,10 @@ def passing_share(
         bet = certify.best_bet(p, passing * (1 / p - 1), max_loss, delta, binary=False)
         rate = coin_rate(losses, p, bet, max_loss, luck)
     else:
-        bet = certify.bet_on_all(p, 1 / p, items, max_loss, delta, binary=False)
-        rate, start = coin_rate(losses, p, bet, 0.0, luck), bet * max_loss * items
+        passing = max(1, int(certify.REACH_OF_ALL * left * total))
+        center = certify.center_of(max_loss, items, passing)
+        bet = certify.best_bet(p, passing * (1 / p - 1), center, delta, binary=False)
+        rate, start = coin_rate(losses, p, bet, center, luck), bet * (max_loss * items - center * (1 - p) * above)
     allowed, start = (np.broadcast_to(part, rate.shape) for part in (allowed, start))
     for block in np.array_split(place - 1, BLOCKS)[::-1]:
         cuts = np.ix_(tried, block)

@@ -413,10 +413,7 @@ def certificate(look: Look, quality_name: str, delta: float, labeled: bool, mode
             f"{look.max_loss * look.items:.6g}"
         )
     evidence = ""
-    if look.log_e is not None and look.items is not None:
-        needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look.delta):.3f}"
-        evidence = f"; the log e-value is {look.log_e:.3f} before any loss, and {needs} must be left of it"
-    elif look.log_e is not None:
+    if look.log_e is not None:
         needs = f"log{SPACE}1/δ{SPACE}={SPACE}{-math.log(look.delta):.3f}"
         evidence = f"; the largest log e-value of any cut is {look.log_e:.3f}, and {needs} passes"
     if look.threshold is None:
