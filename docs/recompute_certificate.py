@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-BET, ALL_IN, REACH, REACH_OF_ALL, CENTER = 2.25, 0.95, 0.6, 0.75, 0.9  # the coin rule's: docs/certificates.md, "The bet"
+BET, ALL_IN, REACH, REACH_OF_ALL, CENTER = 2.25, 0.95, 0.6, 0.75, 0.9  # of the coin rule, in docs/certificates.md
 SHARES, STEPS, LEVELS, ERRORS = 200, 1000, 32, 1000  # the walk rule's: docs/certificates.md, "The numbers"
 
 

@@ -31,6 +31,7 @@ def test_every_step_run_twice_changes_nothing(make, tmp_path):
     assert after.keys() - before.keys() == {"output/output.manifest"}
 
 
+@pytest.mark.slow
 def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path, monkeypatch):
     """As if by kill -9: the process that wrote a file never does anything after it."""
     shape = {"target": {"quality": 0.8}, "budget": 9.0}
@@ -46,9 +47,10 @@ def test_killed_after_each_single_write_the_job_comes_to_the_same(make, tmp_path
 @pytest.mark.parametrize(
     "last",
     [
-        "posted.json", "closed.json", "labels.parquet", "predictions/0003.parquet", "threshold.json",
+        "closed.json", "predictions/0003.parquet",
         *(pytest.param(last, marks=pytest.mark.slow) for last in (
-            "answers", "workers.parquet", "model/model.pt", "predictions/0001.parquet", "predictions/done.json",
+            "posted.json", "answers", "workers.parquet", "labels.parquet", "model/model.pt",
+            "predictions/0001.parquet", "predictions/done.json", "threshold.json",
         )),
     ],
 )  # fmt: skip

@@ -75,6 +75,7 @@ def test_a_run_that_is_cancelled_ends_so_and_leaves_a_job_that_goes_on(cancelled
     assert cost_of(summarize(Job(spec.output))) == cost_of(summarize(undisturbed))
 
 
+@pytest.mark.slow
 def test_the_command_that_ran_it_says_how_to_go_on(cancelled, tmp_path, capfd):
     cancelled("cancelled command")
     assert main(["run", f"{tmp_path}/job.yaml", "--json"]) == 130

@@ -240,7 +240,8 @@ def test_a_budget_is_a_hard_cap(budget, make, monkeypatch):
         paid += 0.08 * (job.auto(r)["item"].nunique() if job.has(r, "auto.parquet") else 0)
 
 
-@pytest.mark.parametrize("after", [0, *(pytest.param(after, marks=pytest.mark.slow) for after in (1, 2, "end"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 1, 2, "end"])
 def test_pictures_that_return_go_to_people_and_change_no_look(after, make, tmp_path, capsys):
     """The same job twice: once 30 of its pictures never return, once they do after round `after`."""
     make(400)

@@ -114,7 +114,7 @@ def agrees(job: Job) -> None:
 # -- a budget
 
 
-@pytest.mark.parametrize("kind", [CLASSES, BOXES])
+@pytest.mark.parametrize("kind", [CLASSES, pytest.param(BOXES, marks=pytest.mark.slow)])
 def test_a_budget_that_is_raised_again_and_again(kind, dataset, tmp_path):
     """No cap is exceeded, what is delivered keeps its promise each time, and what is fixed or was found stays."""
     fixed = {}

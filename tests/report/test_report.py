@@ -201,7 +201,7 @@ def test_unknown_truth(begun, tmp_path):
     assert "measured against the truth" not in page.text
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["object-detection", pytest.param("image-classification", marks=pytest.mark.slow)])
 def test_markup_in_names_is_text(kind, tmp_path, monkeypatch):
     """Whatever a user may name: job, dataset, classes, pictures, learner, weights and workers."""
     named = {"name": EVIL, "classes": [EVIL, *CLASSES[kind][1:]], "learner": EVIL, "picture": EVIL + "{:04d}.png"}

@@ -235,7 +235,7 @@ def test_a_pipe_or_a_device_keeps_nobody_out_and_is_not_waited_for(open_job, tmp
     assert len(collect(spec)) == 1
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", pytest.param("utf-16", marks=pytest.mark.slow)])
 def test_a_half_copied_file_does_no_harm(encoding, open_job):
     """Wherever it was cut, the whole file comes to the same as if it had been there at once."""
     spec, items, put = open_job()
