@@ -760,6 +760,11 @@ def test_a_reader_that_leaves_early_is_no_fault(verb, options, finished, tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_python_runs_the_package_as_the_command():
+    ran = subprocess.run([sys.executable, "-m", "roundtruth", "--version"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.split()[0], ran.stderr) == (0, "roundtruth", "")
+
+
 def test_the_version(capsys):
     from importlib.metadata import version
 

@@ -56,20 +56,25 @@ def test_what_losses_prove_does_not_depend_on_how_many_items_there_are():
 # -- what passes
 
 
-def passing_share(losses, left, p, total, max_loss, delta, binary, luck):
+def passing_share(losses, left, p, total, max_loss, items, delta, binary, luck):
     """The share of one curve, cut by cut, with all cuts computed."""
     n = len(losses)
     place = np.arange(1, n + 1)
+    above = place / n * total
     if binary:
-        above = place / n * total
+        allowed = (1 - p) * above * max_loss if items is None else max_loss * items
         wrong = (np.cumsum(losses) + luck) / (place + luck) * p * above
-        passes = betainc((1 - p) * above * max_loss + 1, wrong + 1, 1 - p) <= delta
+        passes = betainc(allowed + 1, wrong + 1, 1 - p) <= delta
     else:
-        bet = certify.bet_on(np.full(max(1, int(certify.REACH * left * total)), p), max_loss, delta, binary)
-        gain = certify.evidence(np.append(losses, 1.0), p, bet, max_loss)
+        passing = max(1, int((0.6 if items is None else 0.75) * left * total))
+        center = max_loss if items is None else min(0.9, max_loss * items / passing)
+        bet = certify.bet_on(np.full(passing, p), center, delta, binary)
+        gain = certify.evidence(np.append(losses, 1.0), p, bet, center)
         rate = (np.cumsum(gain[:-1]) + luck * gain[-1]) / (place + luck)
-        passes = rate * place / n * p * total >= np.log(1 / delta)
-    return min(place[passes & (place <= np.ceil(left * n))].max(initial=0) / n, left)
+        start = 0.0 if items is None else bet * (max_loss * items - center * (1 - p) * above)
+        passes = start + rate * p * above >= np.log(1 / delta)
+    share = place[passes & (place <= np.ceil(left * n))].max(initial=0) / n
+    return min(max(share, 0.0 if items is None else max_loss * items / ((1 - p) * total)), left)
 
 
 @given(
@@ -78,19 +83,21 @@ def passing_share(losses, left, p, total, max_loss, delta, binary, luck):
     left=st.floats(0.05, 1),
     total=st.integers(10, 5000),
     max_loss=st.floats(0.01, 0.6),
+    trained=st.none() | st.integers(0, 2000),
     delta=st.floats(0.0005, 0.4),
     binary=st.booleans(),
     luck=st.sampled_from([0.0, 0.2, 0.5]),
 )
-def test_curves_pass_together_as_each_does_by_itself(seed, n, left, total, max_loss, delta, binary, luck):
+def test_curves_pass_together_as_each_does_by_itself(seed, n, left, total, max_loss, trained, delta, binary, luck):
     chance = np.random.default_rng(seed)
     rising = np.sort(chance.random((5, n)), axis=1) * chance.uniform(0, 2 * max_loss, (5, 1))
     losses = (chance.random((5, n)) < rising).astype(float) if binary else rising
     losses *= chance.uniform(0.5, 1, (5, 1))  # as after more training
     p = chance.uniform(0.001, 0.6, 5)
-    found = looks.passing_share(losses, left, p, total, max_loss, None, delta, binary, luck)
+    items = None if trained is None else total + trained  # None: a promise about the auto labels alone
+    found = looks.passing_share(losses, left, p, total, max_loss, items, delta, binary, luck)
     for i in range(5):
-        expected = passing_share(losses[i], left, p[i], total, max_loss, delta, binary, luck)
+        expected = passing_share(losses[i], left, p[i], total, max_loss, items, delta, binary, luck)
         assert found[i] == pytest.approx(expected, abs=1e-12)
 
 
