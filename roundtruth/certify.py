@@ -14,7 +14,7 @@ BET = 2.25  # the bet on losses between 0 and 1, as a multiple of the bet that f
 ALL_IN = 0.95  # share of the largest possible bet; with all of it, one completely lost item would rule out passing
 REACH = 0.6  # share of all items that is expected to pass
 REACH_OF_ALL = 0.75  # as REACH, for a promise over the whole dataset
-LARGEST_CENTER = 0.9  # of losses: the bet must be able to lose
+LARGEST_CENTER = 0.9  # of losses; with a center of 1 no loss would limit the bet
 TIE = 1e-9  # a probability so close to delta, as a share of it, is not below it: rounding must not decide
 
 OF = ("auto-labels", "dataset")  # whose mean loss is promised
@@ -296,10 +296,8 @@ def _walk_over_dataset(scores, losses, pool_scores, items, max_loss, delta) -> i
 
     What is left for further errors only falls along the order. So the items pass down to the first error too much.
     """
-    falling, allowed = (
-        np.argsort(-scores, kind="stable"),
-        allowed_wrong(len(scores), len(scores) + len(pool_scores), items, max_loss, delta),
-    )
+    falling, total = np.argsort(-scores, kind="stable"), len(scores) + len(pool_scores)
+    allowed = allowed_wrong(len(scores), total, items, max_loss, delta)
     if allowed < 0:
         return 0
     too_much = np.cumsum(losses[falling]) > allowed
