@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-BET, ALL_IN, REACH, REACH_OF_ALL, CENTER = 2.25, 0.95, 0.6, 0.75, 0.9  # of the coin rule, in docs/certificates.md
+BET, ALL_IN, REACH, REACH_OF_ALL, CENTER = 2.25, 0.95, 0.6, 0.8, 0.9  # the coin rule's: docs/certificates.md
 SHARES, STEPS, LEVELS, ERRORS = 200, 1000, 32, 1000  # the walk rule's: docs/certificates.md, "The numbers"
 
 
@@ -198,13 +198,13 @@ def coin_over_all(scores, loss, pool, items, max_loss, delta, p) -> np.ndarray:
     """As `coin`, for a promise over the whole dataset."""
     theta, checked, rest, _ = cuts(scores, loss, pool)
     likely = (checked + rest)[np.argmax(checked + rest >= REACH_OF_ALL * (len(scores) + len(pool)))]
-    center = min(max_loss * items / likely, CENTER)
+    center = min(max_loss * items / (likely * (1 - p)), CENTER)
     best = BET * np.sqrt(2 * np.log(1 / delta) / (center * (1 - center) * likely * (1 / p - 1)))
     bet = min(best, ALL_IN * -np.log1p(-p) / (1 - center))
     factor = (1 - (1 - p) * np.exp(bet * (loss[np.argsort(-scores)] - center))) / p
     evidence = bet * (max_loss * items - center * rest) + np.append(0, np.cumsum(np.log(factor)))[checked]
     enough = (evidence >= np.log(1 / delta) - 1e-9) | (rest <= max_loss * items)
-    enough = np.maximum.accumulate(enough[::-1])[::-1]  # a higher cut leaves fewer lost items
+    enough = np.maximum.accumulate(enough[::-1])[::-1]  # a higher cut never has a larger total loss
     return theta[enough & np.isin(theta, pool)][::-1]
 
 

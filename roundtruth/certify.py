@@ -13,8 +13,8 @@ ERRORS = 1000  # from so many allowed errors among the checked items on, the wal
 BET = 2.25  # the bet on losses between 0 and 1, as a multiple of the bet that fits losses of 0 or 1
 ALL_IN = 0.95  # share of the largest possible bet; with all of it, one completely lost item would rule out passing
 REACH = 0.6  # share of all items that is expected to pass
-REACH_OF_ALL = 0.75  # as REACH, for a promise over the whole dataset
-LARGEST_CENTER = 0.9  # of losses; with a center of 1 no loss would limit the bet
+REACH_OF_ALL = 0.8  # as REACH, for a promise over the whole dataset
+LARGEST_CENTER = 0.9  # a center of 1 would leave the bet without a limit
 TIE = 1e-9  # a probability so close to delta, as a share of it, is not below it: rounding must not decide
 
 OF = ("auto-labels", "dataset")  # whose mean loss is promised
@@ -111,7 +111,7 @@ def certify(
     if rule == "walk":
         passes = _walk(rest + above, rest, lost[above].astype(int), np.flatnonzero(even), n, total, max_loss, delta)
     else:
-        path = _coin(thresholds, above, losses[falling], p, falling, every, rising, max_loss, delta, binary)
+        path = _coin(thresholds, above, losses[falling], p, falling, every, max_loss, delta, binary)
         passes, log_e = path >= np.log(1 / delta), float(path.max())
     found = np.flatnonzero(passes & (rest > 0) & (rest <= (np.inf if most is None else most)))
     if not len(found):
@@ -204,7 +204,7 @@ def _cuts(rising, falling) -> tuple[np.ndarray, np.ndarray]:
     return rising[at], np.isin(at, share)
 
 
-def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta, binary) -> np.ndarray:
+def _coin(thresholds, above, losses, p, falling, every, max_loss, delta, binary) -> np.ndarray:
     """log E at each threshold: (c,).
 
     losses: (n,) of the drawn items, the highest score first. above: (c,), how many drawn items are above each
@@ -214,7 +214,7 @@ def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta,
     Ramdas (2024); here it is on the rest of a finite pool.
     """
     p = np.broadcast_to(p, len(every))
-    expected = _expected(every, rising, p, REACH)
+    expected = _expected(every, p, REACH)
     if not expected.any():
         return np.zeros(len(thresholds))
     bet = bet_on(p[expected], max_loss, delta, binary)
@@ -223,10 +223,16 @@ def _coin(thresholds, above, losses, p, falling, every, rising, max_loss, delta,
     return np.where(thresholds > ends, log_e, -np.inf)
 
 
-def _expected(every, rising, p, share: float) -> np.ndarray:
-    """Which items are expected to pass: a share of those above all items that are never drawn."""
-    possible = np.count_nonzero(every > np.max(every, where=p == 0, initial=-np.inf))
-    return every >= rising[-int(np.ceil(share * possible))] if possible else np.zeros(len(every), dtype=bool)
+def _possible(every, p) -> np.ndarray:
+    """(n,) bool: the items that may pass. They are not certain to be drawn, and lie above all that are never drawn."""
+    return (p < 1) & (every > np.max(every, where=p == 0, initial=-np.inf))
+
+
+def _expected(every, p, share: float) -> np.ndarray:
+    """(n,) bool: the items that are expected to pass, which are the top share of those that may."""
+    possible = _possible(every, p)
+    number = int(np.ceil(share * np.count_nonzero(possible)))
+    return possible & (every >= np.sort(every[possible])[-number]) if number else possible
 
 
 def bet_on(p: np.ndarray, max_loss: float, delta: float, binary: bool) -> float:
@@ -258,8 +264,8 @@ def _check_of(of: str, items: int | None) -> None:
         raise ValueError(f"of is {of!r}; it must be {' or '.join(map(repr, OF))}")
     if items is not None and of != "dataset":
         raise ValueError("items is only for of='dataset'")
-    if items is not None and not items >= 1:
-        raise ValueError(f"items is {items}; the dataset has at least one")
+    if items is not None and not 1 <= items < np.inf:
+        raise ValueError(f"items is {items}; the dataset has at least one, and not infinitely many")
 
 
 def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most) -> Certificate:
@@ -294,7 +300,8 @@ def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary
 def _walk_over_dataset(scores, losses, pool_scores, items, max_loss, delta) -> int:
     """For of="dataset": how many of the pool's items pass by the walk rule.
 
-    What is left for further errors only falls along the order. So the items pass down to the first error too much.
+    The number of errors that are still allowed never rises along the order. So all items above the first error beyond
+    the limit pass.
     """
     falling, total = np.argsort(-scores, kind="stable"), len(scores) + len(pool_scores)
     allowed = allowed_wrong(len(scores), total, items, max_loss, delta)
@@ -307,17 +314,17 @@ def _walk_over_dataset(scores, losses, pool_scores, items, max_loss, delta) -> i
 def _coin_over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary) -> tuple[int, float]:
     """For of="dataset": how many of the pool's items pass by the coin rule, and the largest log E of any cut.
 
-    The martingale is that of `_coin`, with losses less a center in place of losses less `max_loss`. At a bad cut the
-    undrawn items lose more than max_loss * items together. So their factors multiply to more than
+    The martingale is that of `_coin`, but a center is subtracted from each loss instead of `max_loss`. At a bad cut the
+    losses of the undrawn items add up to more than max_loss * items. So their factors multiply to more than
     exp(bet (max_loss * items - center * the number of undrawn items)).
     """
     every = np.concatenate((scores, pool_scores))
     p, falling = np.broadcast_to(p, len(every)), np.argsort(-every, kind="stable")
-    expected = _expected(every, every[falling[::-1]], p, REACH_OF_ALL)
+    expected = _expected(every, p, REACH_OF_ALL)
     if not expected.any():
         return 0, 0.0
-    center = center_of(max_loss, items, np.count_nonzero(expected))
-    bet = bet_on(p[expected], center, delta, binary)
+    center = center_of(max_loss, items, np.sum(1 - p[expected]))
+    bet = best_bet(p[_possible(every, p)].min(), np.sum(1 / p[expected] - 1), center, delta, binary)
     drawn = falling < len(scores)
     gain = np.full(len(every), -bet * center)
     gain[drawn] = evidence(losses[falling[drawn]], p[falling[drawn]], bet, center)
@@ -329,10 +336,10 @@ def _coin_over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, b
     return int(np.count_nonzero(~drawn[: passes[-1] + 1])) if len(passes) else 0, float(log_e.max())
 
 
-def center_of(max_loss: float, items: int, passing):
-    """The mean loss of the items that are expected to pass if together they just keep a promise over a dataset.
-    passing: their number, elementwise."""
-    return np.minimum(max_loss * items / passing, LARGEST_CENTER)
+def center_of(max_loss: float, items: int, undrawn):
+    """What is subtracted from losses: the mean loss of the undrawn items that are expected to pass, if together they
+    just keep the promise. undrawn: their expected number, elementwise."""
+    return np.minimum(max_loss * items / undrawn, LARGEST_CENTER)
 
 
 def allowed_wrong(n: int, total: int, items: int, max_loss: float, delta: float) -> int:

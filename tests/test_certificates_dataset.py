@@ -54,9 +54,10 @@ def test_a_case_by_hand():
 def test_the_coin_rules_evidence_is_the_product_of_its_factors():
     rng = np.random.default_rng(0)
     scores, losses, pool = np.arange(30, 0, -1.0), rng.random(30) * 0.4, np.arange(60, 0, -1) / 2
-    p, max_loss, delta = 0.3, 0.2, 0.1
-    center = max_loss * 90 / 68  # 68 of the 90 items are expected to pass: three quarters
-    bet = 2.25 * np.sqrt(2 * log(1 / delta) / (center * (1 - center) * 68 * (1 / p - 1)))
+    p, max_loss, delta = 0.3, 0.15, 0.1
+    # 72 of the 90 items are expected to pass: four fifths. So 72 x .7 undrawn ones are.
+    center = max_loss * 90 / (72 * (1 - p))
+    bet = 2.25 * np.sqrt(2 * log(1 / delta) / (center * (1 - center) * 72 * (1 / p - 1)))
     bet = min(bet, 0.95 * -log(1 - p) / (1 - center))
     c = certify(scores, losses, pool, max_loss=max_loss, delta=delta, drawn=p, of="dataset")
     assert c.rule == "coin"
@@ -102,6 +103,7 @@ def test_nothing_checked_or_nothing_left(n, m, binary):
     [
         ({"of": "data set"}, "of is 'data set'; it must be 'auto-labels' or 'dataset'"),
         ({"items": 0}, "items is 0; the dataset has at least one"),
+        ({"items": np.inf}, "items is inf; the dataset has at least one, and not infinitely many"),
         ({"items": 9, "of": "auto-labels"}, "items is only for of='dataset'"),
         ({"losses": [0, 2, 0]}, r"losses\[1\]"),
     ],
@@ -127,6 +129,28 @@ def test_an_item_that_is_never_drawn_ends_what_can_pass():
     coins = rng.random(1000) < p
     c = draw(scores, np.zeros(1000), coins, max_loss=0.1, delta=0.05, drawn=np.append(p[coins], p[~coins]))
     assert c.threshold == scores[:700][~coins[:700]].min()
+
+
+def test_items_that_are_always_drawn_take_no_part():
+    rng = np.random.default_rng(3)
+    p = np.where(np.arange(300) < 250, 0.4, 1.0)  # the 50 lowest are drawn in any case
+    scores, losses, coins = np.arange(300, 0, -1.0), 0.3 * rng.random(300), rng.random(300) < p
+    arguments = {"max_loss": 0.2, "delta": 0.05, "items": 300}
+    c = draw(scores, losses, coins, drawn=np.append(p[coins], p[~coins]), **arguments)
+    without = draw(scores[:250], losses[:250], coins[:250], drawn=0.4, **arguments)
+    assert (c.threshold, c.log_e) == (without.threshold, pytest.approx(without.log_e))
+    assert c.coverage > 0
+    for losses in ([0, 0, 0], [1, 0, 0]):
+        c = certify([9, 8, 7], losses, [1], max_loss=0.1, delta=0.1, drawn=[1, 1, 1, 0.5], of="dataset")
+        assert np.isfinite(c.log_e)
+
+
+def test_items_that_are_drawn_less_often_can_pass():
+    rng = np.random.default_rng(3)
+    p = np.where(np.arange(1000) < 760, 0.5, 0.3)
+    scores, coins = np.arange(1000, 0, -1.0), rng.random(1000) < p
+    c = draw(scores, np.zeros(1000), coins, max_loss=0.02, delta=0.05, drawn=np.append(p[coins], p[~coins]))
+    assert c.coverage == 1
 
 
 # Independent sources

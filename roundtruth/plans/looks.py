@@ -379,7 +379,7 @@ def passing_share(
         rate = coin_rate(losses, p, bet, max_loss, luck)
     else:
         passing = max(1, int(certify.REACH_OF_ALL * left * total))
-        center = certify.center_of(max_loss, items, passing)
+        center = certify.center_of(max_loss, items, passing * (1 - p))
         bet = certify.best_bet(p, passing * (1 / p - 1), center, delta, binary=False)
         rate, start = coin_rate(losses, p, bet, center, luck), bet * (max_loss * items - center * (1 - p) * above)
     allowed, start = (np.broadcast_to(part, rate.shape) for part in (allowed, start))
@@ -428,11 +428,11 @@ def walk_proves(rate, above, p, allowed, delta: float) -> np.ndarray:
     return passes
 
 
-def coin_rate(losses, p, bet, limit: float, luck: float) -> np.ndarray:
+def coin_rate(losses, p, bet, limit, luck: float) -> np.ndarray:
     """(curves, cuts): the mean evidence of a checked item above each cut, by the coin rule.
 
     losses: (curves, cuts). p: (curves, 1), the probability that an item is checked. bet: (curves, 1). limit: the loss
-    whose evidence is 0.
+    whose evidence is 0, for all curves or (curves, 1).
     """
     lost = certify.evidence(np.ones(1), p, bet, limit)
     return mean_above(certify.evidence(losses, p, bet, limit), lost, luck)

@@ -66,8 +66,8 @@ def passing_share(losses, left, p, total, max_loss, items, delta, binary, luck):
         wrong = (np.cumsum(losses) + luck) / (place + luck) * p * above
         passes = betainc(allowed + 1, wrong + 1, 1 - p) <= delta
     else:
-        passing = max(1, int((0.6 if items is None else 0.75) * left * total))
-        center = max_loss if items is None else min(0.9, max_loss * items / passing)
+        passing = max(1, int((0.6 if items is None else 0.8) * left * total))
+        center = max_loss if items is None else min(0.9, max_loss * items / (passing * (1 - p)))
         bet = certify.bet_on(np.full(passing, p), center, delta, binary)
         gain = certify.evidence(np.append(losses, 1.0), p, bet, center)
         rate = (np.cumsum(gain[:-1]) + luck * gain[-1]) / (place + luck)
