@@ -54,6 +54,7 @@ class Settings:
     # Shares of delta: one for the look that is meant to be the last, and one for the next check of the same model, in
     # case the first sample was unlucky. All other pairs share the rest.
     spent: tuple[float, ...] = (0.5, 0.2)
+    spent_on_all: tuple[float, ...] = (0.85, 0.05)  # the same for a promise over the whole dataset
     # If nothing is expected to pass, a job still assumes that losses may be lower by this factor and may fall faster by
     # this much (added to the exponent).
     hope: tuple[float, float] = (0.9, 0.3)
@@ -128,22 +129,24 @@ def schedule(
 ) -> Schedule:
     """The schedule for a number of items to label. of_items: `Schedule.items`. given: how many models' predictions are
     given; 0: a model is trained."""
-    promised, max_loss = max_loss, max_loss if of_items is None else min(max_loss / settings.model_part, 1 - 1e-6)
+    promised, spent = max_loss, settings.spent
+    if of_items is not None:
+        max_loss, spent = min(max_loss / settings.model_part, 1 - 1e-6), settings.spent_on_all
     scale, harder = items ** (2 / 3), max(1.0, settings.easy / max_loss)
     most = max(1, settings.most_train * items)
     train = (settings.train * scale * settings.more_train ** np.arange(20)).clip(1, most).round().astype(int)
     train = np.unique(train).tolist() if not given else [0]
     likely = settings.enough * settings.train * scale * harder**settings.harder_train
     first = 1 + int(np.searchsorted(train, min(likely, train[-1])))
-    none_wrong = np.log(settings.spent[0] * delta) / np.log1p(-max_loss)  # so many, all right, would prove something
+    none_wrong = np.log(spent[0] * delta) / np.log1p(-max_loss)  # so many, all right, would prove something
     check = max(settings.check * scale, settings.least_check) * harder**settings.harder_check
     check = min(max(check, settings.fewest * none_wrong) / max(1, items), settings.most_first)
     levels = (check * settings.more_check ** np.arange(settings.levels)).clip(0, settings.most_check)
     levels = np.unique(levels).tolist()
     looks = np.zeros((len(train), len(levels)))
-    looks[first - 1, : len(settings.spent)] = settings.spent[: len(levels)]
+    looks[first - 1, : len(spent)] = spent[: len(levels)]
     others = looks == 0
-    looks[others] = (1 - sum(settings.spent)) / max(1, others.sum())
+    looks[others] = (1 - sum(spent)) / max(1, others.sum())
     looks *= delta / looks.sum() / max(1, given)
     return Schedule(promised, delta, train, levels, first, looks.tolist(), of_items, max(1, given))
 
