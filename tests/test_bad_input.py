@@ -416,9 +416,9 @@ def test_an_export_in_an_unknown_format(make, folder, capsys):
     [
         ("", "export: '' is no file; name another file"),
         ("http://x/a.csv", "export: http://x/a.csv is neither a path nor s3://"),
-        ("x" * 300, "export: xxx"),
         ("{folder}/input.manifest", "is the data of the job; name another file"),
-        ("{folder}/job.yaml", "is the job file; name another file"),
+        pytest.param("x" * 300, "export: xxx", marks=pytest.mark.slow),
+        pytest.param("{folder}/job.yaml", "is the job file; name another file", marks=pytest.mark.slow),
         ("{folder}", "Is a directory"),
     ],
 )

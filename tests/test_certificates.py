@@ -183,10 +183,8 @@ def every_draw(total):
     return (np.array(c, dtype=bool) for c in itertools.product((False, True), repeat=total))
 
 
-@pytest.mark.parametrize(
-    ("max_loss", "delta"),
-    [(0.3, 0.5), *(pytest.param(*both, marks=pytest.mark.slow) for both in ((0.6, 0.4), (0.45, 0.6)))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("max_loss", "delta"), [(0.3, 0.5), (0.6, 0.4), (0.45, 0.6)])
 def test_the_walk_keeps_its_level_for_every_size_and_every_pool_of_seven(max_loss, delta):
     total = 7
     scores = np.array([7, 6, 5, 5, 3, 2, 1.0])

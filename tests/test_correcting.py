@@ -88,7 +88,14 @@ def test_the_output_manifest_itself_is_data_where_the_job_file_names_the_picture
     assert labels(job) == labels(done)
 
 
-@pytest.mark.parametrize("changed", [{"classes": ["cat", "dog"]}, {"attribute": "other"}, {"kind": "object-detection"}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"classes": ["cat", "dog"]},
+        pytest.param({"attribute": "other"}, marks=pytest.mark.slow),
+        pytest.param({"kind": "object-detection"}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_job_that_was_begun_keeps_its_classes_attribute_and_kind(done, tmp_path, changed):
     with pytest.raises(UserError, match="give the new job a folder of its own"):
         begin(JobSpec.from_file(write_job(tmp_path, **changed)))

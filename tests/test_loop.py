@@ -65,7 +65,9 @@ def test_a_late_answer_is_something_to_do(make, tmp_path):
     assert idle(spec)
 
 
-@pytest.mark.parametrize("lost", ["output/output.manifest", "report/summary.json"])
+@pytest.mark.parametrize(
+    "lost", ["output/output.manifest", pytest.param("report/summary.json", marks=pytest.mark.slow)]
+)
 def test_a_file_that_is_missing_is_something_to_do(make, tmp_path, lost):
     spec = make(5)
     loop.run(spec)

@@ -263,6 +263,7 @@ def test_with_a_budget_a_higher_threshold_that_passes_is_right(rule, done, tmp_p
     assert verdict(folder.path, capsys)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_promises_nothing_is_right(tmp_path, capsys):
     digits(tmp_path, 100)
     job = whole_job(tmp_path, 0.99)
@@ -291,6 +292,7 @@ def test_the_walk_is_certifys_on_any_pool(pool, max_loss, delta):
     assert (mine[0] if len(mine) else None) == theirs.threshold
 
 
+@pytest.mark.slow
 def test_the_walk_is_certifys_where_its_bounds_are_kept_for_every_few_errors(monkeypatch):
     """As in pools of some ten thousand items."""
     for module in (library, script):

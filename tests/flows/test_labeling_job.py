@@ -48,7 +48,8 @@ def test_each_round_is_a_subflow_and_each_step_a_task(whole_server, flow, make, 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("plan", ["certified", pytest.param("ground-truth", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
 def test_a_flow_that_the_budget_ends_says_what_finishing_would_cost(plan, flow, make):
     state = flow(make(20, plan=plan, budget=1.0))
     assert (state.name, state.type.value) == ("Stopped", "COMPLETED")

@@ -62,9 +62,12 @@ def test_a_thousand_items_go_as_in_the_post(tmp_path, make, monkeypatch):
         (1, [(1, "probe")]),
         (7, [(1, "probe"), *[(1, "train")] * 5, (1, "rest")]),
         (20, [(4, "probe"), (4, "train"), (4, "train"), (4, "train"), (4, "rest")]),
-        (73, [(10, "probe"), (5, "validation"), (15, "train"), (15, "train"), (15, "train"), (13, "rest")]),
+        pytest.param(
+            73, [(10, "probe"), (5, "validation"), (15, "train"), (15, "train"), (15, "train"), (13, "rest")],
+            marks=pytest.mark.slow,
+        ),
     ],
-)
+)  # fmt: skip
 def test_a_model_that_is_sure_of_nothing_leaves_all_to_people(n, expected, make, monkeypatch):
     never_right = scripted(monkeypatch, lambda trained, items: (np.full(len(items), 10), np.full(len(items), 0.5)))
     job = run_job(make(n, learner=never_right, classes=[*"0123456789", "none"]))

@@ -300,6 +300,7 @@ def test_boxes_are_split_by_who_drew_them(finished):
     assert rows["objects"].sum() == len(boxes) > 120
 
 
+@pytest.mark.slow
 def test_threshold_that_nothing_reached(begun, monkeypatch):
     wrong = scripted(monkeypatch, lambda trained, items: (np.full(len(items), 10), items / 100))
     classes = [*"0123456789", "none"]

@@ -191,6 +191,7 @@ REPORTED = {
 }
 
 
+@pytest.mark.slow
 def test_files_as_public_reports_describe_them(batch):
     answers = batch(3, kind="image-classification", classes=["cat", "dog"])
     for what, data in REPORTED.items():
