@@ -210,7 +210,8 @@ def people_say(job: Job, items: np.ndarray) -> pd.DataFrame:
     backend, asking = workforce.get(job), job.spec.asking
     certified = job.spec.plan == "certified"
     known = pd.concat([job.answers(r) for r in range(1, job.last_round() + 1)])
-    known = known[known["item"].isin(job.asked().query("role == 'train' or not @certified")["item"])]
+    if certified:
+        known = known[known["item"].isin(job.asked().query("role == 'train'")["item"])]
     teach, want = people.first_words(job) if certified else known, pd.Series(asking.least, index=items)
     while True:
         handle = {"items": want.index.tolist(), "answers": want.tolist(), "posted_at": "2020-01-01T00:00:00+00:00"}
