@@ -77,6 +77,7 @@ def test_a_round_that_lost_its_later_files_is_made_again_as_it_was(last, make, t
     assert facts(Job(spec.output)) == before
 
 
+@pytest.mark.slow
 def test_shards_do_not_change_predictions(make, monkeypatch):
     job = run_job(make(40, target={"quality": 0.8}))
     monkeypatch.setattr(steps, "PREDICT", 7)

@@ -358,6 +358,7 @@ def pictures(draw):
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)
 
 
+@pytest.mark.slow
 @given(some=st.lists(pictures(), min_size=1, max_size=3), classes=st.lists(names, min_size=2, max_size=2))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_export_and_back_by_two_readers(tmp_path_factory, some, classes):

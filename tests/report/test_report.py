@@ -120,10 +120,11 @@ FIGURES = {"items-per-round", "cost-per-round", "money", "quality", "coverage", 
 GALLERIES = {"most-disagreed", "most-confident-human", "most-confident-auto", "least-confident-auto"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "figures", "pictures"),
     [
-        pytest.param("object-detection", {"boxes-per-round"}, 8 + 8 * 5 + 24 + 12 + 12, marks=pytest.mark.slow),
+        ("object-detection", {"boxes-per-round"}, 8 + 8 * 5 + 24 + 12 + 12),
         ("image-classification", set(), 8 + 24 + 12 + 12),
     ],
 )
