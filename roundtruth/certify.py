@@ -214,7 +214,7 @@ def _coin(thresholds, above, losses, p, falling, every, max_loss, delta, binary)
     Ramdas (2024); here it is on the rest of a finite pool.
     """
     p = np.broadcast_to(p, len(every))
-    expected = _expected(every, p, REACH)
+    expected = _top(every, _possible(every, p), REACH)
     if not expected.any():
         return np.zeros(len(thresholds))
     bet = bet_on(p[expected], max_loss, delta, binary)
@@ -228,9 +228,8 @@ def _possible(every, p) -> np.ndarray:
     return (p < 1) & (every > np.max(every, where=p == 0, initial=-np.inf))
 
 
-def _expected(every, p, share: float) -> np.ndarray:
-    """(n,) bool: the items that are expected to pass, which are the top share of those that may."""
-    possible = _possible(every, p)
+def _top(every, possible, share: float) -> np.ndarray:
+    """(n,) bool: the items that are expected to pass, which are the top share of the possible ones."""
     number = int(np.ceil(share * np.count_nonzero(possible)))
     return possible & (every >= np.sort(every[possible])[-number]) if number else possible
 
@@ -320,11 +319,12 @@ def _coin_over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, b
     """
     every = np.concatenate((scores, pool_scores))
     p, falling = np.broadcast_to(p, len(every)), np.argsort(-every, kind="stable")
-    expected = _expected(every, p, REACH_OF_ALL)
+    possible = _possible(every, p)
+    expected = _top(every, possible, REACH_OF_ALL)
     if not expected.any():
         return 0, 0.0
     center = center_of(max_loss, items, np.sum(1 - p[expected]))
-    bet = best_bet(p[_possible(every, p)].min(), np.sum(1 / p[expected] - 1), center, delta, binary)
+    bet = best_bet(p[possible].min(), np.sum(1 / p[expected] - 1), center, delta, binary)
     drawn = falling < len(scores)
     gain = np.full(len(every), -bet * center)
     gain[drawn] = evidence(losses[falling[drawn]], p[falling[drawn]], bet, center)
