@@ -343,14 +343,19 @@ def read_as_documented(folder: Path, part: str) -> dict[str, list[tuple[str, lis
     return found
 
 
+def thousandths(least: float, most: float) -> st.SearchStrategy[float]:
+    """Numbers whose differences survive the twelve decimals of a file."""
+    return st.integers(round(1000 * least), round(1000 * most)).map(lambda number: number / 1000)
+
+
 @st.composite
 def pictures(draw):
     """A picture's size, and boxes in it: class, left, top, width, height."""
     width, height = draw(st.integers(3, 3000)), draw(st.integers(3, 40))
     drawn = []
     for _ in range(draw(st.integers(0, 3))):
-        left, top = draw(st.floats(0, width - 2.5)), draw(st.floats(0, height - 2.5))
-        size = draw(st.floats(2, width - left)), draw(st.floats(2, height - top))
+        left, top = draw(thousandths(0, width - 2.5)), draw(thousandths(0, height - 2.5))
+        size = draw(thousandths(2, width - left)), draw(thousandths(2, height - top))
         drawn.append((draw(st.integers(0, 1)), left, top, *size))
     return width, height, list(dict.fromkeys(drawn))  # a box that is there twice is read once
 
