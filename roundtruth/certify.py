@@ -219,8 +219,7 @@ def _coin(thresholds, above, losses, p, falling, every, max_loss, delta, binary)
         return np.zeros(len(thresholds))
     bet = bet_on(p[expected], max_loss, delta, binary)
     log_e = np.append(0, np.cumsum(evidence(losses, p[falling], bet, max_loss)))[above]
-    ends = np.max(every, where=_limit(p, max_loss) < bet, initial=-np.inf)
-    return np.where(thresholds > ends, log_e, -np.inf)
+    return np.where(thresholds > _end(every, p, bet, max_loss), log_e, -np.inf)
 
 
 def _possible(every, p) -> np.ndarray:
@@ -258,13 +257,18 @@ def _limit(p: np.ndarray, max_loss: float) -> np.ndarray:
         return -np.log1p(-p) / (1 - max_loss)
 
 
+def _end(every, p, bet: float, max_loss: float) -> float:
+    """The highest score of the items with which a factor could become negative: no cut may reach it."""
+    return np.max(every, where=_limit(p, max_loss) < bet, initial=-np.inf)
+
+
 def _check_of(of: str, items: int | None) -> None:
     if of not in OF:
         raise ValueError(f"of is {of!r}; it must be {' or '.join(map(repr, OF))}")
     if items is not None and of != "dataset":
         raise ValueError("items is only for of='dataset'")
     if items is not None and not 1 <= items < np.inf:
-        raise ValueError(f"items is {items}; the dataset has at least one, and not infinitely many")
+        raise ValueError(f"items is {items}; give the number of items in the dataset")
 
 
 def _over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, binary, most) -> Certificate:
@@ -330,7 +334,7 @@ def _coin_over_dataset(scores, losses, pool_scores, p, items, max_loss, delta, b
     gain[drawn] = evidence(losses[falling[drawn]], p[falling[drawn]], bet, center)
     ordered = every[falling]
     cut = np.append(ordered[1:] != ordered[:-1], True)  # equal scores pass or fail together
-    cut &= ordered > np.max(every, where=_limit(p, center) < bet, initial=-np.inf)
+    cut &= ordered > _end(every, p, bet, center)
     log_e = np.where(cut, bet * max_loss * items + np.cumsum(gain), -np.inf)
     passes = np.flatnonzero(log_e >= np.log(1 / delta))
     return int(np.count_nonzero(~drawn[: passes[-1] + 1])) if len(passes) else 0, float(log_e.max())

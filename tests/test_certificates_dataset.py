@@ -102,8 +102,8 @@ def test_nothing_checked_or_nothing_left(n, m, binary):
     ("change", "message"),
     [
         ({"of": "data set"}, "of is 'data set'; it must be 'auto-labels' or 'dataset'"),
-        ({"items": 0}, "items is 0; the dataset has at least one"),
-        ({"items": np.inf}, "items is inf; the dataset has at least one, and not infinitely many"),
+        ({"items": 0}, "items is 0; give the number of items in the dataset"),
+        ({"items": np.inf}, "items is inf; give the number of items in the dataset"),
         ({"items": 9, "of": "auto-labels"}, "items is only for of='dataset'"),
         ({"losses": [0, 2, 0]}, r"losses\[1\]"),
     ],
