@@ -18,13 +18,14 @@ import argparse
 import resource
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from printed import one_line
 from scipy.stats import beta
 
-from roundtruth.certify import certify, naive
+from roundtruth.certify import OF, certify, naive
 
 DELTA = 0.05
 SIZES = ((1000, 100), (1000, 500), (5000, 500))  # pools that are made to break a promise, and how many are drawn
@@ -228,11 +229,11 @@ def large() -> Iterator[dict]:
     for n in (2000, 20_000):
         coins = rng.random(total) < n / total
         checked, its_losses, pool = scores[coins], losses[coins], scores[~coins]
-        for binary in (True, False):
-            start = time.perf_counter()
-            found = certify(checked, its_losses, pool, max_loss=0.05, delta=DELTA, drawn=n / total, binary=binary)
+        for binary, of in product((True, False), OF):
+            start, kind = time.perf_counter(), {"binary": binary, "of": of}
+            found = certify(checked, its_losses, pool, max_loss=0.05, delta=DELTA, drawn=n / total, **kind)
             yield {
-                "pool": total, "n": n, "rule": found.rule, "coverage": found.coverage,
+                "pool": total, "n": n, "of": of, "rule": found.rule, "coverage": found.coverage,
                 "seconds": time.perf_counter() - start,
                 "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             }  # fmt: skip
