@@ -5,9 +5,11 @@ and their proofs are in docs/certificates.md. Prints what it found and ends with
 
 What it goes through: the promise, and whether it is about the auto labels alone or about all labels together; the
 coins and what each look may spend; that every item below the look's probability that no model learned from was checked;
-the losses, by the labels in the folder; the lowest threshold that the rule lets pass; and that the rest at or above it,
-and nothing else, has the model's labels. The walk rule, by its plain recursion, takes seconds for some thousand items
-and minutes for some ten thousand (but not for a promise about all labels together).
+the losses, by people's consolidated labels in the folder; the lowest threshold that the rule lets pass; that the rest
+at or above it, and nothing else, has the model's labels; and, if the job has ended, that the output manifest has these
+labels and people's. It does not consolidate people's answers again: docs/consolidation.md says how that is done. The
+walk rule, by its plain recursion, takes seconds for some thousand items and minutes for some ten thousand (but not for
+a promise about all labels together).
 """
 
 import bisect
@@ -15,8 +17,14 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
+try:
+    import numpy as np
+    import pandas as pd
+    import pyarrow  # noqa: F401  pandas reads Parquet with it
+except ImportError as error:
+    sys.exit(
+        f"{error.name} is not installed for this Python; roundtruth's own has it: .venv/bin/python {sys.argv[0]} ..."
+    )
 
 BET, ALL_IN, REACH, REACH_OF_ALL, CENTER = 2.25, 0.95, 0.6, 0.8, 0.9  # the coin rule's: docs/certificates.md
 SHARES, STEPS, LEVELS, ERRORS = 200, 1000, 32, 1000  # the walk rule's: docs/certificates.md, "The numbers"
@@ -30,7 +38,7 @@ def main(folder: Path) -> None:
     spec, most, max_loss = job["spec"], sum(map(sum, fixed["looks"])), fixed["max_loss"]
     if spec["kind"] not in KINDS:
         sys.exit(f"the kind {spec['kind']} is not one of {', '.join(KINDS)}; add the rule of its quality to KINDS")
-    quality_of, binary = KINDS[spec["kind"]]
+    quality_of, binary, _ = KINDS[spec["kind"]]
     quality, confidence = (spec["target"][name] for name in ("quality", "confidence"))
     of, together = spec["target"].get("of", "auto-labels"), fixed.get("items")
     check((of == "dataset") == (together is not None), f"the promise is of: {of}")
@@ -40,9 +48,12 @@ def main(folder: Path) -> None:
     most *= models
     check(most <= fixed["delta"] * (1 + 1e-9), f"all looks together may spend {most:.4f} of {fixed['delta']:.4f}")
     given = [pd.read_parquet(path) for path in sorted(folder.glob("predictions/[0-9]*.parquet"))]
-    check(len(given) == (models if spec.get("predictions") else 0), f"predictions of {len(given)} models were given")
+    check(
+        len(given) == (models if spec.get("predictions") else 0), f"models whose predictions were given: {len(given)}"
+    )
     coins = tables(folder.glob("coins.parquet")).set_index("item")["coin"]
-    items = tables(folder.glob("items/[0-9]*.parquet")).set_index("item").query("failure.isna() and not labeled")
+    every = tables(folder.glob("items/[0-9]*.parquet")).set_index("item")
+    items = every.query("failure.isna() and not labeled")
     check(coins.index.equals(items.index), "each item to label has a coin")
     check((coins == hashed(spec["seed"], items["source"])).all(), "they are the hashes of the seed and the items")
     if together is not None:
@@ -50,7 +61,8 @@ def main(folder: Path) -> None:
     found = {int(path.parent.name): json.loads(path.read_text()) for path in folder.glob("rounds/*/threshold.json")}
     looks = [tuple(look["stage"]) for look in found.values() if look["stage"][1]]
     check(len(set(looks)) == len(looks), "no look was made twice")
-    print(f"{len(looks)} looks spent {sum(models * fixed['looks'][t - 1][k - 1] for t, k in looks):.4f}")
+    spent = sum(models * fixed["looks"][t - 1][k - 1] for t, k in looks)
+    print(f"note: looks made: {len(looks)}, which spent {spent:.4f}")
     number, look = max(found.items(), default=(0, {"final": False}))  # only the last look counts
     asked = max(folder.glob("rounds/*/asked.parquet"), default=None)  # each holds all rounds before it
     asked = pd.read_parquet(asked) if asked else pd.DataFrame(columns=["item", "role", "round"])
@@ -64,6 +76,7 @@ def main(folder: Path) -> None:
     money = spec["budget"] is not None or any(folder.glob("amendments/[0-9]*.json"))  # where it may end first
     if not look["final"] or look["threshold"] is None or open_ or (money and not len(auto)):
         check(open_ or not len(auto), "nothing was auto-labeled, and nothing is promised")
+        compare_manifest(folder, spec, every.index, coins.index, auto)
         return
 
     t, k = look["stage"]
@@ -73,7 +86,8 @@ def main(folder: Path) -> None:
     predictions = tables(folder.glob(f"rounds/{look['model']:03d}/predictions/[0-9]*.parquet"))
     if given:
         theirs = [table.loc[table["item"].isin(coins.index)].reset_index(drop=True) for table in given]
-        check(any(predictions.reset_index(drop=True).equals(table) for table in theirs), "it was given, as it is")
+        same = any(predictions.reset_index(drop=True).equals(table) for table in theirs)
+        check(same, "the predictions are those that were given")
     score = predictions.groupby("item")["score"].mean()
     check(not score.index.isin(learned).any(), "the model learned from none of the items it is judged by")
     check(set(score.index) == set(coins.index) - set(learned), "it is judged by all others")
@@ -97,7 +111,8 @@ def main(folder: Path) -> None:
         pass_ = walk_over_all(*pool, *allowed) if rule == "walk" else coin_over_all(*pool, *allowed)
     check(rule == look["rule"], f"the rule is {rule}")
     may = pass_ if money else pass_[:1]
-    check(look["threshold"] in may, f"the threshold {look['threshold']} passes; the lowest is {[*map(str, pass_[:1])]}")
+    lowest = pass_[0] if len(pass_) else "none"
+    check(look["threshold"] in may, f"the threshold {look['threshold']} passes; the lowest is {lowest}")
     passed = predictions[predictions["item"].isin(score.index[~below & (score >= look["threshold"])])]
     columns = [name for name in passed if name != "score"]
     mine, theirs = (table[columns].sort_values(columns).to_numpy() for table in (passed, auto))
@@ -106,7 +121,34 @@ def main(folder: Path) -> None:
         said = tables(folder.glob("rounds/*/answers/*.parquet"))["item"]
         settled = len(set(said) | set(auto["item"]))
         holds = "so the promise holds" if settled >= together else "so it holds once people have labeled the others"
-        print(f"{settled} items have people's answers or the model's label, {holds}")
+        print(f"note: {settled} items have people's answers or the model's label, {holds}")
+    compare_manifest(folder, spec, every.index, coins.index, auto)
+
+
+def compare_manifest(folder: Path, spec: dict, every: pd.Index, asked: pd.Index, auto: pd.DataFrame) -> None:
+    """Whether the manifest of a job that has ended has the labels in the folder. every: the items, a line each."""
+    summary, path = folder / "report/summary.json", folder / "output/output.manifest"
+    if not summary.is_file() or json.loads(summary.read_text())["state"] not in ("complete", "stopped"):
+        print("note: the job goes on, so its manifest was not compared")
+        return
+    check(path.is_file(), "there is a manifest")
+    with path.open(encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    check(len(records) == len(every), f"the manifest has {len(records)} lines, one for each item")
+    name, (_, _, label_of) = spec["attribute"], KINDS[spec["kind"]]
+    labels = tables(folder.glob("rounds/*/labels.parquet"))
+    labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")] if len(labels) else labels
+    for whose, human, theirs in (("the model", "no", auto), ("people", "yes", labels)):
+        mine = [
+            (item, *values)
+            for item, record in zip(every, records)
+            if item in asked and name in record and record[f"{name}-metadata"]["human-annotated"] == human
+            for values in label_of(record[name])
+        ]
+        columns = [column for column in ("item", "class_id", *SIDES) if column in theirs]
+        theirs = theirs[theirs["item"].isin(asked)] if len(theirs) else pd.DataFrame(columns=columns)
+        theirs = [tuple(row) for row in theirs[columns].to_numpy(object)]
+        check(sorted(mine) == sorted(theirs), f"the manifest's labels by {whose} are those in the folder")
 
 
 def tables(paths, until: float = np.inf) -> pd.DataFrame:
@@ -171,8 +213,17 @@ def iou(a, b) -> float:
     return both / (a.width * a.height + b.width * b.height - both)
 
 
-# a kind of label: the quality of a predicted label, and whether it is 0 or 1 only
-KINDS = {"image-classification": (class_quality, True), "object-detection": (box_quality, False)}
+def boxes_of(label: dict) -> list[tuple]:
+    """A row for each box of a label in the manifest; class -1 if there is none."""
+    return [(box["class_id"], *(box[side] for side in SIDES)) for box in label["annotations"]] or [(-1, 0, 0, 0, 0)]
+
+
+SIDES = ("left", "top", "width", "height")
+# a kind of label: the quality of a predicted label, whether it is 0 or 1 only, and the rows of a label in the manifest
+KINDS = {
+    "image-classification": (class_quality, True, lambda label: [(label,)]),
+    "object-detection": (box_quality, False, boxes_of),
+}
 
 
 def cuts(scores, loss, pool):
@@ -296,4 +347,6 @@ def check(right: bool, what: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} JOB_FOLDER")
     main(Path(sys.argv[1]))

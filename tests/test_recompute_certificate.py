@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from roundtruth import certify as library
+from roundtruth import steps
 from roundtruth.certify import certify
 from roundtruth.job import Job
 from roundtruth.spec import JobSpec
@@ -66,6 +68,8 @@ def done(tmp_path_factory) -> Callable[[str], Job]:
         assert look.rule == rule.split()[0]
         assert 0 < look.coverage < 1
         assert look.quality < 1  # something was wrong above the threshold, so that the rule is asked more than a count
+        steps.deliver(job)
+        job.store.replace("report/summary.json", json.dumps(summarize(job)).encode())  # the rest of a report takes long
         return job
 
     return job_of
@@ -214,6 +218,35 @@ def a_look_made_twice(folder: Folder) -> None:
     path.write_text(json.dumps(looked | {"threshold": None}))
 
 
+def a_line_changed(human: str):
+    """Of the manifest: another class of the first line with labels of the model, or of people."""
+
+    def change(folder: Folder) -> None:
+        path = folder.path / "output" / "output.manifest"
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        record = next(r for r in records if r["label-metadata"]["human-annotated"] == human and drawn(r["label"]))
+        if isinstance(record["label"], int):
+            record["label"] = (record["label"] + 1) % 10
+        else:
+            record["label"]["annotations"][0]["width"] += 0.5
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    return change
+
+
+def drawn(label) -> bool:
+    return isinstance(label, int) or bool(label["annotations"])
+
+
+def no_manifest(folder: Folder) -> None:
+    (folder.path / "output" / "output.manifest").unlink()
+
+
+def a_line_dropped(folder: Folder) -> None:
+    path = folder.path / "output" / "output.manifest"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+
+
 TAMPERED = {
     "a loss changed": (a_loss_changed, "mean quality is"),
     "answers dropped": (the_answers_to_a_checked_item_dropped, "mean quality is"),
@@ -237,6 +270,10 @@ TAMPERED = {
     "labels of nothing promised": (
         lambda f: f.json(f"rounds/{f.round:03d}/threshold.json", threshold=None), "nothing is promised"
     ),
+    "another label of the model in the manifest": (a_line_changed("no"), "the manifest's labels by the model"),
+    "another label of people in the manifest": (a_line_changed("yes"), "the manifest's labels by people"),
+    "no manifest": (no_manifest, "there is a manifest"),
+    "a line of the manifest dropped": (a_line_dropped, "lines, one for each item"),
 }  # fmt: skip
 
 
@@ -261,6 +298,23 @@ def test_with_a_budget_a_higher_threshold_that_passes_is_right(rule, done, tmp_p
     assert verdict(folder.path, capsys) == (0, [])
     next_lower(folder)
     assert verdict(folder.path, capsys)[0] == 1
+
+
+def test_the_manifest_of_a_job_that_goes_on_is_not_compared(done, tmp_path, capsys):
+    folder = Folder(done("walk"), tmp_path / "job")
+    folder.json("report/summary.json", state="waiting")
+    no_manifest(folder)
+    assert verdict(folder.path, capsys) == (0, [])
+
+
+def test_without_pandas_it_says_what_to_do(tmp_path):
+    (tmp_path / "pandas.py").write_text("raise ImportError('No module', name='pandas')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run([sys.executable, SCRIPT, "job"], capture_output=True, text=True, env=environment)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("pandas is not installed")
+    assert ".venv/bin/python" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.slow
