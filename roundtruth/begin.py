@@ -115,8 +115,12 @@ def begin(spec: JobSpec, progress: Progress | None = None) -> Job:
 
 
 def survey(spec: JobSpec) -> Survey:
-    """Read and check the dataset, but not its pictures, and write nothing. Raises UserError as `begin` does."""
+    """Read and check the dataset and given predictions, but no pictures, and write nothing. Raises UserError as `begin`
+    does."""
     shards = read_checked(spec)
+    if spec.predictions:
+        sources = all_sources(shards)
+        predicted.survey(spec, pd.DataFrame({"item": np.arange(1, len(sources) + 1), "source": sources}))
     return Survey(sum(len(shard.items) for shard in shards), sum(shard.labels["item"].nunique() for shard in shards))
 
 

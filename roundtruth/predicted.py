@@ -97,6 +97,20 @@ def _read(spec: JobSpec, items: pd.DataFrame) -> Given:
     return Given(tables, notes, hashlib.sha256(data).hexdigest())
 
 
+def survey(spec: JobSpec, items: pd.DataFrame) -> None:
+    """Raise UserError for the mistakes in the job's file that show without a look at the pictures. items: (item,
+    source)."""
+    with naming("predictions"):
+        path, kind = spec.predictions, kinds.get(spec.kind)
+        assert path is not None
+        rows, _ = about_items(path, rows_of(path, read_needed(path), kind, spec.data), items)
+        for model in rows.models:
+            mistakes = RowMistakes()
+            said_by(rows, model, kind, spec.classes, mistakes)
+            add(rows, model, kind, mistakes)
+        refuse(path, rows, items[:0])
+
+
 def about_items(path: str, rows: Rows, items: pd.DataFrame) -> tuple[Rows, int]:
     """The rows that are about items, with their numbers; and how many others there are that are no mistakes."""
     number = items_of(rows, items)
@@ -235,7 +249,21 @@ def labels_of(
 ) -> tuple[pd.DataFrame, list[str]]:
     """(labels, notes): (item, the kind's columns, score) of a model's rows without a mistake; the others are added to
     the mistakes. `item` of the rows' frame is known."""
-    mistakes, sizes, own = RowMistakes(), items[["item", "width", "height"]], [*kind.CSV, "score"]
+    mistakes, sizes = RowMistakes(), items[["item", "width", "height"]]
+    said = said_by(rows, model, kind, classes, mistakes)
+    kind.suspect(said, sizes, mistakes)
+    right = kind.within(said.assign(row=said.index), sizes).set_index("row").rename_axis(None)
+    cut = changed(kind, said.loc[right.index], right) + len(said) - len(right)
+    if cut > MOST_CUT * len(said):
+        mistakes.add(pd.Series(True, said.index[:1]), "", f"{counted(cut, 'box[|es]')} of {len(said):,} {OUTSIDE}")
+    kind.check(right.assign(worker="the file"), sizes, mistakes)
+    add(rows, model, kind, mistakes)
+    return right.reset_index(drop=True), [counted(cut, CUT)] if cut else []
+
+
+def said_by(rows: Rows, model: str, kind: Kind, classes: list[str], mistakes: RowMistakes) -> pd.DataFrame:
+    """(item, the kind's columns, score) of a model's rows, without those that have a mistake by themselves."""
+    own = [*kind.CSV, "score"]
     frame = rows.frame[["item", *(named(column, model) for column in own)]].set_axis(["item", *own], axis=1)
     labels = kind.read_answers(frame[["item", *kind.CSV]].assign(worker=""), classes, mistakes)
     said = pd.concat([frame["item"], labels[list(kind.COLUMNS)], scores_of(frame["score"], mistakes)], axis=1)
@@ -245,16 +273,13 @@ def labels_of(
         again = frame.duplicated("item")
         same = frame["item"].map(first)
         mistakes.add(again, "item", lambda row: f"{rows.place(same[row])} is about this item already; keep one")
-    said = sheets.without(said, mistakes).astype(kind.COLUMNS)
-    kind.suspect(said, sizes, mistakes)
-    right = kind.within(said.assign(row=said.index), sizes).set_index("row").rename_axis(None)
-    cut = changed(kind, said.loc[right.index], right) + len(said) - len(right)
-    if cut > MOST_CUT * len(said):
-        mistakes.add(pd.Series(True, said.index[:1]), "", f"{counted(cut, 'box[|es]')} of {len(said):,} {OUTSIDE}")
-    kind.check(right.assign(worker="the file"), sizes, mistakes)
+    return sheets.without(said, mistakes).astype(kind.COLUMNS)
+
+
+def add(rows: Rows, model: str, kind: Kind, mistakes: RowMistakes) -> None:
+    """Add a model's mistakes to those of the rows, under the names of its columns."""
     for bad, field, what in mistakes.found:
-        rows.mistakes.found.append((bad, named(field, model) if field in own else field, what))
-    return right.reset_index(drop=True), [counted(cut, CUT)] if cut else []
+        rows.mistakes.found.append((bad, named(field, model) if field in (*kind.CSV, "score") else field, what))
 
 
 def scores_of(text: pd.Series, mistakes: RowMistakes) -> pd.Series:

@@ -1,6 +1,7 @@
 """Jobs that are given predictions: nothing is trained, people check some of them, and the promise is the usual one."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -334,7 +335,7 @@ def test_several_models_are_compared_on_the_same_items_and_the_best_is_chosen(tm
     other = job.given_predictions(3)
     for path in Path(job.address).glob(f"rounds/{look.model:03d}/predictions/*.parquet"):
         other.assign(score=other["score"] / 2).to_parquet(path)
-    assert verdict(job.address, capsys) == (1, ["WRONG: it was given, as it is"])
+    assert verdict(job.address, capsys) == (1, ["WRONG: the predictions are those that were given"])
 
 
 def test_a_model_alone_leaves_more_than_one_that_was_compared(tmp_path):
@@ -541,6 +542,10 @@ def test_a_mistake_in_a_row_is_told_with_its_place(what, tmp_path):
     table.to_csv(tmp_path / "predictions.csv", index=False)
     assert said in mistake(tmp_path)
     assert mistake(tmp_path).startswith("predictions")
+    if what != "another item":  # its picture may be one that cannot be read, which a forecast does not look at
+        with pytest.raises(UserError) as caught:
+            forecast.of(spec_in(tmp_path))
+        assert said.removeprefix("2 mistakes: ") in str(caught.value)
 
 
 def test_a_file_name_that_two_pictures_share_is_told(tmp_path):
@@ -593,6 +598,8 @@ def test_a_file_that_is_none_is_told(name, text, said, tmp_path):
     if text is not None:
         (tmp_path / name).write_bytes(text)
     assert said in mistake(tmp_path, predictions=name)
+    with pytest.raises(UserError, match=re.escape(said.removeprefix("predictions: "))):
+        forecast.of(spec_in(tmp_path, predictions=name))
 
 
 @pytest.mark.parametrize(
@@ -610,6 +617,15 @@ def test_a_mistake_in_a_box_is_told(changed, said, tmp_path):
     table.iloc[0, [table.columns.get_loc(name) for name in changed]] = list(changed.values())
     table.to_csv(tmp_path / "predictions.csv", index=False)
     assert said in mistake(tmp_path, **BOXES)
+
+
+def test_the_forecast_reads_boxes_but_no_pictures(tmp_path):
+    table = drawn(tmp_path, 30).astype(str)
+    assert forecast.of(spec_in(tmp_path, **BOXES))["items"] == 30
+    table.loc[1, "left"] = "x"
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    with pytest.raises(UserError, match="line 3: field left: 'x' is not a number"):
+        forecast.of(spec_in(tmp_path, **BOXES))
 
 
 def test_corners_and_shares_in_place_of_sizes_are_told(tmp_path):
