@@ -91,7 +91,7 @@ GROUPS = {
     "People's answers": Group(
         "The job goes on (exit code 3 while it waits): good rows are taken, and bad rows are listed in "
         "`people/rejected.csv` in the job folder, with file, line and reason. `roundtruth status` counts them until "
-        "they are mended.",
+        "they are corrected.",
         "Correct the row.",
         ("workforce", "kinds.object_detection:check"),
     ),
@@ -151,6 +151,11 @@ GROUPS = {
             "workforce.names:one_each",
             "job:_amended",
         ),
+    ),
+    "Notes of certify": Group(
+        "`roundtruth certify` prints these lines after the result. The exit code stays 0.",
+        "Compare how the two tables name the classes.",
+        ("checked_table:notes",),
     ),
     "Pictures that cannot be read": Group(
         "The job goes on without them. The reason is in the item's line of the output manifest (`failure-reason`) and "

@@ -25,7 +25,9 @@ def certified(predictions: str, labels: str, quality: float, confidence: float, 
     sheet_mistakes.refuse(lambda line: f"{predictions}: line {line}")
     checked, sheet_mistakes = table(labels, ["item", "label"])
     absent = ~checked["item"].isin(predicted["item"])
-    sheet_mistakes.add(absent, "item", lambda line: f"{checked['item'][line][:200]!r} is not in {predictions}")
+    sheet_mistakes.add(
+        absent, "item", lambda line: f"{checked['item'][line][:200]!r} is not in {predictions}; correct the name"
+    )
     sheet_mistakes.refuse(lambda line: f"{labels}: line {line}")
 
     right = checked.set_index("item")["label"].reindex(predicted["item"]).to_numpy(object)
@@ -59,6 +61,11 @@ def notes(models: pd.Series, peoples: pd.Series) -> list[str]:
             f"The model never gave a label that people gave, such as {peoples.iloc[0][:30]!r}: its labels are such as "
             f"{models.iloc[0][:30]!r}."
         )
+    elif len(never := peoples[~peoples.isin(models)]):
+        lines.append(
+            f"People gave {counted(len(never), 'item[|s]')} a label that the model never gave, such as "
+            f"{never.iloc[0][:30]!r}. The model's labels of these items count as wrong."
+        )
     return lines
 
 
@@ -67,7 +74,7 @@ def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
     sheet = read_csv(read_needed(path), path, Columns(columns, numbers=[name for name in columns if name == "score"]))
     rows, mistakes = sheet.whole(), sheet.mistakes
     if sheet.cells.empty:
-        raise UserError(f"{path}: empty; below the header there is a row an item")
+        raise UserError(f"{path}: empty; write a row for each item below the header")
     for name in columns:
         mistakes.add(rows[name] == "", name, EMPTY[name])
     for name in ("item", "label"):
@@ -81,7 +88,7 @@ def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
     if "score" in columns:
         score = pd.to_numeric(rows["score"], errors="coerce")
         bad = ~np.isfinite(score) & (rows["score"] != "")
-        mistakes.add(bad, "score", lambda line, said=rows["score"]: f"{said[line][:60]!r} is no number")
+        mistakes.add(bad, "score", lambda line, said=rows["score"]: f"{said[line][:60]!r} is no number; write one")
         rows = rows.assign(score=score)
     return rows, mistakes
 
@@ -89,7 +96,7 @@ def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
 EMPTY = {
     "item": "empty; every row names an item",
     "label": "empty; where people could give no label say so by a word, such as unclear: it counts as wrong",
-    "score": "empty; every prediction has a score, and the likelier it is right the higher",
+    "score": "empty; every prediction needs a score, higher if the model is more confident",
 }
 
 

@@ -201,7 +201,7 @@ def certify_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "predictions",
         metavar="PREDICTIONS.csv",
-        help="the predictions: the columns item, label and score, a row an item",
+        help="the predictions: the columns item, label and score, one row for each item",
     )
     verb.add_argument(
         "--labels",

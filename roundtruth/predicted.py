@@ -284,7 +284,9 @@ def add(rows: Rows, model: str, kind: Kind, mistakes: RowMistakes) -> None:
 
 def scores_of(text: pd.Series, mistakes: RowMistakes) -> pd.Series:
     score = pd.to_numeric(text, errors="coerce").astype(float)
-    mistakes.add(text == "", "score", "empty; every prediction has a score from 0 to 1, and the surer the higher")
+    mistakes.add(
+        text == "", "score", "empty; every prediction needs a score from 0 to 1, higher if the model is more confident"
+    )
     mistakes.add(score.isna(), "score", lambda row: f"{text[row][:60]!r} is no number; write one from 0 to 1")
     mistakes.add(~score.between(0, 1), "score", lambda row: f"{text[row][:60]} is no number from 0 to 1; {SCORE}")
     return score.rename("score")

@@ -398,6 +398,8 @@ def job_text(path: Path) -> str:
                 f"{path}: over {LARGEST_YAML // 10**6} MB, so this is no job file; the items belong in the data"
             )
         return data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; correct the path of the job file") from None
     except OSError as error:
         raise UserError(f"{path}: the job file cannot be read: {reason(error)}") from None
     except UnicodeDecodeError as error:

@@ -145,8 +145,10 @@ def counts(summary: dict) -> str:
     from roundtruth.report import words
 
     cost, left = summary["cost"], "without a label" if summary["state"] == "stopped" else "failed"
-    said = f"{counted(summary['items'], 'item[|s]')}: {summary['human']} labeled by people, "
-    said += f"{summary['auto']} by the model, {summary['input']} came labeled, {summary['failed']} {left}. "
+    said = f"{counted(summary['items'], 'item[|s]')}: {summary['human']:,} labeled by people, "
+    said += f"{summary['auto']:,} by the model, {summary['input']:,} came labeled, {summary['failed']:,} {left}. "
+    if summary["state"] not in ("complete", "stopped"):
+        return f"{said}Cost so far: {cost['total']:.2f}."
     said += f"Cost {cost['total']:.2f}"
     if summary["human"] + summary["auto"]:
         said += f" instead of {cost['all_human']:.2f}: {100 * cost['saving']:.1f} % saved"

@@ -153,7 +153,7 @@ def test_a_job_file(changed, expected, folder, told):
 
 
 def test_no_job_file_and_no_job(folder, told):
-    assert told("run").endswith("job.yaml: the job file cannot be read: No such file or directory")
+    assert told("run").endswith("job.yaml: no such file; correct the path of the job file")
     write_job(folder)
     for verb in ("status", "stop", "report"):
         assert "there is no job in this folder yet" in told(verb)

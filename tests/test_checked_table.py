@@ -121,6 +121,14 @@ def test_where_people_checked_all_nothing_is_left_to_promise(of, tables, capfd):
     )
 
 
+def test_a_label_that_the_model_never_gave_is_told(tables, capfd):
+    predictions = "item,label,score\n" + "".join(f"{i},cat,0.{90 - i % 40}\n" for i in range(400))
+    checked = "item,label\n" + "".join(f"{i},{'horse' if i in (3, 7) else 'cat'}\n" for i in range(100))
+    assert main([*tables(predictions, checked), "--quality", "0.9"]) == 0
+    said = "People gave 2 items a label that the model never gave, such as 'horse'. The model's labels of these items"
+    assert f"{said} count as wrong.\n" in capfd.readouterr().out
+
+
 def test_labels_that_are_written_otherwise_are_told(tables, capfd):
     predictions = "item,label,score\n" + "".join(f"{i},cat,0.{90 - i % 40}\n" for i in range(400))
     checked = "item,label\n" + "".join(f"{i},{'Cat' if i % 2 else 'CAT'}\n" for i in range(100))
@@ -164,12 +172,12 @@ GOOD = "item,label,score\na,cat,.9\nb,dog,.8\n"
         (
             "item,label,score\n",
             "item,label\na,cat\n",
-            "predictions.csv: empty; below the header there is a row an item",
+            "predictions.csv: empty; write a row for each item below the header",
         ),
-        (GOOD, "item,label\n", "checked.csv: empty; below the header there is a row an item"),
+        (GOOD, "item,label\n", "checked.csv: empty; write a row for each item below the header"),
         (GOOD + "c,dog,high\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: 'high' is no number"),
         (GOOD + "c,dog,inf\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: 'inf' is no number"),
-        (GOOD + "c,dog,\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: empty; every prediction has"),
+        (GOOD + "c,dog,\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: empty; every prediction"),
         (GOOD + "c,,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field label: empty; "),
         (GOOD + ",cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: empty; every row names"),
         (GOOD + "a,cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: 'a' is on line 2 already"),
@@ -179,7 +187,7 @@ GOOD = "item,label,score\na,cat,.9\nb,dog,.8\n"
         (
             GOOD + "c,dog,x\nd,dog,y\na,cat,1\n",
             "item,label\na,cat\n",
-            "predictions.csv: 3 mistakes: line 4: field score: 'x' is no number; line 5: field score: 'y' is no ",
+            "predictions.csv: 3 mistakes: line 4: field score: 'x' is no number; write one; line 5: ",
         ),
     ],
 )

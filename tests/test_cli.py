@@ -119,7 +119,7 @@ def test_a_job_that_is_under_way_names_no_file_that_is_not_there(job, tmp_path, 
     out = capfd.readouterr().out
     assert "Manifest:" not in out
     assert "Page:" not in out
-    assert "0 failed. Cost 0.00.\nNo run is at work on the job. Run it again, and it goes on.\n" in out
+    assert "0 failed. Cost so far: 0.00.\nNo run is at work on the job. Run it again, and it goes on.\n" in out
     with hold(JobSpec.from_file(path), "another run"):
         assert main(["status", path]) == 0
     assert f"{tmp_path}/job is held by " in capfd.readouterr().out

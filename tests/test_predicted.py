@@ -519,7 +519,7 @@ def mistake(folder: Path, **changed) -> str:
 
 
 WRONG = {
-    "an empty score": ({"score": ""}, "line 4: field score: empty; every prediction has a score from 0 to 1, and"),
+    "an empty score": ({"score": ""}, "line 4: field score: empty; every prediction needs a score from 0 to 1, hi"),
     "a score that is no number": ({"score": "nan"}, "line 4: field score: 'nan' is no number"),
     "a score on another scale": ({"score": "97.5"}, "line 4: field score: 97.5 is no number from 0 to 1; write (score"),
     "a label that is no class": ({"label": "ten"}, "line 4: field label: 'ten' is not one of the job's classes"),

@@ -175,7 +175,7 @@ def test_a_job_file_is_a_mapping(text, expected, write):
 
 
 def test_a_job_file_that_cannot_be_read(tmp_path):
-    assert "No such file" in told(tmp_path / "none.yaml")
+    assert "no such file" in told(tmp_path / "none.yaml")
     assert "directory" in told(tmp_path)
     (tmp_path / "latin.yaml").write_bytes("name: Vögel".encode("latin-1"))
     assert "line 1: the job file cannot be read: not UTF-8" in told(tmp_path / "latin.yaml")

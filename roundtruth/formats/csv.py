@@ -81,7 +81,7 @@ def table(path: str, kind: Kind) -> csv_table.Sheet:
     numbers = [*csv_table.numbers_of(kind), "confidence"]
     sheet = csv_table.read(data, path, csv_table.Columns(["source"], kind.CSV, ABOUT, numbers))
     if sheet.cells.empty:
-        raise UserError(f"{path}: empty; below the header there is a row an item")
+        raise UserError(f"{path}: empty; write a row for each item below the header")
     return sheet
 
 

@@ -330,7 +330,9 @@ def in_pixels(
         result[:, 2:] -= result[:, :2]
         mistakes.add((result[:, 2:] <= 0).any(axis=1), "", "right or bottom is not beyond left or top")
     if given.unit in ("relative", "percent"):
-        unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
+        unknown = (
+            "the size of the picture is not known, and the box is a share of it; correct it, or take the label out"
+        )
         mistakes.add((size <= 0).any(axis=1), "", unknown)
         return result * np.tile(size, 2) / (100 if given.unit == "percent" else 1)
     unit = None if given.unit else other_unit(result, size)

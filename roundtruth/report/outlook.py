@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from roundtruth import answers, forecast, ledger, workforce
+from roundtruth import answers, forecast, ledger, plans, workforce
 from roundtruth.plural import counted
 from roundtruth.report import words
 
@@ -62,17 +62,23 @@ def waits_for(job, waiting: dict) -> str:
 
 def most(job) -> str:
     """The most that the job can cost."""
-    spec, items = job.spec, len(job.askable())
-    people = ledger.highest_price(spec)
-    if people >= spec.prices.per_auto_label:
-        alone = f"if people label {words.every(items, 'item')}"
-    else:
-        alone = f"if the model labels {words.every(items, 'item')}"
+    spec, auto = job.spec, settled_auto(job)
+    items = len(job.askable()) - auto
+    people, machine = ledger.highest_price(spec), spec.prices.per_auto_label
+    every = f"the other {counted(items, 'item[|s]')}" if auto else words.every(items, "item")
+    alone = f"if people label {every}" if people >= machine else f"if the model labels {every}"
     done, paid = ledger.by_people(job)
-    whole = paid + max(items - done, 0) * max(people, spec.prices.per_auto_label)
+    whole = paid + max(items - done, 0) * max(people, machine) + auto * machine
     if spec.budget is not None and spec.budget < whole:
         return f"{words.money(spec.budget)}, the budget: then the job stops, and keeps the labels it has. {words.EXTRA}"
     return f"{words.money(whole)}, {alone}. {words.EXTRA}"
+
+
+def settled_auto(job) -> int:
+    """How many items have a label of the model that will not be taken back."""
+    look = plans.last_look(job)
+    for_good = look is not None and look.final and look.later is None
+    return job.auto_labels()["item"].nunique() if for_good else 0
 
 
 def model(job) -> tuple[str, str]:

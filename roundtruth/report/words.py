@@ -170,7 +170,7 @@ def models(compared: dict[str, dict], quality_name: str) -> list[str]:
     """How several given models did on the same checked items, a line each; compared: a summary's `models`."""
     return [
         f"Model {name}{', which was chosen' if found['chosen'] else ''}: {quality_name} {found['quality']:.3f} on the "
-        f"checked items; it may label {counted(found['passing'], 'item[|s]')}."
+        f"checked items; {counted(found['passing'], 'prediction[|s]')} may be kept."
         for name, found in compared.items()
     ]
 
@@ -187,7 +187,7 @@ def rejected(summary: dict) -> list[str]:
         return []
     told = (
         "row[|s] of people's answers [is|are] rejected. people/rejected.csv in the job folder lists [it|them]. "
-        "Mend [it|them] in your file, and put the file there again."
+        "Correct [it|them] in your file, and put the file there again."
     )
     these = f" The first {len(first)}:" if number > len(first) else ""
     return [f"{counted(number, told)}{these}", *first]

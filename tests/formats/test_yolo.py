@@ -149,7 +149,7 @@ def test_confidences_outlines_and_key_points(tmp_path):
 
 def test_boxes_are_no_shares_of_a_picture_that_cannot_be_read(tmp_path):
     put(tmp_path, {"classes.txt": NAMES, "1.txt": LINES, "1.png": "broken", "2.txt": LINES, "2.png": picture()})
-    unknown = "the size of the picture is not known, and the box is a share of it; mend it, or take the label out"
+    unknown = "the size of the picture is not known, and the box is a share of it; correct it, or take the label out"
     with pytest.raises(UserError, match=rf"^{tmp_path}/1\.txt: 2 mistakes: line 1, line 3: {unknown}$"):
         read(tmp_path)
     put(tmp_path, {"1.txt": ""})

@@ -1,12 +1,15 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from roundtruth import ledger
 from roundtruth.job import Job
 from roundtruth.report import outlook, words
+from roundtruth.spec import JobSpec
 from roundtruth.summary import summarize
-from tests.jobs import classified, digits, run_job, write_lines
+from tests.jobs import classified, digits, run_job, write_job, write_lines
 
 FILES = {"backend": "files", "answers_per_item": 2}
 
@@ -55,6 +58,23 @@ def test_a_budget_that_does_not_reach(begun):
 def test_a_model_that_costs_more_than_people(begun):
     said = ahead(begun("image-classification", 20, prices={"per_item": 0, "per_answer": 0.01, "per_auto_label": 1}))
     assert said["At most"].startswith("$20.00, if the model labels all 20 items.")
+
+
+def test_what_the_model_has_labeled_for_good_costs_no_more_than_an_auto_label(tmp_path):
+    digits(tmp_path, 500)
+    people = {"backend": "simulated", "truth": "truth.manifest", "noise": 0}
+    job = run_job(JobSpec.from_file(write_job(tmp_path, plan="certified", target={"quality": 0.93}, workforce=people)))
+    summary = summarize(job)
+    assert summary["auto"] > 0
+    for path in Path(job.address).glob("rounds/*"):  # as before people answered the last batch
+        if int(path.name) == job.last_round():
+            shutil.rmtree(path)
+    job = Job(job.address)
+    left = 500 - summary["auto"] - ledger.by_people(job)[0]
+    assert left > 0
+    price = ledger.highest_price(job.spec)
+    most = ledger.by_people(job)[1] + left * price + summary["auto"] * job.spec.prices.per_auto_label
+    assert ahead(job)["At most"].startswith(f"${most:.2f}, if people label the other {500 - summary['auto']} items.")
 
 
 def test_a_waiting_job_says_for_what(begun, tmp_path):

@@ -404,7 +404,7 @@ def test_what_was_passed_over_and_rejected_is_on_the_page(begun):
     assert f"Passed over 2 files {EVIL}" in " ".join(page.text.split())
     shown = " ".join(page.text.split())
     assert (
-        "Mend them in your file, and put the file there again. The first 1: " + f"{EVIL}.csv: line 2: no worker"
+        "Correct them in your file, and put the file there again. The first 1: " + f"{EVIL}.csv: line 2: no worker"
         in shown
     )
     assert "Rejected answers 7 rows; people/rejected.csv in the job folder says why." in shown
