@@ -336,11 +336,9 @@ def money_chart(job, summary: dict) -> Chart | None:
     if len(history):
         last = history.iloc[-1]
         made = words.foreseen_when(last)
-        reach = f"{words.money(last['low'])} to {words.money(last['high'])}"
-        caption += (
-            f" The last forecast, made {made}, was {words.money(last['cost'])} in all, 80{words.SPACE}% range {reach}."
-        )
-        alt += f" Forecasts of the total are squares with their range, the last {words.money(last['cost'])}, {reach}."
+        found = f"{words.money(last['cost'])} in all{words.reach(last)}"
+        caption += f" The last forecast, made {made}, was {found}."
+        alt += f" Forecasts of the total are squares with their range; the last was {found}."
     return Chart("money", "money", alt, caption, plots.money_curve(spent, history, max(items, 1), alone))
 
 

@@ -97,9 +97,7 @@ def broken(number: int) -> str:
 def foreseen(forecast: dict, budget: float | None, of: str | None) -> str:
     """A forecast of the final cost, from a row of `roundtruth.forecast.history`. of: which labels the job makes a
     promise about; None: it makes none."""
-    low, high = money(forecast["low"]), money(forecast["high"])
-    said = f"About {money(forecast['cost'])} in all"
-    said += f"; in 8 of 10 such jobs between {low} and {high}. " if low != high else ". "
+    said = f"About {money(forecast['cost'])} in all{reach(forecast)}. "
     people = counted(int(forecast["human"]), "item[|s]")
     if forecast["auto"]:
         said += f"People label about {people}, the model about {count(forecast['auto'])}."
@@ -109,6 +107,12 @@ def foreseen(forecast: dict, budget: float | None, of: str | None) -> str:
         said += f" The budget of {money(budget)} does not reach that far."
     promise = f", for {PROMISE[of]}" if of else ""
     return f"{said} This forecast was made {foreseen_when(forecast)}{promise}."
+
+
+def reach(forecast: dict) -> str:
+    """The range of a forecast, after its cost; empty if nothing is open."""
+    low, high = money(forecast["low"]), money(forecast["high"])
+    return f"; in 8 of 10 such jobs between {low} and {high}" if low != high else ""
 
 
 def promised_of(target: "Target") -> str | None:
