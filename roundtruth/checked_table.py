@@ -95,7 +95,7 @@ def table(path: str, columns: list[str]) -> tuple[pd.DataFrame, RowMistakes]:
 
 EMPTY = {
     "item": "empty; every row names an item",
-    "label": "empty; where people could give no label say so by a word, such as unclear: it counts as wrong",
+    "label": "empty; if people could not give a label, write a word such as unclear, which counts as wrong",
     "score": "empty; every prediction needs a score, higher if the model is more confident",
 }
 

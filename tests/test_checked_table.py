@@ -183,7 +183,7 @@ GOOD = "item,label,score\na,cat,.9\nb,dog,.8\n"
         (GOOD + "a,cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: 'a' is on line 2 already"),
         (GOOD, "item,label\na,cat\na,cat\n", "checked.csv: line 3: field item: 'a' is on line 2 already; keep one"),
         (GOOD, "item,label\nz,cat\n", "checked.csv: line 2: field item: 'z' is not in predictions.csv"),
-        (GOOD, "item,label\na,\n", "checked.csv: line 2: field label: empty; where people could give no label say so"),
+        (GOOD, "item,label\na,\n", "checked.csv: line 2: field label: empty; if people could not give a label"),
         (
             GOOD + "c,dog,x\nd,dog,y\na,cat,1\n",
             "item,label\na,cat\n",
