@@ -307,6 +307,28 @@ def test_the_manifest_of_a_job_that_goes_on_is_not_compared(done, tmp_path, caps
     assert verdict(folder.path, capsys) == (0, [])
 
 
+def test_labels_that_a_further_look_took_back_are_in_no_manifest(done, tmp_path, capsys):
+    """The budget was raised, people were asked for a further look, and the job was stopped before it."""
+    folder = Folder(done("walk"), tmp_path / "job")
+    folder.json("job.json", spec=folder.json("job.json")["spec"] | {"budget": 1000.0})
+
+    def further(asked: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat(
+            [asked, asked[-1:].assign(item=folder.rest.index[0], role="train", round=asked["round"].max() + 1)]
+        )
+
+    last = max(folder.path.glob("rounds/*/asked.parquet"))
+    further(pd.read_parquet(last)).to_parquet(last)
+    assert verdict(folder.path, capsys)[1] == ["WRONG: the manifest's labels by the model are those in the folder"]
+    path = folder.path / "output" / "output.manifest"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        if record["label-metadata"]["human-annotated"] == "no":
+            del record["label"]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert verdict(folder.path, capsys) == (0, [])
+
+
 def test_without_pandas_it_says_what_to_do(tmp_path):
     (tmp_path / "pandas.py").write_text("raise ImportError('No module', name='pandas')")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
