@@ -7,12 +7,13 @@ What it goes through: the promise, and whether it is about the auto labels alone
 coins and what each look may spend; that every item below the look's probability that no model learned from was checked;
 the losses, by people's consolidated labels in the folder; the lowest threshold that the rule lets pass; that the rest
 at or above it, and nothing else, has the model's labels; and, if the job has ended, that the output manifest has these
-labels and people's. It does not consolidate people's answers again: docs/consolidation.md says how that is done. The
-walk rule, by its plain recursion, takes seconds for some thousand items and minutes for some ten thousand (but not for
+labels and people's. It does not consolidate people's answers again (docs/consolidation.md says how that is done), and
+does not compare labels that came with the data. The walk rule, by its plain recursion, takes seconds for some thousand items and minutes for some ten thousand (but not for
 a promise about all labels together).
 """
 
 import bisect
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -55,7 +56,8 @@ def main(folder: Path) -> None:
     every = tables(folder.glob("items/[0-9]*.parquet")).set_index("item")
     items = every.query("failure.isna() and not labeled")
     check(coins.index.equals(items.index), "each item to label has a coin")
-    check((coins == hashed(spec["seed"], items["source"])).all(), "they are the hashes of the seed and the items")
+    right = coins == hashed(spec["seed"], every["labeled"], items["source"])
+    check(right.all(), "they are the hashes of the seed and the items")
     if together is not None:
         check(together == in_any_case(spec, len(items)), f"it is about {together} items, which get a label in any case")
     found = {int(path.parent.name): json.loads(path.read_text()) for path in folder.glob("rounds/*/threshold.json")}
@@ -76,7 +78,7 @@ def main(folder: Path) -> None:
     money = spec["budget"] is not None or any(folder.glob("amendments/[0-9]*.json"))  # where it may end first
     if not look["final"] or look["threshold"] is None or open_ or (money and not len(auto)):
         check(open_ or not len(auto), "nothing was auto-labeled, and nothing is promised")
-        compare_manifest(folder, spec, every.index, coins.index, auto[:0])  # a further look takes them back
+        compare_manifest(folder, spec, every, auto[:0])  # a further look takes them back
         return
 
     t, k = look["stage"]
@@ -122,33 +124,50 @@ def main(folder: Path) -> None:
         settled = len(set(said) | set(auto["item"]))
         holds = "so the promise holds" if settled >= together else "so it holds once people have labeled the others"
         print(f"note: {settled} items have people's answers or the model's label, {holds}")
-    compare_manifest(folder, spec, every.index, coins.index, auto)
+    compare_manifest(folder, spec, every, auto)
 
 
-def compare_manifest(folder: Path, spec: dict, every: pd.Index, asked: pd.Index, auto: pd.DataFrame) -> None:
-    """Whether the manifest of a job that has ended has the labels in the folder. every: the items, a line each."""
+def compare_manifest(folder: Path, spec: dict, every: pd.DataFrame, auto: pd.DataFrame) -> None:
+    """Whether the manifest of a job that has ended has the labels in the folder. every: the items, a line each. Labels
+    that came with the data are not compared."""
     summary, path = folder / "report/summary.json", folder / "output/output.manifest"
     if not summary.is_file() or json.loads(summary.read_text())["state"] not in ("complete", "stopped"):
         print("note: the job goes on, so its manifest was not compared")
         return
     check(path.is_file(), "there is a manifest")
-    with path.open(encoding="utf-8") as file:
-        records = [json.loads(line) for line in file]
-    check(len(records) == len(every), f"the manifest has {len(records)} lines, one for each item")
-    name, (_, _, label_of) = spec["attribute"], KINDS[spec["kind"]]
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    check(len(lines) == len(every), f"the manifest has {len(lines)} lines, one for each item")
+    mine, odd, asked = {"no": [], "yes": []}, [], every.index[~every["labeled"]]
+    for number, (line, (item, record, labeled)) in enumerate(zip(lines, every[["record", "labeled"]].itertuples()), 1):
+        try:
+            human, rows = label_in(json.loads(line), json.loads(record), spec)
+            mine[human] += [] if labeled else [(item, *row) for row in rows]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            odd.append(number)
+    first = f"; the first that is not: line {odd[0]}" if odd else ""
+    check(not odd, f"each line can be read, is about its item, and names its classes rightly{first}")
     labels = tables(folder.glob("rounds/*/labels.parquet"))
     labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")] if len(labels) else labels
     for whose, human, theirs in (("the model", "no", auto), ("people", "yes", labels)):
-        mine = [
-            (item, *values)
-            for item, record in zip(every, records)
-            if item in asked and name in record and record[f"{name}-metadata"]["human-annotated"] == human
-            for values in label_of(record[name])
-        ]
         columns = [column for column in ("item", "class_id", *SIDES) if column in theirs]
-        theirs = theirs[theirs["item"].isin(asked)] if len(theirs) else pd.DataFrame(columns=columns)
-        theirs = [tuple(row) for row in theirs[columns].to_numpy(object)]
-        check(sorted(mine) == sorted(theirs), f"the manifest's labels by {whose} are those in the folder")
+        theirs = theirs.loc[theirs["item"].isin(asked), columns] if len(theirs) else pd.DataFrame(columns=columns)
+        if "left" in theirs and len(theirs):
+            theirs.loc[theirs["class_id"] < 0, list(SIDES)] = 0  # nothing is there, whatever a learner writes
+        same = sorted(mine[human]) == sorted(tuple(row) for row in theirs.to_numpy(object))
+        hint = "" if same else "; if a run went on since the report, run `roundtruth report` and try again"
+        check(same, f"the manifest's labels by {whose} are those in the folder{hint}")
+
+
+def label_in(record: dict, given: dict, spec: dict) -> tuple[str, list[tuple]]:
+    """Of a line: whether people gave its label ("yes" or "no"), and the label's rows. given: the item's line in the
+    input. Raises ValueError, LookupError, TypeError or AttributeError for a line that is not right."""
+    for key in ("source-ref", "source"):
+        if record.get(key) != given.get(key):
+            raise ValueError(key)
+    label, about = record.get(spec["attribute"]), record.get(f"{spec['attribute']}-metadata")
+    if label is None:
+        return "no", []
+    return about["human-annotated"], KINDS[spec["kind"]][2](label, about, spec["classes"])
 
 
 def tables(paths, until: float = np.inf) -> pd.DataFrame:
@@ -166,8 +185,11 @@ def in_any_case(spec: dict, items: int) -> int:
     return max(1, min(items, int(spec["budget"] / price + 1e-9)))
 
 
-def hashed(seed: int, names: pd.Series) -> np.ndarray:
-    """Numbers in [0, 1): pandas' hashes of the seed and of each name, mixed as splitmix64 does."""
+def hashed(seed: int, labeled: pd.Series, names: pd.Series) -> np.ndarray:
+    """Numbers in [0, 1): pandas' hashes of the seed and of each name, mixed as splitmix64 does. With the seed goes
+    which items came with a label, if any did."""
+    came = np.flatnonzero(labeled)
+    coin = f"{seed}/coin/{hashlib.sha256(came.tobytes()).hexdigest()}" if len(came) else f"{seed}/coin"
 
     def mix(x: np.ndarray) -> np.ndarray:
         x = x + np.uint64(0x9E3779B97F4A7C15)
@@ -175,7 +197,7 @@ def hashed(seed: int, names: pd.Series) -> np.ndarray:
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return x ^ (x >> np.uint64(31))
 
-    first, each = (pd.util.hash_array(np.array(list(x), dtype=object)) for x in ([f"{seed}/coin"], names))
+    first, each = (pd.util.hash_array(np.array(list(x), dtype=object)) for x in ([coin], names))
     return (mix(mix(each ^ first)) >> np.uint64(11)) * 2.0**-53
 
 
@@ -213,15 +235,24 @@ def iou(a, b) -> float:
     return both / (a.width * a.height + b.width * b.height - both)
 
 
-def boxes_of(label: dict) -> list[tuple]:
-    """A row for each box of a label in the manifest; class -1 if there is none."""
-    return [(box["class_id"], *(box[side] for side in SIDES)) for box in label["annotations"]] or [(-1, 0, 0, 0, 0)]
+def class_of(label: int, about: dict, classes: list[str]) -> list[tuple]:
+    if about["class-name"] != classes[label]:
+        raise ValueError(label)
+    return [(label,)]
+
+
+def boxes_of(label: dict, about: dict, classes: list[str]) -> list[tuple]:
+    """A row for each box; class -1 if there is none."""
+    rows = [(box["class_id"], *(float(box[side]) for side in SIDES)) for box in label["annotations"]]
+    if any(about["class-map"][str(class_id)] != classes[class_id] for class_id, *_ in rows):
+        raise ValueError(label)
+    return rows or [(-1, 0, 0, 0, 0)]
 
 
 SIDES = ("left", "top", "width", "height")
 # a kind of label: the quality of a predicted label, whether it is 0 or 1 only, and the rows of a label in the manifest
 KINDS = {
-    "image-classification": (class_quality, True, lambda label: [(label,)]),
+    "image-classification": (class_quality, True, class_of),
     "object-detection": (box_quality, False, boxes_of),
 }
 

@@ -38,6 +38,12 @@ def whole_job(folder: Path, quality: float, noise: float = 1, of: str = "auto-la
     return run_job(JobSpec.from_file(path))
 
 
+def ended(job: Job) -> Job:
+    steps.deliver(job)
+    job.store.replace("report/summary.json", json.dumps(summarize(job)).encode())  # the rest of a report takes long
+    return job
+
+
 PROMISES = {  # the quality, the noise of people's answers, and of what it is promised
     "walk": (0.93, 0, "auto-labels"),
     "coin": (0.7, 0.2, "auto-labels"),
@@ -68,9 +74,7 @@ def done(tmp_path_factory) -> Callable[[str], Job]:
         assert look.rule == rule.split()[0]
         assert 0 < look.coverage < 1
         assert look.quality < 1  # something was wrong above the threshold, so that the rule is asked more than a count
-        steps.deliver(job)
-        job.store.replace("report/summary.json", json.dumps(summarize(job)).encode())  # the rest of a report takes long
-        return job
+        return ended(job)
 
     return job_of
 
@@ -218,20 +222,45 @@ def a_look_made_twice(folder: Folder) -> None:
     path.write_text(json.dumps(looked | {"threshold": None}))
 
 
-def a_line_changed(human: str):
-    """Of the manifest: another class of the first line with labels of the model, or of people."""
+def a_record_changed(human: str, change):
+    """Of the manifest: the first line with labels of the model ("no"), or of people ("yes")."""
 
-    def change(folder: Folder) -> None:
+    def changed(folder: Folder) -> None:
         path = folder.path / "output" / "output.manifest"
         records = [json.loads(line) for line in path.read_text().splitlines()]
-        record = next(r for r in records if r["label-metadata"]["human-annotated"] == human and drawn(r["label"]))
-        if isinstance(record["label"], int):
-            record["label"] = (record["label"] + 1) % 10
-        else:
-            record["label"]["annotations"][0]["width"] += 0.5
+        change(next(r for r in records if r["label-metadata"]["human-annotated"] == human and drawn(r["label"])))
         path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
-    return change
+    return changed
+
+
+def another_label(record: dict) -> None:
+    if isinstance(record["label"], int):
+        record["label"] = (record["label"] + 1) % 10
+        record["label-metadata"]["class-name"] = str(record["label"])
+    else:
+        record["label"]["annotations"][0]["width"] += 0.5
+
+
+def another_class_name(record: dict) -> None:
+    if isinstance(record["label"], int):
+        record["label-metadata"]["class-name"] = str((record["label"] + 1) % 10)
+    else:
+        record["label-metadata"]["class-map"] = dict.fromkeys(record["label-metadata"]["class-map"], "other")
+
+
+def another_picture(record: dict) -> None:
+    record["source-ref"] = "other.png"
+
+
+def nobody_said(record: dict) -> None:
+    del record["label-metadata"]["human-annotated"]
+
+
+def a_broken_line(folder: Folder) -> None:
+    path = folder.path / "output" / "output.manifest"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], lines[1][: len(lines[1]) // 2] + "\n", *lines[2:]]))
 
 
 def drawn(label) -> bool:
@@ -270,8 +299,12 @@ TAMPERED = {
     "labels of nothing promised": (
         lambda f: f.json(f"rounds/{f.round:03d}/threshold.json", threshold=None), "nothing is promised"
     ),
-    "another label of the model in the manifest": (a_line_changed("no"), "the manifest's labels by the model"),
-    "another label of people in the manifest": (a_line_changed("yes"), "the manifest's labels by people"),
+    "another label of the model in the manifest": (a_record_changed("no", another_label), "labels by the model"),
+    "another label of people in the manifest": (a_record_changed("yes", another_label), "labels by people"),
+    "another name of a class in the manifest": (a_record_changed("no", another_class_name), "names its classes"),
+    "another picture in the manifest": (a_record_changed("no", another_picture), "is about its item"),
+    "nobody said who labeled it": (a_record_changed("yes", nobody_said), "each line can be read"),
+    "a broken line of the manifest": (a_broken_line, "the first that is not: line 2"),
     "no manifest": (no_manifest, "there is a manifest"),
     "a line of the manifest dropped": (a_line_dropped, "lines, one for each item"),
 }  # fmt: skip
@@ -319,7 +352,10 @@ def test_labels_that_a_further_look_took_back_are_in_no_manifest(done, tmp_path,
 
     last = max(folder.path.glob("rounds/*/asked.parquet"))
     further(pd.read_parquet(last)).to_parquet(last)
-    assert verdict(folder.path, capsys)[1] == ["WRONG: the manifest's labels by the model are those in the folder"]
+    assert verdict(folder.path, capsys)[1] == [
+        "WRONG: the manifest's labels by the model are those in the folder; if a run went on since the report, run "
+        "`roundtruth report` and try again"
+    ]
     path = folder.path / "output" / "output.manifest"
     records = [json.loads(line) for line in path.read_text().splitlines()]
     for record in records:
@@ -337,6 +373,43 @@ def test_without_pandas_it_says_what_to_do(tmp_path):
     assert ran.stderr.startswith("pandas is not installed")
     assert ".venv/bin/python" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def with_lines(folder: Path, change) -> None:
+    """Change the lines of a dataset: change(place, line, its line in the truth)."""
+    true = [json.loads(line) for line in (folder / "truth.manifest").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "input.manifest").read_text().splitlines()]
+    (folder / "input.manifest").write_text(
+        "".join(json.dumps(change(place, *pair)) + "\n" for place, pair in enumerate(zip(lines, true)))
+    )
+
+
+def test_items_that_came_labeled_change_the_coins_and_are_not_compared(tmp_path, capsys):
+    digits(tmp_path, 300)
+    about = {"human-annotated": "no", "type": "groundtruth/image-classification", "confidence": 1}
+    named = {"creation-date": "2026-01-01T00:00:00", "job-name": "before"}
+
+    def labeled(place: int, line: dict, true: dict) -> dict:
+        number = true["truth"]
+        return line | (
+            {"label": number, "label-metadata": about | named | {"class-name": str(number)}} if place < 40 else {}
+        )
+
+    with_lines(tmp_path, labeled)
+    job = ended(whole_job(tmp_path, 0.8, noise=0))
+    assert summarize(job)["input"] == 40
+    assert summarize(job)["auto"] > 0
+    assert verdict(job.address, capsys) == (0, [])
+
+
+@pytest.mark.parametrize("kind", [pytest.param("boxes", marks=pytest.mark.slow), "digits"])
+def test_a_label_that_is_null_in_the_input_is_none(kind, tmp_path, capsys):
+    drawn = {"kind": "object-detection", "classes": COLOURS, "learner": "fast_learner:Boxes"}
+    (boxes if kind == "boxes" else digits)(tmp_path, 100)
+    with_lines(tmp_path, lambda place, line, true: line | ({"label": None} if place % 4 == 0 else {}))
+    job = ended(whole_job(tmp_path, 0.8, budget=6.0, **(drawn if kind == "boxes" else {})))
+    assert summarize(job)["state"] == "stopped"
+    assert verdict(job.address, capsys) == (0, [])
 
 
 @pytest.mark.slow
