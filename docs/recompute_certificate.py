@@ -3,13 +3,13 @@
 It imports nothing of roundtruth, so that it can be checked by itself; it needs numpy, pandas and pyarrow. The rules
 and their proofs are in docs/certificates.md. Prints what it found and ends with 0 where it agrees with the job, else 1.
 
-What it goes through: the promise, and whether it is about the auto labels alone or about all labels together; the
-coins and what each look may spend; that every item below the look's probability that no model learned from was checked;
-the losses, by people's consolidated labels in the folder; the lowest threshold that the rule lets pass; that the rest
-at or above it, and nothing else, has the model's labels; and, if the job has ended, that the output manifest has these
-labels and people's. It does not consolidate people's answers again (docs/consolidation.md says how that is done), and
-does not compare labels that came with the data. The walk rule, by its plain recursion, takes seconds for some thousand items and minutes for some ten thousand (but not for
-a promise about all labels together).
+What it goes through: the promise, and whether it is about the auto labels alone or about all labels together; the coins
+and what each look may spend; that every item below the look's probability that no model learned from was checked; the
+losses, by people's consolidated labels in the folder; the lowest threshold that the rule lets pass; that the rest at or
+above it, and nothing else, has the model's labels; and, if the job has ended, that the output manifest has these labels
+and people's. It does not consolidate people's answers again (docs/consolidation.md says how that is done), and does not
+compare labels that came with the data. The walk rule, by its plain recursion, takes seconds for some thousand items and
+minutes for some ten thousand (but not for a promise about all labels together).
 """
 
 import bisect
