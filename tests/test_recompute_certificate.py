@@ -402,7 +402,8 @@ def test_items_that_came_labeled_change_the_coins_and_are_not_compared(tmp_path,
     assert verdict(job.address, capsys) == (0, [])
 
 
-@pytest.mark.parametrize("kind", [pytest.param("boxes", marks=pytest.mark.slow), "digits"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["boxes", "digits"])
 def test_a_label_that_is_null_in_the_input_is_none(kind, tmp_path, capsys):
     drawn = {"kind": "object-detection", "classes": COLOURS, "learner": "fast_learner:Boxes"}
     (boxes if kind == "boxes" else digits)(tmp_path, 100)
