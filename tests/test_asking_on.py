@@ -254,6 +254,7 @@ def test_what_cannot_be_meant_is_refused(make, changed, told):
     assert told in str(refused.value)
 
 
+@pytest.mark.slow
 def test_recorded_answers_that_end_too_early_hold_nothing_up(make, tmp_path):
     rows = [
         f"{item},{worker},{(item + who) % 10}" for item in range(1, 31) for who, worker in enumerate(("ann", "bob"))

@@ -427,6 +427,7 @@ def test_a_damaged_parquet_file_is_told(tmp_path):
 # -- boxes
 
 
+@pytest.mark.slow
 def test_boxes_by_csv_and_by_both_sorts_of_coco_come_to_the_same(tmp_path, capsys):
     table = drawn(tmp_path)
     first = run_job(spec_in(tmp_path, **BOXES))

@@ -367,7 +367,7 @@ def test_wrong_credentials(proxy):
 # --- S3's faults ---
 
 
-@pytest.mark.parametrize("fault", ["cut", "drop", "busy"])
+@pytest.mark.parametrize("fault", ["cut", "drop", pytest.param("busy", marks=pytest.mark.slow)])
 def test_a_lost_request_or_answer_loses_nothing(proxy, fault):
     store = open_store(proxy.url)
     store.replace("there", b"1")

@@ -9,8 +9,9 @@ from roundtruth.summary import summarize
 from tests.jobs import Counted
 
 
-@pytest.mark.parametrize("budget", [None, pytest.param(40.0, marks=pytest.mark.slow)], ids=["no budget", "a budget"])
-@pytest.mark.parametrize("plan", [pytest.param("certified", marks=pytest.mark.slow), "ground-truth"])
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", [None, 40.0], ids=["no budget", "a budget"])
+@pytest.mark.parametrize("plan", ["certified", "ground-truth"])
 def test_no_step_reads_a_file_twice_or_asks_the_folder_often(plan, budget, make):
     steps_ask_at_most(40, make(120, plan=plan, target={"quality": 0.8}, budget=budget))
 
