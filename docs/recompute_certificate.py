@@ -95,8 +95,7 @@ def main(folder: Path) -> None:
     check(set(score.index) == set(coins.index) - set(learned), "it is judged by all others")
     below = coins.reindex(score.index) < p
     check(set(score.index[below]) == set(role.index[role == "validation"]), "those below the probability were checked")
-    labels = tables(folder.glob("rounds/*/labels.parquet"), number)
-    labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")]
+    labels = peoples(folder, number)
     loss = losses(quality_of, predictions, labels, score.index[below])
     above = loss[score[below] >= look["threshold"]]
     check([len(loss), len(above)] == [look["checked"], look["above"]], f"{len(loss)} checked, {len(above)} above")
@@ -146,8 +145,7 @@ def compare_manifest(folder: Path, spec: dict, every: pd.DataFrame, auto: pd.Dat
             odd.append(number)
     first = f"; the first that is not: line {odd[0]}" if odd else ""
     check(not odd, f"each line can be read, is about its item, and names its classes rightly{first}")
-    labels = tables(folder.glob("rounds/*/labels.parquet"))
-    labels = labels[labels["round"] == labels.groupby("item")["round"].transform("max")] if len(labels) else labels
+    labels = peoples(folder)
     for whose, human, theirs in (("the model", "no", auto), ("people", "yes", labels)):
         columns = [column for column in ("item", "class_id", *SIDES) if column in theirs]
         theirs = theirs.loc[theirs["item"].isin(asked), columns] if len(theirs) else pd.DataFrame(columns=columns)
@@ -174,6 +172,12 @@ def tables(paths, until: float = np.inf) -> pd.DataFrame:
     """The tables of the rounds up to one, in order."""
     chosen = [path for path in sorted(paths) if until == np.inf or int(path.parent.name) <= until]
     return pd.concat([pd.read_parquet(path) for path in chosen]) if chosen else pd.DataFrame()
+
+
+def peoples(folder: Path, until: float = np.inf) -> pd.DataFrame:
+    """People's labels of the rounds up to one, the newest of each item."""
+    labels = tables(folder.glob("rounds/*/labels.parquet"), until)
+    return labels[labels["round"] == labels.groupby("item")["round"].transform("max")] if len(labels) else labels
 
 
 def in_any_case(spec: dict, items: int) -> int:

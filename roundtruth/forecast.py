@@ -130,7 +130,7 @@ def instead(spec: "JobSpec", items: int, job: "Job | None", number: int, pilot: 
     if not auto or price <= 0:
         return None
     look = plans.last_look(job) if job else None
-    certain = look is not None and look.final and look.later is None
+    certain = look is not None and look.for_good
     return {"items": left, "auto": auto, "saved": cents(auto * price), "certain": certain}
 
 

@@ -41,6 +41,11 @@ class Look:
     # Where nothing passed for good: about how many more items would have to be checked. Infinity: no number would do.
     needed: float | None = None
 
+    @property
+    def for_good(self) -> bool:
+        """Whether its auto labels count, and no further look will take them back."""
+        return self.final and self.later is None
+
     def to_json(self) -> dict:
         """The contents of threshold.json. Keys that do not apply are left out."""
         found = asdict(self)

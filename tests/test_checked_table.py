@@ -177,7 +177,8 @@ GOOD = "item,label,score\na,cat,.9\nb,dog,.8\n"
         (GOOD, "item,label\n", "checked.csv: empty; write a row for each item below the header"),
         (GOOD + "c,dog,high\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: 'high' is no number"),
         (GOOD + "c,dog,inf\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: 'inf' is no number"),
-        (GOOD + "c,dog,\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: empty; every prediction"),
+        (GOOD + "c,dog,\n", "item,label\na,cat\n", "field score: empty; every prediction needs a score, higher if"),
+        (GOOD + "c,dog,\n", "item,label\na,cat\n", "predictions.csv: line 4: field score: empty; "),
         (GOOD + "c,,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field label: empty; "),
         (GOOD + ",cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: empty; every row names"),
         (GOOD + "a,cat,1\n", "item,label\na,cat\n", "predictions.csv: line 4: field item: 'a' is on line 2 already"),
@@ -187,7 +188,8 @@ GOOD = "item,label,score\na,cat,.9\nb,dog,.8\n"
         (
             GOOD + "c,dog,x\nd,dog,y\na,cat,1\n",
             "item,label\na,cat\n",
-            "predictions.csv: 3 mistakes: line 4: field score: 'x' is no number; write one; line 5: ",
+            "predictions.csv: 3 mistakes: line 4: field score: 'x' is no number; write one; line 5: "
+            "field score: 'y' is no number; write one; line 6",
         ),
     ],
 )

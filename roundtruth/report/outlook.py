@@ -77,8 +77,7 @@ def most(job) -> str:
 def settled_auto(job) -> int:
     """How many items have a label of the model that will not be taken back."""
     look = plans.last_look(job)
-    for_good = look is not None and look.final and look.later is None
-    return job.auto_labels()["item"].nunique() if for_good else 0
+    return job.auto_labels()["item"].nunique() if look is not None and look.for_good else 0
 
 
 def model(job) -> tuple[str, str]:
