@@ -47,7 +47,9 @@ def ask_on(job, round: int) -> int:
     want = wanted(job, round)
     more = unsure(job, round, want)
     if len(more):
-        post(job, round, want + want.index.isin(more), after=len(job.listed(job.path(round, "answers/"))))
+        there = per_item(job, round).reindex(more)
+        want.loc[more] = there + 1  # more people than were asked may have answered
+        post(job, round, want, after=len(job.listed(job.path(round, "answers/"))))
     return len(more)
 
 
@@ -61,11 +63,23 @@ def unsure(job, round: int, want: pd.Series) -> np.ndarray:
     ready = want.index[(there >= want) & (want < job.spec.asking.most)].to_numpy()
     if len(ready) == 0:
         return ready
-    now = job.answers(round)
+    return needing_more(job, job.answers(round), ready, teaching(job, round))
+
+
+def teaching(job, round: int) -> pd.DataFrame:
+    """The answers that show how good the people are."""
     if job.spec.target.certificate != "none":
-        return needing_more(job, now, ready, first_words(job))
+        return first_words(job)
     before = [job.answers(number, counted=True) for number in range(1, round)]
-    return needing_more(job, now, ready, pd.concat([*before, now], ignore_index=True))
+    return pd.concat([*before, job.answers(round)], ignore_index=True)
+
+
+def poor(job) -> bool:
+    """Whether people were found to agree so little that every item needs the most answers."""
+    if job.spec.asking.least == job.spec.asking.most or first_files(job) is None:
+        return False
+    said = teaching(job, job.last_round())
+    return job.kind.poor(said[said["reason"].isna()])
 
 
 def needing_more(job, answers: pd.DataFrame, items: np.ndarray, teach: pd.DataFrame) -> np.ndarray:
@@ -181,10 +195,20 @@ def per_item(job, round: int) -> pd.Series:
 def at_most(job, spec) -> float:
     """What the job will have cost at the most, by what a job file says, once its open batch has been answered: each of
     the batch's items by as many people as may be asked."""
-    asked = job.asks(job.last_round())["item"]
-    there = per_item(job, job.last_round()).reindex(asked, fill_value=0)
-    more = int((spec.asking.most - there).clip(lower=0).sum())
-    return ledger.spent(job, spec.prices) + len(asked) * spec.prices.per_item + more * spec.prices.per_answer
+    return ledger.spent(job, spec.prices) + open_batch(job, spec)[1]
+
+
+def open_batch(job, spec) -> tuple[int, float]:
+    """The items of the batch whose labels are not merged yet, and what they will cost at the most beyond the answers that
+    came, by what a job file says."""
+    last = job.last_round()
+    if last == 0 or job.has(last, "labels.parquet"):
+        return 0, 0.0
+    asked, more = job.asks(last)["item"], 0
+    if not job.has(last, "closed.json"):
+        there = per_item(job, last).reindex(asked, fill_value=0)
+        more = int((spec.asking.most - there).clip(lower=0).sum())
+    return len(asked), len(asked) * spec.prices.per_item + more * spec.prices.per_answer
 
 
 def close(job, round: int, how: str) -> None:

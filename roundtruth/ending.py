@@ -49,6 +49,15 @@ def why(job, state: str) -> str:
     look = plans.last_look(job)
     if look is None:
         if job.spec.predictions is not None:
-            return "There were too few items to check predictions: people labeled all of them."
-        return "There were too few items for a model: people labeled all of them."
+            return "There were too few items to check predictions: people were asked about all of them."
+        if not_taught(job):
+            return "Nobody gave a label to any item for training, so there was no model."
+        return "There were too few items for a model: people were asked about all of them."
     return plans.of(job).no_auto_label(job, look)
+
+
+def not_taught(job) -> bool:
+    """Whether people were asked about training items, and the model had no label to learn from."""
+    asked, labels = job.asked(), job.human_labels()
+    taught = (labels["role"] == "train").any() or not job.input_labels().empty
+    return bool((asked["role"] == "train").any() and not taught)

@@ -90,6 +90,12 @@ def by_people(job) -> tuple[int, float]:
     return int(table["human"].sum()), float(costs["human"].sum())
 
 
+def paid_to_people(job) -> float:
+    """What people have cost so far, with the answers to a batch that is still open."""
+    table = rounds(job)
+    return float(bill(table["human"], table["answers"], table["auto"], job.spec.prices)["human"].sum())
+
+
 def rounds(job) -> pd.DataFrame:
     """(round, human, answers, auto), one row a round.
 

@@ -72,7 +72,7 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
     if closed:
         return {"asked": asked, "answered": asked, "done": True}
     while (exhausted or answers.answered(job, round) == asked) and (more := answers.ask_on(job, round)):
-        LOG.info("round %d: wait, one more person is asked about %s", round, counted(more, "item[|s]"))
+        LOG.info("round %d: wait, one more person is asked about %s%s", round, counted(more, "item[|s]"), why_on(job))
         exhausted = answers.collect(job)
     answered = answers.answered(job, round)
     predict_first(job, round)
@@ -81,6 +81,10 @@ def wait(job: Job, round: int) -> dict[str, int | bool]:
         answers.close(job, round, "complete")
     LOG.info("round %d: wait, %d of %d items answered", round, answered, asked)
     return {"asked": asked, "answered": answered, "done": done}
+
+
+def why_on(job: Job) -> str:
+    return f", because people agree too little (up to {job.spec.asking.most} are asked)" if answers.poor(job) else ""
 
 
 def predict_first(job: Job, round: int) -> None:

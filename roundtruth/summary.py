@@ -28,7 +28,7 @@ def summarize(job) -> dict:
         "answers": int(table["answers"].sum()),
         "rejected": found["rejected"],
         "first_rejected": found["first"],
-        "about_answers": found["notes"],
+        "about_answers": [*found["notes"], *about_people(job)],
         "cost": ledger.totals(costs, auto, ledger.expected_price(spec, job))
         | {"all_human_most": round((human + auto) * ledger.highest_price(spec), 2), "most_answers": spec.asking.most},
         "target": {
@@ -65,6 +65,15 @@ def notes(job, items: pd.DataFrame) -> list[str]:
     if missing and not job.stopped:
         lines.append(counted(missing, "picture[|s] [is|are] missing or broken; each run looks for [it|them] again"))
     return lines
+
+
+def about_people(job) -> list[str]:
+    if not answers.poor(job):
+        return []
+    return [
+        f"people's first answers agree too little, so {job.spec.asking.most} people are asked about every item; "
+        "clearer instructions may help the next job"
+    ]
 
 
 def rounds(job, table: pd.DataFrame, costs: pd.DataFrame) -> list[dict]:

@@ -11,6 +11,7 @@ import pytest
 from roundtruth import answers, forecast, ledger, terminal
 from roundtruth.errors import UserError
 from roundtruth.job import Job
+from roundtruth.report import words
 from roundtruth.summary import summarize
 from roundtruth.workforce.simulated import assign
 from tests.jobs import COLOURS, boxes, facts, files, killed_at_every_write, output, run_job, to_the_end
@@ -76,7 +77,8 @@ def test_the_file_of_those_who_need_one_more_may_be_filled_in_and_only_somebody_
     job = say("ann", {})
     assert answers.found(job)["notes"] == []
     assert summarize(job)["waiting"]["missing"] == 1
-    assert "only somebody who is not in its column answered_by can give an item one more" in terminal.waiting(job)
+    told = "only somebody who is not in its column answered_by, and has not answered since, can give an item one more"
+    assert told in terminal.waiting(job)
     asked.assign(worker="cem", label=items[0] % 10).to_csv(folder / "answers/batch-001-2.csv", index=False)
     assert say("ann", {}).last_round() == 2
 
@@ -103,6 +105,58 @@ def test_people_who_agree_on_nothing_are_asked_the_full_number(by_files):
         assert job.last_round() == 1
         assert set(answers.wanted(job, 1)) == {max(2, turn + 2 if turn else 2)}
     assert say("eve", {item: item % 10 for item in items}).last_round() == 2
+
+
+def test_people_who_agree_too_little_are_told_of(by_files):
+    items, say, _ = by_files
+    say("ann", {item: item % 10 for item in items})
+    job = say("bob", {item: (item + 1) % 10 for item in items})
+    told = "people's first answers agree too little, so 5 people are asked about every item; clearer instructions may help"
+    assert [line.startswith(told) for line in summarize(job)["about_answers"]] == [True]
+    assert told in "\n".join(words.about_answers(summarize(job)))
+
+
+def test_nothing_is_said_about_people_who_agree(by_files):
+    items, say, _ = by_files
+    labels = {item: item % 10 for item in items}
+    say("ann", labels)
+    job = say("bob", labels | {items[0]: (items[0] + 1) % 10})
+    assert answers.wanted(job, 1).max() == 3
+    assert summarize(job)["about_answers"] == []
+
+
+def test_where_more_people_answered_than_were_asked_the_next_is_asked_beyond_them(by_files, tmp_path):
+    items, say, folder = by_files
+    first, *rest = items
+    rows = [f"{item},{who},{item % 10}" for item in rest for who in ("ann", "bob")]
+    rows += [f"{first},{who},{turn}" for turn, who in enumerate(["ann", "bob", "cem"])]
+    (folder / "answers").mkdir(exist_ok=True)
+    (folder / "answers/all.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    job = say("ann", {})
+    assert answers.wanted(job, 1).to_dict() == dict.fromkeys(rest, 2) | {first: 4}
+    asked = pd.read_csv(folder / "batch-001-2.csv")
+    assert asked[["item", "answered_by"]].values.tolist() == [[first, "ann, bob, cem"]]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_simulated_people_who_take_over_a_batch_answer_only_what_is_missing(make, tmp_path, recorded):
+    spec = make(60, workforce={"backend": "files"}, budget=4.0)
+    run_job(spec)
+    items = Job(spec.output).batch(1)["item"].tolist()
+    rows = [f"{item},{who},{(item + turn) % 10}" for item in items for turn, who in enumerate(["ann", "worker-07"])]
+    (tmp_path / "job/people/answers/two.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    run_job(spec)
+    people = PEOPLE
+    if recorded:
+        said = [f"{item},{who},{(item + turn) % 10}" for item in range(1, 61) for turn, who in enumerate("abcdefg")]
+        (tmp_path / "recorded.csv").write_text("\n".join(["item,worker,label", *said]) + "\n")
+        people = {"backend": "simulated", "answers": "recorded.csv"}
+    job = run_job(make(60, workforce=people, budget=4.0))
+    got = job.answers(1).groupby("item")["worker"].nunique()
+    assert got.max() <= 5
+    assert ledger.spent(job) <= 4.0
+    kept = job.answers(1).set_index(["item", "worker"])["class_id"]
+    assert [kept[item, "worker-07"] for item in items] == [(item + 1) % 10 for item in items]
 
 
 def test_the_number_of_answers_follows_from_an_items_own_answers_and_the_first_training_items(make):

@@ -39,8 +39,7 @@ def classes(answers: pd.DataFrame, names: Sequence, asking: Asking, learn: np.nd
     """
     learn = np.ones(len(answers), bool) if learn is None else learn
     labels = with_posteriors(answers, names, learn).labels
-    poor = _agreement_of_classes(answers[learn]) < POOR
-    unsettled = poor | (labels["posterior"].to_numpy() < asking.sure)
+    unsettled = poor_at_classes(answers[learn]) | (labels["posterior"].to_numpy() < asking.sure)
     return _open(answers, labels["item"].to_numpy(), unsettled, asking)
 
 
@@ -54,12 +53,22 @@ def objects(answers: pd.DataFrame, asking: Asking, learn: np.ndarray | None = No
     """
     learn = np.ones(len(answers), bool) if learn is None else learn
     found = open_questions(answers, learn, asking.most)
-    poor = agreement(answers[learn], PAIRS) < POOR
     each = answers.groupby("item", sort=True)
     unseen = ((each["class_id"].max() < 0) & (each["worker"].nunique() < NOTHING)).to_numpy()
     doubtful = ((found["change"] > 1 - asking.sure) | (found["fit"] < ALIKE)).to_numpy()
-    unsettled = poor | unseen | doubtful
+    unsettled = poor_at_objects(answers[learn]) | unseen | doubtful
     return _open(answers, found["item"].to_numpy(), unsettled, asking)
+
+
+def poor_at_classes(answers: pd.DataFrame) -> bool:
+    """Whether people who gave these answers (item, worker, label) agree too little above chance."""
+    return _agreement_of_classes(answers) < POOR
+
+
+def poor_at_objects(answers: pd.DataFrame) -> bool:
+    """Whether people who gave these answers (as of `consolidation.boxes`) too seldom draw each other's boxes. Not if
+    nobody drew any: nothing shows that they would disagree."""
+    return bool((answers["class_id"] >= 0).any()) and agreement(answers, PAIRS) < POOR
 
 
 def _open(answers: pd.DataFrame, items: np.ndarray, unsettled: np.ndarray, asking: Asking) -> np.ndarray:

@@ -70,6 +70,10 @@ class Kind(Protocol):
         """
         ...
 
+    def poor(self, answers: pd.DataFrame) -> bool:
+        """Whether the people who gave the answers agree so little that every item needs the most answers."""
+        ...
+
     def quality(self, labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
         """How well each item's label agrees with the reference, in [0, 1]; for the items in both; index: item, sorted.
 

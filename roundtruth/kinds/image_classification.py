@@ -51,6 +51,11 @@ def unsure(answers: pd.DataFrame, classes: list[str], asking: Asking, learn: np.
     return asking_on.classes(answers.rename(columns={"class_id": "label"}), range(len(classes)), asking, learn)
 
 
+def poor(answers: pd.DataFrame) -> bool:
+    """Whether people agree too little to stop before the most answers; see `roundtruth.consolidation.asking`."""
+    return asking_on.poor_at_classes(answers.rename(columns={"class_id": "label"}))
+
+
 def quality(labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
     """1 where the class is the reference's, else 0."""
     mine, theirs = common.in_both(labels, reference, "class_id")

@@ -50,6 +50,11 @@ def unsure(answers: pd.DataFrame, classes: list[str], asking: Asking, learn: np.
     return asking_on.objects(answers, asking, learn)
 
 
+def poor(answers: pd.DataFrame) -> bool:
+    """Whether people agree too little to stop before the most answers; see `roundtruth.consolidation.asking`."""
+    return asking_on.poor_at_objects(answers)
+
+
 def quality(labels: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
     """Each picture's mean IoU, for the items in both tables; index: item, sorted.
 

@@ -67,8 +67,14 @@ def most(job) -> str:
     people, machine = ledger.highest_price(spec), spec.prices.per_auto_label
     every = f"the other {counted(items, 'item[|s]')}" if auto else words.every(items, "item")
     alone = f"if people label {every}" if people >= machine else f"if the model labels {every}"
-    done, paid = ledger.by_people(job)
-    whole = paid + max(items - done, 0) * max(people, machine) + auto * machine
+    (done, _), (asked, open_cost) = ledger.by_people(job), answers.open_batch(job, spec)
+    soon = ledger.paid_to_people(job) + open_cost + auto * machine
+    whole = soon + max(items - done - asked, 0) * max(people, machine)
+    if spec.budget is not None and spec.budget < soon - 0.005:
+        return (
+            f"{words.money(soon)}: people gave more answers than the budget of {words.money(spec.budget)} was to pay "
+            f"for. {words.EXTRA}"
+        )
     if spec.budget is not None and spec.budget < whole:
         return f"{words.money(spec.budget)}, the budget: then the job stops, and keeps the labels it has. {words.EXTRA}"
     return f"{words.money(whole)}, {alone}. {words.EXTRA}"

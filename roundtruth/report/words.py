@@ -459,7 +459,8 @@ WAYS = {
     "people": "People alone",
 }
 EXTRA = (
-    "Answers that give a reason in place of a label, and answers that come late, are paid, too, and can add to this."
+    "Answers that give a reason in place of a label, that come late, or that were not asked for are paid, too, and can "
+    "add to this."
 )
 WEIGHTS_OPEN = (
     "torchvision's ShuffleNetV2 x0.5, which was trained on ImageNet, if the machine that trains has it or can download "

@@ -86,7 +86,10 @@ class Backend:
         job = self.job
         said = f"The questions are in {job.address}/{posted['file']}; answers go to {job.address}/{FOLDER}"
         if len(job.listed(job.path(job.last_round(), "posted"))) > 1:
-            said += f"; only somebody who is not in its column {ANSWERED_BY} can give an item one more answer"
+            said += (
+                f"; only somebody who is not in its column {ANSWERED_BY}, and has not answered since, can give an item "
+                "one more answer"
+            )
         again = self.taken_back(posted)
         if not again:
             return said

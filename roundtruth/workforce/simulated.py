@@ -70,13 +70,13 @@ class Backend:
     def ask(self, round: int, items: pd.DataFrame, labels: pd.DataFrame | None = None) -> dict:
         """Take the batch. Raises UserError where the truth or the recording cannot be used."""
         if len(items):
-            self._answers(items["item"], items["answers"].to_numpy())
+            self._answers(items["item"], items["answers"].to_numpy(), self._given(round))
         return {"posted_at": datetime.now(UTC).isoformat(), "items": items["item"].tolist()}
 
     def collect(self, posted: dict[int, dict]) -> Collected:
         """The answers that there are by now to the batches that are still open: simulated people are never late."""
         opened = {round: asked for round, asked in posted.items() if not self.job.has(round, "closed.json")}
-        parts = [self._said(asked) for asked in opened.values()]
+        parts = [self._said(round, asked) for round, asked in opened.items()]
         answers = pd.concat(parts, ignore_index=True) if parts else no_answers(self.kind)
         there = answers["submitted_at"] <= pd.Timestamp(datetime.now(UTC))
         notes: list[str] | None = []
@@ -88,35 +88,49 @@ class Backend:
         """The true labels (item, label columns, confidence), where people are simulated from them."""
         return self._truth if self.spec.truth is not None else None
 
-    def _said(self, asked: dict) -> pd.DataFrame:
-        """All answers to a batch, also those that are still to come."""
-        answers = self._answers(pd.Series(asked["items"], dtype=np.int64), np.array(asked["answers"]))
+    def _said(self, round: int, asked: dict) -> pd.DataFrame:
+        """The answers to a batch that the job does not have yet, also those that are still to come."""
+        items = pd.Series(asked["items"], dtype=np.int64)
+        answers = self._answers(items, np.array(asked["answers"]), self._given(round))
         names = answers["worker"], self._source(answers["item"])
         start = pd.Timestamp(asked["posted_at"]).as_unit("us")
         after = pd.to_timedelta(self.spec.delay * uniforms(self.seed, "when", *names), unit="s").as_unit("us")
         seconds = 10.0 * np.exp(crowds.normals(self.seed, "seconds", *names))
         return as_answers(answers.assign(submitted_at=start + after, seconds=seconds), self.kind)
 
+    def _given(self, round: int) -> pd.DataFrame:
+        """Who gave a label to which item of a batch (item, worker), maybe by files before the job file named this
+        backend."""
+        said = self.job.answers(round, columns=["item", "worker", "reason"])
+        return said.loc[said["reason"].isna(), ["item", "worker"]].drop_duplicates()
+
     def _source(self, items: pd.Series) -> pd.Series:
         sources = self.job.items(["item", "source"])
         return items.map(sources.set_index("item")["source"])
 
-    def _answers(self, items: pd.Series, count: np.ndarray) -> pd.DataFrame:
-        """`count` answers to each of some items, or as many as were recorded: item, worker and the label columns."""
-        wanted = pd.Series(count, index=items)
+    def _answers(self, items: pd.Series, count: np.ndarray, given: pd.DataFrame) -> pd.DataFrame:
+        """As many answers as each of some items needs to have `count`, or as many as were recorded: item, worker and
+        the label columns. given: (item, worker) of the answers that there are, by whomever."""
+        wanted = pd.Series(count, index=items).sub(given["item"].value_counts(), fill_value=0).clip(lower=0)
         if self.spec.answers is not None:
-            recorded = self._recorded
-            mine = recorded["turn"] < recorded["item"].map(wanted).fillna(0)
-            return recorded[mine].drop(columns="turn").reset_index(drop=True)
+            return self._replayed(wanted, given)
         known = self._truth[self._truth["item"].isin(items)]
         about = self.job.items(["item", "source", "width", "height"])
         about = about.rename(columns={"width": "picture_width", "height": "picture_height"})  # a box has such names too
         asked = about[about["item"].isin(items)].reset_index(drop=True)
         people = max(POOL, self.job.spec.asking.most)
-        assigned = assign(asked["source"], asked["item"].map(wanted).to_numpy(), self.seed, people)
+        taken = given.assign(place=given["item"].map(pd.Series(asked.index, index=asked["item"]))).dropna()
+        assigned = assign(asked["source"], asked["item"].map(wanted).to_numpy(), self.seed, people, taken)
         assigned = asked.take(assigned["place"]).assign(worker=assigned["worker"].to_numpy())
         assigned = assigned.merge(known[["item", *self.kind.COLUMNS]], on="item")
         return self._simulated(assigned)
+
+    def _replayed(self, wanted: pd.Series, given: pd.DataFrame) -> pd.DataFrame:
+        """`wanted` recorded answers to each item (its index), from people who gave it none yet."""
+        pairs = self._turns.merge(given, on=["item", "worker"], how="left", indicator="there")
+        pairs = pairs[pairs["there"] == "left_only"]
+        chosen = pairs[pairs.groupby("item").cumcount() < pairs["item"].map(wanted).fillna(0)]
+        return self._recording[0].merge(chosen[["item", "worker"]], on=["item", "worker"])
 
     def _simulated(self, assigned: pd.DataFrame) -> pd.DataFrame:
         """What the workers say of the items that each was given."""
@@ -138,21 +152,25 @@ class Backend:
         return recorded(self.job.spec, self.job.items(ABOUT))
 
     @cached_property
-    def _recorded(self) -> pd.DataFrame:
-        """All recorded answers, and each worker's turn to answer an item: 0, 1, ..., by chance."""
-        answers, _ = self._recording
-        alone = answers[["item", "worker"]].drop_duplicates()
+    def _turns(self) -> pd.DataFrame:
+        """(item, worker) of all recorded answers, in the order in which people answer an item, by chance."""
+        alone = self._recording[0][["item", "worker"]].drop_duplicates()
         chance = uniforms(self.seed, "recorded", alone["worker"], self._source(alone["item"]))
-        alone = alone.assign(turn=chance).sort_values(["item", "turn"])
-        return answers.merge(alone.assign(turn=alone.groupby("item").cumcount()), on=["item", "worker"])
+        return alone.assign(turn=chance).sort_values(["item", "turn"])[["item", "worker"]]
 
 
-def assign(sources: pd.Series, count: np.ndarray | int, seed: int, people: int = POOL) -> pd.DataFrame:
+def assign(
+    sources: pd.Series, count: np.ndarray | int, seed: int, people: int = POOL, taken: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """`count` different workers for each source, by chance: columns place (in `sources`), worker. A higher count of a
-    source adds workers to those that it had. people: how many workers there are."""
+    source adds workers to those that it had. people: how many workers there are. taken: workers who are passed over,
+    columns place, worker."""
     pool = np.array([f"worker-{number:02d}" for number in range(1, people + 1)], dtype=object)
     turn = uniforms(seed, "who", np.repeat(sources.to_numpy(object), len(pool)), np.tile(pool, len(sources)))
     turn = turn.reshape(len(sources), len(pool))
+    if taken is not None:
+        of_pool = pd.Index(pool).get_indexer(taken["worker"])
+        turn[taken["place"].to_numpy(int)[of_pool >= 0], of_pool[of_pool >= 0]] = np.inf
     chosen = turn.argsort(axis=1).argsort(axis=1) < np.broadcast_to(count, len(sources))[:, None]
     place, worker = np.nonzero(chosen)
     return pd.DataFrame({"place": place, "worker": pool[worker]})

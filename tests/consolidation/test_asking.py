@@ -54,6 +54,12 @@ def good_drawers(count: int = 30) -> list:
     return [(100 + i, worker, 0, 10 * (i % 5), 10, 40, 30) for i in range(count) for worker in ("a", "b", "c")]
 
 
+def test_people_who_see_nothing_anywhere_are_no_poor_crowd():
+    rows = [(item, worker, -1, 0, 0, 0, 0) for item in range(1, 25) for worker in "abc"]
+    assert of_boxes(rows) == []
+    assert of_boxes([row for row in rows if row[1] != "c"]) == list(range(1, 25))  # three have to see nothing
+
+
 def test_two_of_a_good_crowd_who_agree_are_enough():
     rows = [*good_crowd(), (1, "a", 0), (1, "b", 0), (2, "a", 0), (2, "b", 1), (3, "a", 2)]
     teachers = range(100, 160)

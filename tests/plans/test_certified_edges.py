@@ -1,6 +1,7 @@
 """Whole jobs by the certified plan at the edges, both kinds: that each ends well, and says why."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -323,6 +324,16 @@ def test_nobody_answers_anything(dataset, tmp_path):
     summary = ended(run_job(dataset(CLASSES, 60, workforce=replay(tmp_path, ["60,ann,0"]))))
     assert (summary["state"], summary["human"], summary["failed"]) == ("complete", 0, 60)
     assert "Nobody answered" in summary["why"]
+
+
+def test_nobody_answers_what_the_model_would_learn_from(dataset, tmp_path):
+    first = run_job(dataset(CLASSES, 60, workforce={"backend": "files"})).batch(1)
+    checked = first["item"][first["role"] != "train"].tolist()
+    shutil.rmtree(tmp_path / "job")
+    rows = [f"{item},{who},0" for item in checked for who in "abc"]
+    summary = ended(run_job(dataset(CLASSES, 60, workforce=replay(tmp_path, rows))))
+    assert (summary["state"], summary["human"], summary["failed"]) == ("complete", len(checked), 60 - len(checked))
+    assert summary["why"] == "Nobody gave a label to any item for training, so there was no model."
 
 
 def test_every_picture_is_broken(dataset, tmp_path):

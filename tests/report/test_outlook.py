@@ -77,6 +77,31 @@ def test_what_the_model_has_labeled_for_good_costs_no_more_than_an_auto_label(tm
     assert ahead(job)["At most"].startswith(f"${most:.2f}, if people label the other {500 - summary['auto']} items.")
 
 
+def test_the_most_counts_answers_that_nobody_asked_for(begun, tmp_path):
+    """50 items; 20 people answer nine of the ten that two people were asked about."""
+    job = run_job(begun("image-classification", 50, workforce=FILES).spec)
+    asked = job.batch(1)["item"].tolist()
+    rows = [f"{item},worker-{who},1" for item in asked[:9] for who in range(20)]
+    Path(job.address, "people/answers/a.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    job = run_job(job.spec)
+    assert summarize(job)["cost"]["total"] == round(180 * 0.036, 2)
+    # the ten items, the two answers to the tenth, and 40 items at $0.08 and two answers each
+    most = 180 * 0.036 + 10 * 0.08 + 2 * 0.036 + 40 * 0.152
+    assert ahead(job)["At most"].startswith(f"${most:.2f}, if people label all 50 items.")
+
+
+def test_the_most_is_not_below_what_answers_that_nobody_asked_for_have_cost(begun):
+    job = run_job(begun("image-classification", 50, workforce=FILES, budget=2.0).spec)
+    asked = job.batch(1)["item"].tolist()
+    rows = [f"{item},worker-{who},1" for item in asked[1:] for who in range(20)]
+    Path(job.address, "people/answers/a.csv").write_text("\n".join(["item,worker,label", *rows]) + "\n")
+    job = run_job(job.spec)
+    most = (len(rows) + 2) * 0.036 + len(asked) * 0.08
+    assert ahead(job)["At most"].startswith(
+        f"${most:.2f}: people gave more answers than the budget of $2.00 was to pay for."
+    )
+
+
 def test_a_waiting_job_says_for_what(begun, tmp_path):
     job = run_job(begun("image-classification", 50, workforce=FILES).spec)
     first = job.batch(1)["item"].iloc[0]

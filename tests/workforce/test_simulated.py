@@ -9,6 +9,7 @@ import pytest
 from roundtruth import kinds
 from roundtruth.errors import UserError
 from roundtruth.spec import JobSpec
+from roundtruth.tables import no_answers
 from roundtruth.workforce.simulated import POOL, Backend, assign, match, truth
 
 CREATED = "2026-01-01T00:00:00.000000"
@@ -44,7 +45,11 @@ def job(tmp_path, kind: str, sources: list[str], seed: int = 0, **workforce):
     items = pd.DataFrame({"item": range(1, len(sources) + 1), "source": sources, "width": 640, "height": 480})
     items["failure"], items["labeled"] = pd.Series([None] * len(sources), dtype=object), False
     return SimpleNamespace(
-        spec=spec, kind=kinds.get(kind), items=lambda columns=None: items, has=lambda round, name: False
+        spec=spec,
+        kind=kinds.get(kind),
+        items=lambda columns=None: items,
+        has=lambda round, name: False,
+        answers=lambda round, columns: no_answers(kinds.get(kind))[columns],
     )
 
 
