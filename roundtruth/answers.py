@@ -199,8 +199,8 @@ def at_most(job, spec) -> float:
 
 
 def open_batch(job, spec) -> tuple[int, float]:
-    """The items of the batch whose labels are not merged yet, and what they will cost at the most beyond the answers that
-    came, by what a job file says."""
+    """The items of the batch whose answers are not merged yet, and what they will cost at the most beyond the answers
+    that came, by what a job file says."""
     last = job.last_round()
     if last == 0 or job.has(last, "labels.parquet"):
         return 0, 0.0

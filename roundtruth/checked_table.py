@@ -11,6 +11,8 @@ from roundtruth.kinds.common import RowMistakes, alike, groups_of
 from roundtruth.plural import counted
 from roundtruth.storage import read_needed
 
+ONE_IN_A_MILLION = 1e-6
+
 
 def certified(predictions: str, labels: str, quality: float, confidence: float, of: str) -> tuple[dict, list[str]]:
     """What `roundtruth certify --json` prints, and what a person should know about the labels, a line each.
@@ -45,7 +47,24 @@ def certified(predictions: str, labels: str, quality: float, confidence: float, 
         "promised": None if found.threshold is None else quality,
         "of": of,
     }
-    return result, notes(predicted["label"], checked["label"])
+    return result, [*no_random_draw(score, drawn), *notes(predicted["label"], checked["label"])]
+
+
+def no_random_draw(score: np.ndarray, drawn: np.ndarray) -> list[str]:
+    """A line where the scores of the drawn items are not those of a random draw (the test of Mann and Whitney)."""
+    from scipy.stats import mannwhitneyu
+
+    if not drawn.any() or drawn.all():
+        return []
+    result = mannwhitneyu(score[drawn], score[~drawn], method="asymptotic")
+    if not result.pvalue < ONE_IN_A_MILLION:
+        return []
+    which = "higher" if result.statistic > drawn.sum() * (~drawn).sum() / 2 else "lower"
+    return [
+        f"The checked items are no random draw: their scores are {which} than those of the others, as in fewer than "
+        "one of a million draws. So nothing is promised, whatever is said above. Draw the items to check at random "
+        "from all items, and run the command again."
+    ]
 
 
 def notes(models: pd.Series, peoples: pd.Series) -> list[str]:
@@ -108,8 +127,8 @@ def in_words(found: dict, confidence: float) -> str:
     if found["threshold"] is None:
         more = "" if found["of"] == "dataset" else ", or promise less: --of dataset"
         return f"{said}Nothing can be promised. Check more items, lower --quality{more}."
-    kept = f"{counted(found['auto'], 'unchecked item[|s]')} with a score of at least {found['threshold']:.6g}"
-    goal, sure = f"{100 * found['promised']:.6g} %", f"with {100 * confidence:.6g} % confidence"
+    kept = f"{counted(found['auto'], 'unchecked item[|s]')} with a score of at least {found['threshold']!r}"
+    goal, sure = f"{100 * found['promised']:.12g} %", f"with {100 * confidence:.12g} % confidence"
     rest = f"Left to people: {counted(found['people'], 'other item[|s]')}."
     if found["of"] == "dataset":
         return (

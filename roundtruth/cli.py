@@ -214,12 +214,12 @@ def certify_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--quality",
         required=True,
-        type=float,
+        type=share,
         metavar="SHARE",
         help="the share of right labels to promise, such as 0.95",
     )
     verb.add_argument(
-        "--confidence", default=0.95, type=float, metavar="SHARE", help="how sure the promise is; default: %(default)s"
+        "--confidence", default=0.95, type=share, metavar="SHARE", help="how sure the promise is; default: %(default)s"
     )
     verb.add_argument(
         "--of",
@@ -230,6 +230,13 @@ def certify_arguments(verb: argparse.ArgumentParser) -> None:
         "people's counted as right; default: %(default)s",
     )
     verb.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1; say 0.95 for 95 %") from None
 
 
 def page_arguments(verb: argparse.ArgumentParser) -> None:
@@ -532,7 +539,11 @@ def certify(args) -> int:
     from roundtruth.checked_table import certified, in_words
 
     found, notes = certified(args.predictions, args.labels, args.quality, args.confidence, args.of)
-    put(json.dumps(found) if args.json else "\n".join([in_words(found, args.confidence), *notes]))
+    if args.json:
+        put(json.dumps(found))
+        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
+    else:
+        put("\n".join([in_words(found, args.confidence), *notes]))
     return DONE
 
 

@@ -15,10 +15,11 @@ from roundtruth.kinds.common import RowMistakes
 
 SEPARATORS = (",", ";", "\t")
 ALIKE = {"class": "label", "label": "class"}  # what other kinds of jobs call a column
+csv.field_size_limit(10_000_000)  # characters of a cell; the default of 131,072 is too few for texts
 
 # Numbers as spreadsheets write them
-DECIMAL_COMMA = r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)"
-DECIMAL_POINT = r"[+-]?[0-9]*\.[0-9]+"
+DECIMAL_COMMA = r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?"
+DECIMAL_POINT = r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?"
 THOUSANDS_COMMA = r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+"
 THOUSANDS_POINT = r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+"
 
@@ -70,15 +71,16 @@ def read(data: bytes, name: str, columns: Columns) -> Sheet:
     return sheet
 
 
-def parse(data: bytes, columns: Columns) -> Sheet:
-    """A CSV with a header.
+def parse(data: bytes, columns: Columns, growing: bool = False) -> Sheet:
+    """A CSV with a header. growing: it may still be copied, and end in the middle of a letter; then its last line is
+    not read.
 
     The separator is a comma, a semicolon or a tab; a first line `sep=;` is known. The text is UTF-8, with or without a
     BOM, UTF-16 with one, or Windows-1252. Names of columns may have any case and blanks around them. Rows and columns
     without text are ignored.
     """
     try:
-        text, windows = decoded(data)
+        text, windows = decoded(data, growing)
     except Unreadable as why:
         return refused(why.line, why.what)
     lines = list(io.StringIO(text, newline=""))  # the csv module ends lines in the same places
@@ -115,29 +117,30 @@ class Unreadable(Exception):
         self.line, self.what = line, what
 
 
-def decoded(data: bytes) -> tuple[str, bool]:
+def decoded(data: bytes, growing: bool) -> tuple[str, bool]:
     """The text, and whether it is Windows-1252. Raises Unreadable."""
-    windows = False
+    windows, wide = False, data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = data[: len(data) // 2 * 2].decode("utf-16")  # a file that is still being copied may end anywhere
+        if wide:
+            text = (data[: len(data) // 2 * 2] if growing else data).decode("utf-16")
         else:
-            text, windows = from_bytes(data)
+            text, windows = from_bytes(data, growing)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise Unreadable(line, f"not UTF-8 text ({error.reason}); save the file as UTF-8 CSV") from None
+        what = f"not {'UTF-16' if wide else 'UTF-8'} text ({error.reason}); save the file as UTF-8 CSV"
+        raise Unreadable(line, what) from None
     if "\0" in text:
         raise Unreadable(text[: text.index("\0")].count("\n") + 1, "no text, but another kind of file; save it as CSV")
     return text.lstrip("\ufeff"), windows  # some programs write a BOM twice
 
 
-def from_bytes(data: bytes) -> tuple[str, bool]:
+def from_bytes(data: bytes, growing: bool) -> tuple[str, bool]:
     """UTF-8, or Windows-1252 where no part of the text is UTF-8."""
     try:
         return data.decode("utf-8-sig"), False
     except UnicodeDecodeError as error:
-        if error.end == len(data) and error.reason == "unexpected end of data":
-            return data[: error.start].decode("utf-8-sig"), False
+        if growing and error.end == len(data) and error.reason == "unexpected end of data":
+            return data[: data.rfind(b"\n") + 1].decode("utf-8-sig"), False
         some = data.decode("utf-8", "ignore")
         if not some.isascii():  # a mixture: as Windows-1252, its UTF-8 would become other letters
             raise

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,14 +23,18 @@ class UserError(Exception):
     def __init__(self, message: str, mistakes: "Mistakes | None" = None):
         """mistakes: those that the message counts, so that they can be counted together with others."""
         self.mistakes = mistakes
-        half = LONGEST // 2 - 5  # the end says what to do, so a message that is too long loses its middle
-        short = message if len(message) <= LONGEST else f"{message[:half]} ... {message[-half:]}"
-        super().__init__(short)
+        super().__init__(shortened(message, LONGEST))
+
+
+def shortened(text: str, room: int) -> str:
+    """At most so many characters. The end says what to do, so a text that is too long loses its middle."""
+    half = room // 2 - 5
+    return text if len(text) <= room else f"{text[:half]} ... {text[-half:]}"
 
 
 class Mistakes:
     """Collects the mistakes in a file, or in the files of a folder, so that one message counts them all and shows the
-    first ten."""
+    first ten, or as many of them as fit."""
 
     def __init__(self, file: str):
         self.file, self.count = file, 0
@@ -74,12 +78,12 @@ class Mistakes:
         if self.count == 1:
             what, (place,) = next(iter(places.items()))
             return UserError(f"{start}{place}: {what}", self)
-        shown = [f"{', '.join(some)}: {what}" for what, some in places.items()]
-        room = LONGEST - len(folder) - 100
-        if sum(map(len, shown)) + 2 * len(shown) > room:
-            shown = [text[: room // len(shown)] for text in shown]
-        more = f"; and {self.count - SHOWN} more" if self.count > SHOWN else ""
-        return UserError(f"{start}{self.count} mistakes: {'; '.join(shown)}{more}", self)
+        shown = [shortened(f"{', '.join(some)}: {what}", LONGEST // 2) for what, some in places.items()]
+        ends = list(accumulate(len(text) + 2 for text in shown))
+        fit = max(1, sum(end <= LONGEST - len(folder) - 100 for end in ends))
+        more = self.count - sum(map(len, list(places.values())[:fit]))
+        told = f"; and {more} more" if more else ""
+        return UserError(f"{start}{self.count} mistakes: {'; '.join(shown[:fit])}{told}", self)
 
 
 def common_folder(files: Iterable[str]) -> str:

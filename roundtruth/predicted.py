@@ -177,7 +177,7 @@ def named(column: str, model: str) -> str:
 
 
 def of_csv(path: str, data: bytes, kind: Kind) -> Rows:
-    models = models_in(csv_table.parse(data[:HEAD], csv_table.Columns(["item"])).header, kind)
+    models = models_in(csv_table.parse(data[:HEAD], csv_table.Columns(["item"]), growing=True).header, kind)
     numbers = ["item", *(named(column, model) for model in models for column in ["score", *csv_table.numbers_of(kind)])]
     sheet = csv_table.read(data, path, csv_table.Columns(columns_of(models, kind), numbers=numbers))
     return Rows(models, sheet.whole(), sheet.mistakes, lambda line: f"line {line}", sheets.told([path], [sheet], []))
@@ -219,7 +219,9 @@ def of_coco(path: str, dataset: str, kind: Kind) -> Rows:
     found = coco.results(path, dataset)
     names_of = {"file_name": "item", "category": kind.CSV[0]}
     frame = found.rows.rename(columns=names_of)[["item", *kind.CSV, "score"]]
-    return Rows([""], frame, RowMistakes(), found.place, [])
+    mistakes, label = RowMistakes(), kind.CSV[0]
+    mistakes.add(found.unknown, label, lambda row: f"{frame[label][row]} is the id of no category; correct it")
+    return Rows([""], frame, mistakes, found.place, [])
 
 
 # -- what the rows say
@@ -237,11 +239,31 @@ def items_of(rows: Rows, items: pd.DataFrame) -> pd.Series:
     place = simulated.match(sources, known)
     by_name = pd.Series(items["item"].to_numpy()[place >= 0], index=known[place[place >= 0]])
     number = pd.to_numeric(named, errors="coerce")
-    found = found.fillna(tidy.map(by_name)).fillna(number.where(number.isin(items["item"])))
+    number = number.where(number.isin(items["item"]) & found.isna() & tidy.map(by_name).isna())
+    refuse_stems(rows, number, items)
+    found = found.fillna(tidy.map(by_name)).fillna(number)
     pictures = names.Pictures(items, items["item"])
     unsure = found.isna() & names.last(tidy).isin(pictures.several)
     rows.mistakes.add((named == "") | unsure, "item", lambda row: pictures.unknown(names.last(tidy[[row]])[row]))
     return found
+
+
+def refuse_stems(rows: Rows, number: pd.Series, items: pd.DataFrame) -> None:
+    """Refuse a number that is another picture's name without its ending: 2 where 2.png is item 12. number: the item
+    of a row by its number, NaN where that does not count."""
+    last = names.last(names.tidy(items["source"])).set_axis(items["item"])
+    stems = last.str.replace(r"\.[^.]*$", "", regex=True)
+    stems = pd.Series(stems.index, index=stems)[lambda item: ~item.index.duplicated()]
+    other = rows.frame["item"].map(stems)
+    unsure = number.notna() & other.notna() & (other != number)
+    rows.mistakes.add(
+        unsure,
+        "item",
+        lambda row: (
+            f"{rows.frame['item'][row]!r} may be item {number[row]:.0f}, {last[number[row]]}, or {last[other[row]]}; "
+            "write the name of the picture, with its ending"
+        ),
+    )
 
 
 def labels_of(

@@ -1,6 +1,8 @@
 """roundtruth certify, as a person runs it."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -231,3 +233,86 @@ def test_the_help_says_how_the_checked_items_are_drawn(capfd):
     with pytest.raises(SystemExit):
         main(["certify", "--help"])
     assert "drawn at random from all items of PREDICTIONS.csv" in " ".join(capfd.readouterr().out.split())
+
+
+def test_the_threshold_that_is_printed_keeps_the_items_that_are_counted(tables, capfd):
+    """Scores may be close to each other, and far from 0: logarithms of probabilities, for example."""
+    score = pd.Series(-1234.56 - np.arange(400) * 1e-4).round(6)
+    predictions = pd.DataFrame({"item": [f"a{k}" for k in range(400)], "label": "x", "score": score})
+    checked = predictions.sample(200, random_state=2)[["item"]]
+    checked["label"] = np.where(checked["item"].str[1:].astype(int) < 250, "x", "y")
+    assert main([*tables(predictions, checked), "--quality", "0.9"]) == 0
+    found = re.search(r"the ([0-9]+) unchecked items with a score of at least (\S+) are right", capfd.readouterr().out)
+    rest = predictions[~predictions["item"].isin(checked["item"])]
+    assert (rest["score"] >= float(found[2])).sum() == int(found[1]) > 0
+
+
+@pytest.mark.parametrize("which", ["lower", "higher"])
+def test_items_that_were_not_drawn_at_random_are_told_of(tables, capfd, which):
+    predictions, _, truth = cats_and_dogs()
+    predictions = predictions.sort_values("score", ascending=which == "lower")
+    checked = predictions.head(500)[["item"]].assign(label=lambda table: truth[table["item"]].to_numpy())
+    command = [*tables(predictions, checked), "--quality", "0.6"]
+    told = f"The checked items are no random draw: their scores are {which} than those of the others"
+    assert main(command) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith(told)
+    assert main([*command, "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["checked"] == 500
+    assert err.startswith(told)
+
+
+def test_a_draw_of_equal_scores_is_no_fault(tables, capfd):
+    predictions, checked, _ = cats_and_dogs()
+    assert main([*tables(predictions.assign(score=1), checked), "--quality", "0.6"]) == 0
+    assert "no random draw" not in capfd.readouterr().out
+
+
+def test_what_a_person_should_know_comes_beside_the_json(tables, capfd):
+    predictions, checked, _ = cats_and_dogs()
+    checked["label"] = checked["label"].str.upper()
+    assert main([*tables(predictions, checked), "--quality", "0.9", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["promised"] is None
+    assert err.startswith("Labels that differ only by case or accents count as different: ")
+
+
+def test_a_confidence_close_to_one_is_not_rounded_up(tables, capfd):
+    predictions, checked, _ = cats_and_dogs()
+    assert main([*tables(predictions, checked), "--quality", "0.575", "--confidence", "0.9999999"]) == 0
+    assert "Promised with 99.99999 % confidence: at least 57.5 % of" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--quality", "--confidence"])
+@pytest.mark.parametrize("text", ["95%", "0,95"])
+def test_a_share_that_is_no_number_is_named_with_what_to_write(tables, capfd, option, text):
+    predictions, checked, _ = cats_and_dogs()
+    assert main([*tables(predictions, checked), "--quality", "0.9", option, text]) == MISTAKE
+    assert f"argument {option}: '{text}' is no number between 0 and 1; say 0.95 for 95 %" in capfd.readouterr().err
+
+
+def test_an_accent_at_the_very_end_of_a_file_of_windows_is_read(tables, capfd):
+    command = tables("item,label,score\na,caf\xe9,0.9\nb,dog,0.8\n", "item,label\nb,dog\na,caf\xe9")
+    for name in ("predictions.csv", "checked.csv"):
+        Path(name).write_bytes(Path(name).read_text().encode("cp1252"))
+    assert main([*command, "--quality", "0.5"]) == 0
+    assert "never gave" not in capfd.readouterr().out
+
+
+def test_a_file_that_ends_in_the_middle_of_a_letter_is_refused(tables, capfd):
+    command = tables("item,label,score\nb\u00e4r,caf\u00e9,0.9\n", "x")
+    Path("checked.csv").write_bytes("item,label\nb\u00e4r,caf\u00e9".encode()[:-1])
+    assert main([*command, "--quality", "0.5"]) == MISTAKE
+    assert "checked.csv: line 2: not UTF-8 text (unexpected end of data); save the file as" in capfd.readouterr().err
+
+
+def test_long_texts_in_a_column_that_is_not_read(tables, capfd):
+    predictions, checked, _ = cats_and_dogs(20, 10)
+    assert main([*tables(predictions.assign(text="word " * 30_000), checked), "--quality", "0.5"]) == 0
+    assert capfd.readouterr().out.startswith("20 items, 10 of them checked")
+
+
+def test_decimal_commas_with_an_exponent(tables, capfd):
+    text = "item;label;score\na;x;0,97\nb;x;1,2E-05\nc;x;0,5\n"
+    assert main([*tables(text, "item;label\na;x\n"), "--quality", "0.5"]) == 0
+    assert capfd.readouterr().out.startswith("3 items, 1 of them checked")

@@ -25,13 +25,23 @@ def test_one_mistake_is_named_and_several_are_counted():
 
 def test_the_first_ten_of_many_are_shown():
     with pytest.raises(UserError) as error:
-        refuse_all(range(0, 600, 2), lambda at: f"/a: b/c.csv: line {at}: field x: {'long ' * 100}{at}; take it out")
+        refuse_all(range(0, 600, 2), lambda at: f"/a: b/c.csv: line {at}: field x: no number, {at}; take it out")
+    message = str(error.value)
+    assert message.startswith("/a: b/c.csv: 300 mistakes: line 0: field x: no number, 0; take it out; line 2: field x")
+    assert message.endswith("; and 290 more")
+    assert all(f"line {at}: field x: no number, {at}; take it out" in message for at in range(0, 20, 2))
+    refuse_all([], lambda at: "")
+
+
+@pytest.mark.parametrize(("words", "shown"), [(1, 10), (15, 8), (100, 1)])
+def test_of_long_ones_as_many_are_shown_as_fit_and_each_says_what_to_do(words, shown):
+    with pytest.raises(UserError) as error:
+        refuse_all(range(0, 600, 2), lambda at: f"/a: b/c.csv: line {at}: field x: {'long ' * words}{at}; take it out")
     message = str(error.value)
     assert message.startswith("/a: b/c.csv: 300 mistakes: line 0: field x: long")
-    assert message.endswith("; and 290 more")
+    assert message.endswith(f"long {2 * shown - 2}; take it out; and {300 - shown} more")
+    assert message.count("; take it out; ") == message.count("line ") == shown
     assert len(message) <= 1000
-    assert all(f"line {at}" in message for at in range(0, 20, 2))
-    refuse_all([], lambda at: "")
 
 
 def test_mistakes_at_places_that_name_no_file_begin_with_their_count():

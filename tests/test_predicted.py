@@ -28,6 +28,7 @@ from tests.jobs import (
     run_job,
     to_the_end,
     write_job,
+    write_lines,
 )
 from tests.test_recompute_certificate import verdict
 
@@ -476,7 +477,7 @@ def test_classes_may_come_as_coco(tmp_path):
     (tmp_path / "found.json").write_text(json.dumps(found))
     said = mistake(tmp_path, predictions="found.json", output="wrong")
     assert "3 mistakes: annotations[3]: field score: empty" in said
-    assert "annotations[4]: field label: 'category_id 77' is not one of the job's classes" in said
+    assert "annotations[4]: field label: category_id 77 is the id of no category; correct it" in said
     assert "item 6: there is no prediction of images/0006.png" in said
 
 
@@ -517,6 +518,25 @@ def mistake(folder: Path, **changed) -> str:
         begin(spec_in(folder, **changed))
     assert not (folder / changed.get("output", "job") / "job.json").exists()
     return str(caught.value).replace(f"{folder}/", "")
+
+
+def test_a_name_without_its_ending_is_not_taken_for_the_number_of_another_picture(tmp_path):
+    """As text, 10.png comes before 2.png."""
+    digits(tmp_path, 12)
+    truth = [json.loads(line) for line in (tmp_path / "truth.manifest").read_text().splitlines()]
+    order = sorted(range(12), key=lambda at: f"{at + 1}.png")
+    for at in range(12):
+        (tmp_path / truth[at]["source-ref"]).rename(tmp_path / f"images/{at + 1}.png")
+    lines = [truth[at] | {"source-ref": f"images/{at + 1}.png"} for at in order]
+    write_lines(tmp_path / "truth.manifest", lines)
+    write_lines(tmp_path / "input.manifest", [{"source-ref": line["source-ref"]} for line in lines])
+    table = pd.DataFrame({"item": range(1, 13), "label": 3, "score": 0.5})
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    said = mistake(tmp_path)
+    told = "'2' may be item 2, 10.png, or 2.png; write the name of the picture, with its ending"
+    assert f"predictions.csv: 11 mistakes: line 3: field item: {told}; line 4" in said
+    table.assign(item=[f"{item}.png" for item in table["item"]]).to_csv(tmp_path / "predictions.csv", index=False)
+    assert begin(spec_in(tmp_path)).given_predictions(1)["item"].tolist() == list(range(1, 13))
 
 
 WRONG = {

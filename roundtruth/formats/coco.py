@@ -93,6 +93,7 @@ class Results(NamedTuple):
 
     rows: pd.DataFrame  # (file_name, category, left, top, width, height, score), as text; one row a box or class
     place: Callable[[int], str]  # where in the file a row stands
+    unknown: pd.Series  # whether the row's category_id is the id of no category; `category` says the id then
 
 
 def results(path: str, data: str) -> Results:
@@ -131,13 +132,18 @@ def results(path: str, data: str) -> Results:
         columns=["file_name", "category", *SIDES, "score"],
         dtype="str",
     )
-    return Results(rows, lambda row: f"{named}[{row}]")
+    unknown = pd.Series([not _is_in(categories, entry, "category_id") for entry in entries], dtype=bool)
+    return Results(rows, lambda row: f"{named}[{row}]", unknown)
 
 
 def _text(names: dict, entry: dict, field: str) -> str:
     number = common.whole(entry.get(field))
-    known = type(number) in (int, str) and number in names
-    return names[number] if known else f"{field} {repr(number)[:60]}"
+    return names[number] if _is_in(names, entry, field) else f"{field} {repr(number)[:60]}"
+
+
+def _is_in(names: dict, entry: dict, field: str) -> bool:
+    number = common.whole(entry.get(field))
+    return type(number) in (int, str) and number in names
 
 
 def _sides(entry: dict) -> list[str]:

@@ -211,7 +211,10 @@ def settled(job: "Job", auto: pd.Series) -> np.ndarray:
 
 def no_auto_label(job: "Job", look: Look) -> str:
     if not look.final:
-        return "The model labeled nothing: people were asked about everything before its labels could be shown good enough."
+        return (
+            "The model labeled nothing: people were asked about everything before its labels could be shown good "
+            "enough."
+        )
     if not ledger.auto_pays(job.spec):
         return "The model labeled nothing: an auto label costs more than people's."
     if job.spec.target.of == "dataset":

@@ -127,7 +127,7 @@ class Backend:
         except UserError as mistake:
             return csv_table.refused(1, f"cannot be read: {str(mistake).rpartition(': ')[2]}")
         columns = sheets.columns_of(self.job.kind, ["item|source", "worker"], [sheets.REASON, ANSWERED_BY])
-        return csv_table.parse(data, columns)
+        return csv_table.parse(data, columns, growing=True)
 
     def read(self, path: str, sheet: Sheet, people: dict[str, str]) -> File:
         """One file. people: the one name of each person, by how a file writes it."""
