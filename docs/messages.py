@@ -29,8 +29,8 @@ leave out the file and the line, so that you find the words.
     job.yaml: line 4: clases: there is no such key; do you mean classes?
     input.manifest: 214 mistakes: line 6, line 9: field label: box 1 has no area; ...; and 204 more
 
-All mistakes of a file are counted. The first ten are shown, or as many of them as fit. Where several lines have the same mistake, it is written
-once, after the lines.
+All mistakes of a file are counted. The first ten are shown, or as many of them as fit. Where several lines have the
+same mistake, it is written once, after the lines.
 
 | exit code | meaning | where to look below |
 |---|---|---|
