@@ -62,7 +62,7 @@ def no_random_draw(score: np.ndarray, drawn: np.ndarray) -> list[str]:
     which = "higher" if result.statistic > drawn.sum() * (~drawn).sum() / 2 else "lower"
     return [
         f"The checked items are no random draw: their scores are {which} than those of the others, as in fewer than "
-        "one of a million draws. So nothing is promised, whatever is said above. Draw the items to check at random "
+        "one of a million draws. So nothing is promised, whatever the result says. Draw the items to check at random "
         "from all items, and run the command again."
     ]
 

@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 
 from roundtruth.consolidation.boxes import agreement, open_questions
-from roundtruth.consolidation.votes import above_chance, with_posteriors
+from roundtruth.consolidation.votes import above_chance, by_chance, with_posteriors
 
 # A crowd that agrees less above chance is asked the full number. The answers that were asked for so far are compared:
 # they agree less if more answers to disputed items settle little.
 POOR = 0.37
 PAIRS = 10  # pairs of answers, as often alike as by chance, that are added to the measured ones
+# A crowd that disagrees this seldom is good enough, even if nearly all items have one label, so that it would agree as
+# often by chance. If two people are asked, and a third where they disagree, they are wrong more often than the majority
+# of five by at most .145 of the share of pairs that disagree: here by at most .005.
+SELDOM = 0.035
 ALIKE = 0.75  # a box is placed well enough if two people's boxes have this IoU with the merged one
 NOTHING = 3  # so many people have to see nothing in a picture, because two often miss the same small object
 
@@ -61,8 +65,16 @@ def objects(answers: pd.DataFrame, asking: Asking, learn: np.ndarray | None = No
 
 
 def poor_at_classes(answers: pd.DataFrame) -> bool:
-    """Whether people who gave these answers (item, worker, label) agree too little above chance."""
-    return _agreement_of_classes(answers) < POOR
+    """Whether people who gave these answers (item, worker, label) agree too little above chance, and not nearly always.
+    The fewer answers there are, the less they show."""
+    each = answers.drop_duplicates(["item", "worker", "label"])
+    said = each.groupby(["item", "label"]).size().to_numpy()
+    r = each.groupby("item").size().to_numpy()
+    label = pd.factorize(each["label"])[0]
+    pairs, same = (r * (r - 1)).sum() / 2, (said * (said - 1)).sum() / 2
+    above = above_chance(said, r, label) * pairs / (pairs + PAIRS)
+    alike = (same + PAIRS * by_chance(label)) / (pairs + PAIRS)
+    return bool(above < POOR and alike < 1 - SELDOM)
 
 
 def poor_at_objects(answers: pd.DataFrame) -> bool:
@@ -75,12 +87,3 @@ def _open(answers: pd.DataFrame, items: np.ndarray, unsettled: np.ndarray, askin
     """Of the items (sorted), those with too few answers, and the unsettled ones that may have more."""
     count = answers.groupby("item", sort=True)["worker"].nunique().to_numpy()
     return items[(count < asking.least) | (unsettled & (count < asking.most))]
-
-
-def _agreement_of_classes(answers: pd.DataFrame) -> float:
-    """How much more often than by chance two answers to an item agree; less if few answers show it."""
-    each = answers.drop_duplicates(["item", "worker", "label"])
-    said = each.groupby(["item", "label"]).size().to_numpy()
-    r = each.groupby("item").size().to_numpy()
-    pairs = (r * (r - 1)).sum() / 2
-    return above_chance(said, r, pd.factorize(each["label"])[0]) * pairs / (pairs + PAIRS)

@@ -166,11 +166,15 @@ def _learned(item, worker, label, items: int, names: pd.Index, K: int) -> _Learn
 def above_chance(said: np.ndarray, r: np.ndarray, label: np.ndarray) -> float:
     """Kappa: how much more often than by chance two answers to an item agree. `said` counts the answers of each class
     that somebody gave an item, `r` the answers of each item; `label` has all answers."""
-    pairs, same = (r * (r - 1.0)).sum(), (said * (said - 1.0)).sum()
-    chance = ((np.bincount(label) / max(1, len(label))) ** 2).sum()
+    pairs, same, chance = (r * (r - 1.0)).sum(), (said * (said - 1.0)).sum(), by_chance(label)
     if not pairs:
         return 0.0
     return float((same / pairs - chance) / (1 - chance)) if chance < 1 else 1.0
+
+
+def by_chance(label: np.ndarray) -> float:
+    """How often two of some answers are alike, whatever items they are about."""
+    return float(((np.bincount(label) / max(1, len(label))) ** 2).sum())
 
 
 def _share(L: np.ndarray, g_first: np.ndarray, g_item: np.ndarray) -> np.ndarray:

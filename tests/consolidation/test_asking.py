@@ -1,6 +1,7 @@
 """Which items need one more answer."""
 
 import sys
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,27 @@ def good_crowd(count: int = 60) -> list:
 def good_drawers(count: int = 30) -> list:
     """Three people draw one box alike, on items from number 100 on."""
     return [(100 + i, worker, 0, 10 * (i % 5), 10, 40, 30) for i in range(count) for worker in ("a", "b", "c")]
+
+
+def nearly_all_alike(pairs: int, slips: int) -> list:
+    """Two people give nearly all items, from number 100 on, one class."""
+    return [(100 + i, worker, int(i < slips and worker == "b")) for i in range(pairs) for worker in ("a", "b")]
+
+
+@pytest.mark.parametrize(("pairs", "slips", "poor"), [(100, 0, False), (100, 2, False), (24, 1, True), (100, 8, True)])
+def test_a_crowd_that_hardly_ever_disagrees_is_not_poor_where_nearly_all_items_have_one_label(pairs, slips, poor):
+    rows = [*nearly_all_alike(pairs, slips), (1, "a", 0), (1, "b", 0)]
+    asked_on = of_classes(rows, teachers=range(100, 100 + pairs))
+    assert (1 in asked_on) == poor
+
+
+def test_how_much_worse_two_or_three_people_can_be_than_five():
+    """p: the share of people who are wrong about an item."""
+    p = np.linspace(0.0001, 0.9999, 10_000)
+    disagree = 2 * p * (1 - p)
+    three = p**2 + disagree * p
+    five = sum(comb(5, wrong) * p**wrong * (1 - p) ** (5 - wrong) for wrong in (3, 4, 5))
+    assert ((three - five) / disagree).max() * asking.SELDOM < 0.0051
 
 
 def test_people_who_see_nothing_anywhere_are_no_poor_crowd():
