@@ -71,7 +71,7 @@ def about_people(job) -> list[str]:
     if not answers.poor(job):
         return []
     return [
-        f"people's first answers agree too little, so {job.spec.asking.most} people are asked about every item; "
+        f"People's first answers agree too little, so {job.spec.asking.most} people are asked about every item; "
         "clearer instructions may help the next job"
     ]
 

@@ -112,7 +112,7 @@ def test_people_who_agree_too_little_are_told_of(by_files):
     say("ann", {item: item % 10 for item in items})
     job = say("bob", {item: (item + 1) % 10 for item in items})
     told = (
-        "people's first answers agree too little, so 5 people are asked about every item; clearer instructions may help"
+        "People's first answers agree too little, so 5 people are asked about every item; clearer instructions may help"
     )
     assert [line.startswith(told) for line in summarize(job)["about_answers"]] == [True]
     assert told in "\n".join(words.about_answers(summarize(job)))
