@@ -224,8 +224,8 @@ def is_note_of(text: str) -> bool:
     return bool(re.match(r"(… )?[a-z -]+\[", text)) and len(text.split()) > 2
 
 
-def sorting(text: str) -> str:
-    return re.sub(r"[^a-z ]", "", text.lower()).strip()
+def sorting(text: str) -> tuple[str, str]:
+    return re.sub(r"[^a-z ]", "", text.lower()).strip(), text
 
 
 def row(text: str, usual: str) -> str:
