@@ -11,7 +11,7 @@ from roundtruth.kinds.common import RowMistakes, alike, groups_of
 from roundtruth.plural import counted
 from roundtruth.storage import read_needed
 
-ONE_IN_A_MILLION = 1e-6
+ONE_IN_A_MILLION = 1e-6  # so rarely is a random draw taken for another one
 
 
 def certified(predictions: str, labels: str, quality: float, confidence: float, of: str) -> tuple[dict, list[str]]:

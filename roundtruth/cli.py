@@ -229,10 +229,11 @@ def certify_arguments(verb: argparse.ArgumentParser) -> None:
         help="which labels are promised: auto-labels are those of the model alone; dataset is all labels, with "
         "people's counted as right; default: %(default)s",
     )
-    verb.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    verb.add_argument("--json", action="store_true", help="print one line of JSON; notes go to the error output")
 
 
 def share(text: str) -> float:
+    """A number that an option gives. `certified` says whether it is between 0 and 1."""
     try:
         return float(text)
     except ValueError:
